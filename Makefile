@@ -1,0 +1,38 @@
+# Builds, installs and tests the extension as every PostgreSQL packager expects:
+#   make && make install && make installcheck        with PG_CONFIG=/path/to/pg_config for another server
+# make demo, make test, make soak, make fuzz, make bench: see README.md.
+
+EXTENSION  = historian
+MODULE_big = historian
+OBJS       = $(patsubst %.cpp,%.o,$(wildcard src/*.cpp src/*/*.cpp bgworker/*.cpp))
+DATA       = $(wildcard sql/historian--*.sql)
+
+# sql/x.sql with expected/x.out is a pg_regress test; test/specs/x.spec an isolation test; test/t/*.pl a TAP test.
+REGRESS        = $(filter-out historian--%,$(sort $(basename $(notdir $(wildcard sql/*.sql)))))
+REGRESS_OPTS   = --load-extension=historian
+ISOLATION      = $(sort $(basename $(notdir $(wildcard test/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=test --load-extension=historian
+TAP_TESTS      = 1
+PROVE_TESTS    = test/t/*.pl
+
+# Bitcode is of no use here: nothing of ours is inlined into JIT code, and PGXS compiles it without PG_CXXFLAGS.
+override with_llvm = no
+
+PG_CPPFLAGS  = -I$(CURDIR)/src -I$(CURDIR) -DNDEBUG
+PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wno-register -Wno-sign-compare -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
+SHLIB_LINK   = -lzstd -lmosquitto -lstdc++
+PG_CONFIG   ?= pg_config
+PGXS        := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# The codecs are loops over columns: let the compiler vectorise them.
+src/codec/%.o src/format/%.o: override CXXFLAGS += -O3
+
+# PGXS tracks no headers: rebuild everything when one changes.
+$(OBJS): $(wildcard src/*.h src/*/*.h bgworker/*.h) Makefile
+
+.PHONY: demo test soak fuzz bench bench-codec
+demo:
+	./demo/run
+test:
+	./test/run

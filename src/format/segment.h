@@ -1,0 +1,147 @@
+// Segments: an immutable, sorted, compressed, columnar run of rows, as one string of bytes.
+//
+// The engine lays the string over pages; this file knows nothing of pages. Bytes: src/format/README.md.
+//
+// A segment is read in three steps, so that a query for one tag and one hour touches little:
+//   1. the first kSegmentHeaderBytes: open_segment() tells where the index is;
+//   2. the index: parse_index(); then find_tag(), granule() and chunk_range() choose;
+//   3. the chosen chunks (one granule of one column each): decode_chunk().
+//
+// Invariants:
+//   1. Rows are sorted by (tag bytes in memcmp order with the shorter first, time, arrival); a NULL tag is before all tags,
+//      a NULL time before all times of its tag.
+//   2. A granule has 1 to kGranuleRowsMax rows of adjacent tags; a tag with kGranuleRowsLonely rows or more shares its granules
+//      with no other tag.
+//   3. Every byte string is safe to pass to every function here: the result is a value or a Status.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "codec/arena.h"
+#include "codec/status.h"
+#include "format/column.h"
+
+namespace historian::format {
+
+inline constexpr std::uint32_t kSegmentHeaderBytes = 64;
+inline constexpr std::uint32_t kGranuleRowsMax = 4096;
+inline constexpr std::uint32_t kGranuleRowsLonely = 512;
+inline constexpr std::uint32_t kSegmentRowsMax = 1u << 20;
+inline constexpr std::uint32_t kTagPrefixBytes = 24;
+
+// ---------------------------------------------------------------------------------------------------------------- writing
+
+/// Which columns sort the segment. Indexes count from 0 over the column types given.
+struct SortKey {
+    std::uint32_t tag_column = 0;
+    std::uint32_t time_column = 0;  // must be of kind int8
+};
+
+/// What the directory entry keeps of a finished segment.
+struct SegmentSummary {
+    std::uint32_t row_count = 0;
+    std::uint32_t tag_count = 0;
+    std::uint32_t granule_count = 0;
+    bool has_null_tag = false;
+    bool has_null_time = false;
+    std::int64_t time_min = 0;  // over the times that are not NULL; INT64_MAX > INT64_MIN order reversed when there is none
+    std::int64_t time_max = 0;
+    std::span<const std::byte> tag_first;  // whole tags, not NULL; empty spans when all are NULL; in the builder's arena
+    std::span<const std::byte> tag_last;
+};
+
+struct SegmentBytes {
+    std::span<const std::byte> bytes;  // header, index, chunks: the whole segment, in the builder's arena
+    SegmentSummary summary;
+};
+
+/// Collects rows in any order and turns them into one segment. Opaque; lives in its arena; no destructor.
+struct SegmentBuilder;
+
+/// arena    memory for everything the builder keeps; drop it to drop the builder
+/// types    one a column, at most 1600; copied
+/// errors   out_of_memory; too_large: too many columns; unsupported: a key column of a wrong kind
+Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey key, SegmentBuilder **builder) noexcept;
+
+/// Adds one row; copies what it needs.
+///
+/// row      one Cell a column, in the order of the types (an absent column's Cell is not read)
+/// errors   out_of_memory; too_large: the builder holds kSegmentRowsMax rows already. The row is not added then.
+Status append_row(SegmentBuilder &builder, const Cell *row) noexcept;
+
+std::uint32_t builder_row_count(const SegmentBuilder &builder) noexcept;
+
+/// Bytes of memory that the rows collected so far hold; what a memory limit is compared with.
+std::uint64_t builder_bytes(const SegmentBuilder &builder) noexcept;
+
+/// Sorts, chooses codecs, encodes. At least one row must have been added. The builder cannot be used afterwards.
+Status finish_builder(SegmentBuilder &builder, SegmentBytes *segment) noexcept;
+
+// ---------------------------------------------------------------------------------------------------------------- reading
+
+struct ByteRange {
+    std::uint64_t offset = 0;  // from the segment's first byte
+    std::uint64_t byte_count = 0;
+};
+
+struct SegmentHeader {
+    ByteRange index;
+    std::uint64_t segment_bytes = 0;  // of the whole segment
+    std::uint32_t row_count = 0;
+    std::uint32_t granule_count = 0;
+    std::uint32_t column_count = 0;
+    std::uint32_t tag_count = 0;  // without the NULL tag
+    std::uint32_t tag_column = 0;
+    std::uint32_t time_column = 0;
+};
+
+struct Granule {
+    std::uint32_t first_row = 0;
+    std::uint32_t row_count = 0;
+    std::uint32_t tag_first = 0;  // positions in the sorted list of tags; the NULL tag, when there is one, is position 0
+    std::uint32_t tag_last = 0;   // inclusive
+    bool has_null_time = false;
+    std::int64_t time_min = 0;  // over times that are not NULL; time_min > time_max when there is none
+    std::int64_t time_max = 0;
+};
+
+/// A parsed index. Opaque; lives in the arena given to parse_index(); no destructor.
+struct SegmentIndex;
+
+/// errors   truncated, corrupt (magic, checksum, sizes that cannot be), unsupported (version)
+Status open_segment(std::span<const std::byte> header_bytes, SegmentHeader *header) noexcept;
+
+/// index_bytes   exactly the bytes of header.index; must live as long as the index
+Status parse_index(const SegmentHeader &header, std::span<const std::byte> index_bytes, Arena &arena,
+                   SegmentIndex **index) noexcept;
+
+ColumnType column_type(const SegmentIndex &index, std::uint32_t column) noexcept;
+bool has_null_tag(const SegmentIndex &index) noexcept;
+
+/// position   output: the tag's place in the sorted list (granule().tag_first speaks of the same list)
+/// found      output: false when the segment has no such tag; position is then undefined
+Status find_tag(const SegmentIndex &index, std::span<const std::byte> tag, bool *found, std::uint32_t *position) noexcept;
+
+/// The granules [first, last] that may hold rows of the tag at this position, last inclusive.
+struct GranuleRange {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+};
+GranuleRange granules_of_tag(const SegmentIndex &index, std::uint32_t position) noexcept;
+
+/// granule < granule_count (asserted)
+Granule granule_at(const SegmentIndex &index, std::uint32_t granule) noexcept;
+
+/// Where the chunk of a granule and column lies; byte_count 0 for an absent column. Never outside the segment.
+ByteRange chunk_range(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column) noexcept;
+
+/// Decodes one column of one granule.
+///
+/// chunk    exactly the bytes of chunk_range(); any bytes are safe
+/// column   output; its memory is the arena's and, for uncompressed text, the chunk's: keep the chunk as long as the column
+/// errors   truncated, corrupt, unsupported, out_of_memory
+Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
+                    Arena &arena, ColumnVector *decoded) noexcept;
+
+}  // namespace historian::format
