@@ -28,6 +28,9 @@ include $(PGXS)
 # The codecs are loops over columns: let the compiler vectorise them.
 src/codec/%.o src/format/%.o: override CXXFLAGS += -O3
 
+# Boost.JSON throws; nothing leaves these two files but an error value.
+bgworker/payload.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions
+
 # PGXS tracks no headers: rebuild everything when one changes.
 $(OBJS): $(wildcard src/*.h src/*/*.h bgworker/*.h) Makefile
 
