@@ -165,7 +165,7 @@ Status decode_stream(ByteReader &in, std::span<std::int64_t> values, Arena &aren
             return in.status();
         }
         case CodecId::packed_integers:
-            return decode_packed_integers(in, values, arena);
+            return decode_packed_integers(in, values);
         case CodecId::run_length_integers:
             if (nested) break;
             return decode_runs(in, values, arena);
