@@ -73,31 +73,53 @@ std::uint32_t log2_256(std::uint32_t value) noexcept {
     return whole * 256 + static_cast<std::uint32_t>((std::uint64_t{value} << 8 >> whole) - 256);
 }
 
+/// What pushing a symbol needs. The quotient state / frequency is state * inverse >> kInverseBits: inverse is 2^42 / frequency rounded
+/// up, too large by less than 1, so the quotient is exact for states below 2^32; and as states are below frequency * 2^22 here, the
+/// product is below 2^64.
+constexpr unsigned kInverseBits = 42;
+struct Push {
+    std::uint64_t inverse = 0;
+    std::uint64_t limit = 0;  // from here on a word must leave first
+    std::uint32_t frequency = 0;
+    std::uint32_t start = 0;
+};
+
+void make_pushes(const Frequencies &frequencies, unsigned first, unsigned last, Push *pushes) noexcept {
+    for (unsigned s = first; s <= last; ++s) {
+        const std::uint32_t frequency = frequencies.of[s];
+        if (frequency == 0) continue;
+        pushes[s] = {((std::uint64_t{1} << kInverseBits) + frequency - 1) / frequency, std::uint64_t{frequency} << (32 - kTableBits),
+                     frequency, frequencies.start[s]};
+    }
+}
+
 /// Pushes the symbols into the states, last first; words are written from the end of the room to the front.
 template <std::size_t Lanes>
-std::uint16_t *push_symbols(std::span<const std::byte> symbols, const Frequencies &frequencies, std::uint32_t *states,
+std::uint16_t *push_symbols(std::span<const std::byte> symbols, const Push *pushes, std::uint32_t *states,
                             std::uint16_t *words_end) noexcept {
     std::fill_n(states, Lanes, kStateMin);
     std::uint16_t *word = words_end;
     for (std::size_t i = symbols.size(); i-- > 0;) {
         std::uint32_t &state = states[i % Lanes];
         const auto symbol = static_cast<unsigned>(symbols[i]);
-        const std::uint32_t frequency = frequencies.of[symbol];
-        if (state >= std::uint64_t{frequency} << (32 - kTableBits)) {
-            *--word = static_cast<std::uint16_t>(state);
-            state >>= 16;
-        }
-        state = (state / frequency << kTableBits) + state % frequency + frequencies.start[symbol];
+        const Push &push = pushes[symbol];
+        // No branch: whether a word leaves is as random as the symbols.
+        const bool full = state >= push.limit;
+        word[-1] = static_cast<std::uint16_t>(state);
+        word -= full ? 1 : 0;
+        state >>= full ? 16 : 0;
+        const auto quotient = static_cast<std::uint32_t>(state * push.inverse >> kInverseBits);
+        state = quotient * (kTotal - push.frequency) + state + push.start;
     }
     return word;
 }
 
-/// What a slot of the table says: the symbol, its frequency, and the slot's distance from the start of its range.
-struct Slot {
-    std::uint16_t frequency;
-    std::uint16_t distance;
-    std::uint8_t symbol;
-};
+/// What a slot of the table says, in one load: the symbol (8 bits), the slot's distance from the start of its range (12), and the
+/// symbol's frequency (12).
+using Slot = std::uint32_t;
+constexpr Slot make_slot(unsigned symbol, std::uint32_t distance, std::uint32_t frequency) noexcept {
+    return symbol | distance << 8 | frequency << 20;
+}
 
 struct Pull {
     const std::byte *next;
@@ -107,13 +129,13 @@ struct Pull {
 /// Decodes one symbol; the caller has made sure that a word can be read.
 inline std::byte pull_symbol(const Slot *table, std::uint32_t &state, Pull &pull) noexcept {
     const Slot slot = table[state % kTotal];
-    state = slot.frequency * (state >> kTableBits) + slot.distance;
+    state = (slot >> 20) * (state >> kTableBits) + (slot >> 8 & 0xfff);
     std::uint16_t word;
     std::memcpy(&word, pull.next, sizeof word);
     const bool more = state < kStateMin;
     state = more ? state << 16 | word : state;
     pull.next += more ? sizeof word : 0;
-    return static_cast<std::byte>(slot.symbol);
+    return static_cast<std::byte>(slot);
 }
 
 template <std::size_t Lanes>
@@ -196,10 +218,12 @@ Status encode_symbols(std::span<const std::byte> symbols, std::span<const std::u
 
     const std::size_t lanes = lanes_of(symbols.size());
     std::uint32_t states[kLanesMax];
-    std::uint16_t words[kSymbolsMax];
-    std::uint16_t *words_end = words + kSymbolsMax;
-    const std::uint16_t *word = lanes == 1 ? push_symbols<1>(symbols, frequencies, states, words_end)
-                                           : push_symbols<kLanesMax>(symbols, frequencies, states, words_end);
+    Push pushes[256];
+    make_pushes(frequencies, first, last, pushes);
+    std::uint16_t words[kSymbolsMax + 1];  // one more than can leave: a word is written before it is known to
+    std::uint16_t *words_end = words + kSymbolsMax + 1;
+    const std::uint16_t *word = lanes == 1 ? push_symbols<1>(symbols, pushes, states, words_end)
+                                           : push_symbols<kLanesMax>(symbols, pushes, states, words_end);
     out.u8(static_cast<std::uint8_t>(first));
     out.u8(static_cast<std::uint8_t>(last));
     std::byte *packed = out.take(packed_bytes(count, kWeightBits));
@@ -227,7 +251,7 @@ Status decode_symbols(ByteReader &in, std::span<std::byte> symbols) noexcept {
     Slot table[kTotal];
     std::size_t at = 0;
     for (unsigned s = 0; s < 256; ++s) {
-        for (std::uint16_t d = 0; d < frequencies.of[s]; ++d) table[at++] = {frequencies.of[s], d, static_cast<std::uint8_t>(s)};
+        for (std::uint32_t d = 0; d < frequencies.of[s]; ++d) table[at++] = make_slot(s, d, frequencies.of[s]);
     }
     assert(at == kTotal);
     return lanes == 1 ? pull_symbols<1>(table, states, words, symbols) : pull_symbols<kLanesMax>(table, states, words, symbols);
