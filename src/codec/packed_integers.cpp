@@ -30,11 +30,19 @@ constexpr std::uint64_t low_mask(unsigned width) noexcept {
     return width >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << width) - 1;
 }
 
-/// The largest number that divides the distance of every value from the first; 1 when the distances overflow.
+/// The largest power of two that divides the distance of every value from the first, modulo 2^64.
+std::uint64_t find_power_of_two(std::span<const std::int64_t> values) noexcept {
+    std::uint64_t seen = 0;
+    for (const std::int64_t value : values) seen |= static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(values[0]);
+    return seen & (~seen + 1);
+}
+
+/// The largest number that divides the distance of every value from the first; where distances overflow, only powers of two are
+/// tried (doubles of both signs with the precision of float4 are such values).
 std::uint64_t find_divisor(std::span<const std::int64_t> values) noexcept {
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     const std::uint64_t range = static_cast<std::uint64_t>(*high) - static_cast<std::uint64_t>(*low);
-    if (range > static_cast<std::uint64_t>(INT64_MAX)) return 1;
+    if (range > static_cast<std::uint64_t>(INT64_MAX)) return find_power_of_two(values);
     std::uint64_t divisor = 0;
     for (const std::int64_t value : values) {
         const std::int64_t distance = value - values[0];
@@ -65,7 +73,7 @@ void normalise(std::span<const std::int64_t> values, std::uint64_t divisor, std:
 
 struct Frame {
     std::int64_t base = 0;
-    unsigned width = 0;           // residuals that do not fit it are patched
+    unsigned width = 0;  // residuals that do not fit it are patched
     bool has_patches = false;
 };
 
@@ -156,7 +164,8 @@ void write_patches(const std::uint64_t *residuals, std::size_t count, unsigned w
 }
 
 /// Everything from low_width on. space.residuals are relative to the base here.
-Status write_residuals(std::size_t count, const Frame &frame, const Symbols &symbols, EncodeSpace &space, ByteWriter &out) noexcept {
+Status write_residuals(std::size_t count, const Frame &frame, const Symbols &symbols, EncodeSpace &space,
+                       ByteWriter &out) noexcept {
     const unsigned low_width = frame.width - symbols.bits;
     out.u8(static_cast<std::uint8_t>(low_width));
     if (symbols.bits != 0) out.u8(static_cast<std::uint8_t>(symbols.bits));
@@ -212,7 +221,8 @@ Status read_fields(ByteReader &in, PackedFields *fields) noexcept {
     fields->flags = in.u8();
     if ((fields->flags & ~kFlagsMask) != 0) return {StatusCode::unsupported, "packed integers have a flag of a later version"};
     fields->predictor.prediction = static_cast<Prediction>(fields->flags & kPredictionMask);
-    if (fields->predictor.prediction > Prediction::line) return {StatusCode::unsupported, "packed integers have a prediction of a later version"};
+    if (fields->predictor.prediction > Prediction::line)
+        return {StatusCode::unsupported, "packed integers have a prediction of a later version"};
     fields->first = static_cast<std::uint64_t>(in.signed_varint());
     if (has_step(fields->predictor.prediction)) fields->predictor.step = static_cast<std::uint64_t>(in.signed_varint());
     fields->base = static_cast<std::uint64_t>(in.signed_varint());
@@ -233,7 +243,8 @@ Status read_fields(ByteReader &in, PackedFields *fields) noexcept {
 /// Walks over the patches; add is where their high bits go, or nullptr to only find where they end.
 Status read_patches(ByteReader &in, unsigned width, std::span<std::uint64_t> residuals, bool add) noexcept {
     const std::uint64_t patches = in.varint();
-    if (patches > residuals.size() || width >= kBitWidthMax) return {StatusCode::corrupt, "packed integers have impossible patches"};
+    if (patches > residuals.size() || width >= kBitWidthMax)
+        return {StatusCode::corrupt, "packed integers have impossible patches"};
     std::uint64_t next = 0;
     for (std::uint64_t i = 0; i < patches; ++i) {
         const std::uint64_t skipped = in.varint();
@@ -241,7 +252,8 @@ Status read_patches(ByteReader &in, unsigned width, std::span<std::uint64_t> res
         if (skipped >= residuals.size() - next) return {StatusCode::corrupt, "a patch lies outside the packed integers"};
         next += skipped;
         if (add) residuals[next] |= high << width;
-        if (++next == residuals.size() && i + 1 < patches) return {StatusCode::corrupt, "a patch lies outside the packed integers"};
+        if (++next == residuals.size() && i + 1 < patches)
+            return {StatusCode::corrupt, "a patch lies outside the packed integers"};
     }
     return in.status();
 }
@@ -259,7 +271,8 @@ Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values) no
     const std::span<std::uint64_t> residuals{whole + start, values.size() - start};
     ByteReader patches = in;
     if ((fields.flags & kHasPatches) != 0) {
-        if (const Status status = read_patches(in, fields.low_width + fields.symbol_bits, residuals, false); !status.ok()) return status;
+        if (const Status status = read_patches(in, fields.low_width + fields.symbol_bits, residuals, false); !status.ok())
+            return status;
     }
     std::byte symbols[kStreamValuesMax];
     if (fields.symbol_bits != 0) {
@@ -270,10 +283,12 @@ Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values) no
 
     unpack_bits(packed.data(), residuals.size(), fields.low_width, residuals.data());
     if (fields.symbol_bits != 0) {
-        for (std::size_t i = 0; i < residuals.size(); ++i) residuals[i] |= static_cast<std::uint64_t>(symbols[i]) << fields.low_width;
+        for (std::size_t i = 0; i < residuals.size(); ++i)
+            residuals[i] |= static_cast<std::uint64_t>(symbols[i]) << fields.low_width;
     }
     if ((fields.flags & kHasPatches) != 0) {
-        if (const Status status = read_patches(patches, fields.low_width + fields.symbol_bits, residuals, true); !status.ok()) return status;
+        if (const Status status = read_patches(patches, fields.low_width + fields.symbol_bits, residuals, true); !status.ok())
+            return status;
     }
     undo_prediction(fields.predictor, fields.base, whole, values.size());
     if (fields.divisor == 1) {

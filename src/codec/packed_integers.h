@@ -22,7 +22,7 @@
 //     drift   a mean that follows, from 0: mean += residual >> 2   m = n - 1
 //     line    i * step >> 16                                       m = n - 1
 //
-// source   Lemire and Boytsov, "Decoding billions of integers per second through vectorization", 2015 (patched frame of reference);
+// source   Lemire and Boytsov, "Decoding billions of integers per second through vectorization", 2015 (patched frames);
 //          Pelkonen et al., "Gorilla", VLDB 2015, section 4.1.1 (delta of delta)
 #pragma once
 

@@ -42,7 +42,8 @@ Spread spread_of(const Sample &sample, Residual residual) noexcept {
     return {low, static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low)};
 }
 
-/// Takes the candidate when it is clearly smaller: by an eighth, so that noise in the sample does not decide for the slower decoder.
+/// Takes the candidate when it is clearly smaller: by an eighth, so that noise in the sample does not decide for the slower
+/// decoder.
 void consider(ChosenPrediction &best, const Predictor &candidate, const Spread &spread) noexcept {
     if (spread.size < best.spread.size - best.spread.size / 8) best = {candidate, spread};
 }
@@ -83,7 +84,8 @@ ChosenPrediction choose_prediction(const std::uint64_t *normal, std::size_t coun
     if (slope.size > level.size && best.spread.size > kNoiseSpreadMin) {
         std::uint64_t step = 0;
         if (fit_line(normal, count, &step)) {
-            consider(best, {Prediction::line, step}, spread_of(sample, [&](std::size_t i) { return normal[i] - on_line(step, i); }));
+            consider(best, {Prediction::line, step},
+                     spread_of(sample, [&](std::size_t i) { return normal[i] - on_line(step, i); }));
         }
         make_residuals({Prediction::drift}, normal, count, scratch);
         consider(best, {Prediction::drift}, spread_of(sample, [&](std::size_t i) { return scratch[i - 1]; }));
@@ -91,11 +93,10 @@ ChosenPrediction choose_prediction(const std::uint64_t *normal, std::size_t coun
     return best;
 }
 
-void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count, std::uint64_t *residuals) noexcept {
+void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count,
+                    std::uint64_t *residuals) noexcept {
     switch (predictor.prediction) {
-        case Prediction::none:
-            std::copy(normal, normal + count, residuals);
-            return;
+        case Prediction::none: std::copy(normal, normal + count, residuals); return;
         case Prediction::level:
             for (std::size_t i = 1; i < count; ++i) residuals[i - 1] = normal[i] - normal[i - 1];
             return;

@@ -1,6 +1,7 @@
 // Predictions: what the next integer of a stream probably is, so that only the difference needs bits.
 //
-// The numbers are stored on disk (packed_integers.h says what each means). All arithmetic is modulo 2^64; normal value 0 is always 0.
+// The numbers are stored on disk (packed_integers.h says what each means). All arithmetic is modulo 2^64; normal value 0 is
+// always 0.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,9 @@ struct Predictor {
     std::uint64_t step = 0;  // slope: normal value 1; line: per value, in 2^-16
 };
 
-constexpr bool has_step(Prediction prediction) noexcept { return prediction == Prediction::slope || prediction == Prediction::line; }
+constexpr bool has_step(Prediction prediction) noexcept {
+    return prediction == Prediction::slope || prediction == Prediction::line;
+}
 
 /// Values at the front that have no residual.
 constexpr std::size_t predicted_from(Prediction prediction) noexcept {
@@ -49,7 +52,8 @@ struct ChosenPrediction {
 ChosenPrediction choose_prediction(const std::uint64_t *normal, std::size_t count, std::uint64_t *scratch) noexcept;
 
 /// residuals   output: count - predicted_from(prediction)
-void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count, std::uint64_t *residuals) noexcept;
+void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count,
+                    std::uint64_t *residuals) noexcept;
 
 /// base     added to each residual
 /// values   count >= 2; in: residuals from predicted_from(prediction) on; out: the normal values

@@ -38,8 +38,8 @@ struct Frequencies {
     std::uint16_t start[256] = {};
 };
 
-/// Scales weights to kTotal: each at least 1 when its weight is; what rounding left over goes to the first of the largest, what it
-/// took too much is taken one by one from those above 1, in the symbols' order. Part of the format.
+/// Scales weights to kTotal: each at least 1 when its weight is; what rounding left over goes to the first of the largest, what
+/// it took too much is taken one by one from those above 1, in the symbols' order. Part of the format.
 void scale_weights(std::span<const std::uint32_t> weights, unsigned first_symbol, Frequencies *frequencies) noexcept {
     std::uint64_t weight_sum = 0;
     for (const std::uint32_t weight : weights) weight_sum += weight;
@@ -73,9 +73,9 @@ std::uint32_t log2_256(std::uint32_t value) noexcept {
     return whole * 256 + static_cast<std::uint32_t>((std::uint64_t{value} << 8 >> whole) - 256);
 }
 
-/// What pushing a symbol needs. The quotient state / frequency is state * inverse >> kInverseBits: inverse is 2^42 / frequency rounded
-/// up, too large by less than 1, so the quotient is exact for states below 2^32; and as states are below frequency * 2^22 here, the
-/// product is below 2^64.
+/// What pushing a symbol needs. The quotient state / frequency is state * inverse >> kInverseBits: inverse is 2^42 / frequency
+/// rounded up, too large by less than 1, so the quotient is exact for states below 2^32; and as states are below frequency * 2^22
+/// here, the product is below 2^64.
 constexpr unsigned kInverseBits = 42;
 struct Push {
     std::uint64_t inverse = 0;
@@ -88,8 +88,8 @@ void make_pushes(const Frequencies &frequencies, unsigned first, unsigned last, 
     for (unsigned s = first; s <= last; ++s) {
         const std::uint32_t frequency = frequencies.of[s];
         if (frequency == 0) continue;
-        pushes[s] = {((std::uint64_t{1} << kInverseBits) + frequency - 1) / frequency, std::uint64_t{frequency} << (32 - kTableBits),
-                     frequency, frequencies.start[s]};
+        pushes[s] = {((std::uint64_t{1} << kInverseBits) + frequency - 1) / frequency,
+                     std::uint64_t{frequency} << (32 - kTableBits), frequency, frequencies.start[s]};
     }
 }
 
@@ -139,7 +139,8 @@ inline std::byte pull_symbol(const Slot *table, std::uint32_t &state, Pull &pull
 }
 
 template <std::size_t Lanes>
-Status pull_symbols(const Slot *table, std::uint32_t *given_states, std::span<const std::byte> words, std::span<std::byte> symbols) noexcept {
+Status pull_symbols(const Slot *table, std::uint32_t *given_states, std::span<const std::byte> words,
+                    std::span<std::byte> symbols) noexcept {
     std::uint32_t states[Lanes];
     std::copy_n(given_states, Lanes, states);
     Pull pull{words.data(), words.data() + words.size()};
@@ -197,7 +198,8 @@ std::size_t estimate_symbols_bytes(std::span<const std::uint32_t, 256> counts, s
         first = std::min(first, s);
         last = s;
     }
-    return static_cast<std::size_t>(total / (256 * 8)) + packed_bytes(last - first + 1, kWeightBits) + 4 + 3 * lanes_of(symbol_count);
+    return static_cast<std::size_t>(total / (256 * 8)) + packed_bytes(last - first + 1, kWeightBits) + 4 +
+           3 * lanes_of(symbol_count);
 }
 
 Status encode_symbols(std::span<const std::byte> symbols, std::span<const std::uint32_t, 256> counts, ByteWriter &out) noexcept {

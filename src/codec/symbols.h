@@ -8,14 +8,15 @@
 //     word_count     varint       at most the number of symbols
 //     words          u16[]
 //
-//     The weights are scaled to frequencies that sum to 2^10 (scale_weights() is part of the format). Symbol i is decoded from state
-//     i % lanes: slot = state % 2^10 falls into one symbol's range of frequency f that begins at b; then
-//     state = f * (state >> 10) + slot - b, and below 2^16 state = state << 16 | next word. At the end every state is 2^16.
+//     The weights are scaled to frequencies that sum to 2^10 (scale_weights() is part of the format). Symbol i is decoded from
+//     state i % lanes: slot = state % 2^10 falls into one symbol's range, of frequency f and beginning at b; then
+//         state = f * (state >> 10) + slot - b; below 2^16: state = state << 16 | next word
+//     At the end every state is 2^16.
 //
-// Why not zstd: setting up its decoder takes 7 us where CPUID is trapped (every virtual machine), and its smallest frame has about
-// 12 bytes more; a chunk often has 1,000 symbols.
+// Why not zstd: setting up its decoder takes 7 us where CPUID is trapped (every virtual machine), and its smallest frame has
+// about 12 bytes more; a chunk often has 1,000 symbols.
 //
-// source   Duda, "Asymmetric numeral systems", 2013 (arXiv:1311.2540); Giesen, "Interleaved entropy coders", 2014 (arXiv:1402.3392)
+// source   Duda, "Asymmetric numeral systems", arXiv:1311.2540, 2013; Giesen, "Interleaved entropy coders", arXiv:1402.3392, 2014
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 // Bytes per value and speed of every codec, and of a whole segment of the plant workload. No arguments; about ten seconds.
 //
-// Everything is timed on one thread over data in memory; each number is the best of several runs, because another process can only
-// make a run slower.
+// Everything is timed on one thread over data in memory; each number is the best of several runs, because another process can
+// only make a run slower.
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -66,15 +66,17 @@ void bench_numbers(const char *name, Kind kind, const std::vector<std::int64_t> 
         codec::ByteReader in{{room.data(), size}};
         TestArena decode_arena;
         for (std::size_t c = 0; c < kChunks; ++c) {
-            const Status status = kind == Kind::integers ? codec::decode_integers(in, decoded, decode_arena)
-                                                         : codec::decode_floats(in, codec::FloatSize::eight, decoded, decode_arena);
+            const Status status = kind == Kind::integers
+                                      ? codec::decode_integers(in, decoded, decode_arena)
+                                      : codec::decode_floats(in, codec::FloatSize::eight, decoded, decode_arena);
             if (!status.ok()) fail(name, status);
             if (!std::equal(decoded.begin(), decoded.end(), values.begin() + static_cast<std::ptrdiff_t>(c * kChunk))) {
                 fail(name, {StatusCode::corrupt, "decoded values differ"});
             }
         }
     });
-    std::printf("%-34s %8.3f %10.0f %10.0f\n", name, static_cast<double>(size) / kValues, kValues / encode / 1e6, kValues / decode / 1e6);
+    std::printf("%-34s %8.3f %10.0f %10.0f\n", name, static_cast<double>(size) / kValues, kValues / encode / 1e6,
+                kValues / decode / 1e6);
 }
 
 void bench_texts(const char *name, const std::vector<std::string> &texts) {
@@ -93,7 +95,8 @@ void bench_texts(const char *name, const std::vector<std::string> &texts) {
     const double encode = seconds_of([&] {
         codec::ByteWriter out{room};
         for (std::size_t c = 0; c < chunks; ++c) {
-            if (const Status status = codec::encode_texts({views.data() + c * kChunk, kChunk}, space, out); !status.ok()) fail(name, status);
+            if (const Status status = codec::encode_texts({views.data() + c * kChunk, kChunk}, space, out); !status.ok())
+                fail(name, status);
         }
         size = out.size();
     });
@@ -106,7 +109,8 @@ void bench_texts(const char *name, const std::vector<std::string> &texts) {
         }
     });
     const auto count = static_cast<double>(texts.size());
-    std::printf("%-34s %8.3f %10.1f %10.1f\n", name, static_cast<double>(size) / count, count / encode / 1e6, count / decode / 1e6);
+    std::printf("%-34s %8.3f %10.1f %10.1f\n", name, static_cast<double>(size) / count, count / encode / 1e6,
+                count / decode / 1e6);
 }
 
 std::vector<std::int64_t> make(const std::function<std::int64_t(std::size_t)> &value_at) {
@@ -120,15 +124,18 @@ void bench_codecs() {
     std::normal_distribution<double> gauss;
     std::printf("%-34s %8s %10s %10s\n", "64 chunks of 4096 values", "bytes", "encode M/s", "decode M/s");
     bench_numbers("integer: constant", Kind::integers, make([](std::size_t) { return 7; }));
-    bench_numbers("time: every second", Kind::integers, make([](std::size_t i) { return static_cast<std::int64_t>(i) * 1000000; }));
+    bench_numbers("time: every second", Kind::integers,
+                  make([](std::size_t i) { return static_cast<std::int64_t>(i) * 1000000; }));
     bench_numbers("time: 10 ms, jitter of 400 us", Kind::integers,
                   make([&](std::size_t i) { return static_cast<std::int64_t>(i * 10000 + random() % 400); }));
     bench_numbers("time: whole ms, irregular", Kind::integers, [&] {
         std::int64_t time = 0;
         return make([&](std::size_t) { return time += 1000 * static_cast<std::int64_t>(random() % 5000); });
     }());
-    bench_numbers("integer: uniform 12 bits", Kind::integers, make([&](std::size_t) { return static_cast<std::int64_t>(random() % 4096); }));
-    bench_numbers("integer: uniform 40 bits", Kind::integers, make([&](std::size_t) { return static_cast<std::int64_t>(random() >> 24); }));
+    bench_numbers("integer: uniform 12 bits", Kind::integers,
+                  make([&](std::size_t) { return static_cast<std::int64_t>(random() % 4096); }));
+    bench_numbers("integer: uniform 40 bits", Kind::integers,
+                  make([&](std::size_t) { return static_cast<std::int64_t>(random() >> 24); }));
     bench_numbers("integer: counter", Kind::integers, [&] {
         std::int64_t count = 0;
         return make([&](std::size_t) { return count += static_cast<std::int64_t>(random() % 8); });
@@ -160,7 +167,8 @@ void bench_codecs() {
                       return std::bit_cast<std::int64_t>(static_cast<double>(static_cast<float>(20 + gauss(random))));
                   }));
     bench_numbers("float8: sine and noise", Kind::floats, make([&](std::size_t i) {
-                      return std::bit_cast<std::int64_t>(50 + 10 * std::sin(static_cast<double>(i) * 6.283185307 / 600) + gauss(random) * 1.5);
+                      return std::bit_cast<std::int64_t>(50 + 10 * std::sin(static_cast<double>(i) * 6.283185307 / 600) +
+                                                         gauss(random) * 1.5);
                   }));
     bench_numbers("float8: random bits", Kind::floats, make([&](std::size_t) { return static_cast<std::int64_t>(random()); }));
 
@@ -171,8 +179,8 @@ void bench_codecs() {
         static const char *const kStates[] = {"running", "stopped", "waiting for parts", "fault"};
         states.push_back(kStates[random() % 4]);
         if (i >= kValues / 4) continue;
-        messages.push_back("pump " + std::to_string(random() % 500) + " failed at 10.0." + std::to_string(random() % 256) + ".3 after " +
-                           std::to_string(random() % 5000) + " ms");
+        messages.push_back("pump " + std::to_string(random() % 500) + " failed at 10.0." + std::to_string(random() % 256) +
+                           ".3 after " + std::to_string(random() % 5000) + " ms");
         std::string key(16, ' ');
         for (char &letter : key) letter = static_cast<char>(random());
         keys.push_back(key);
@@ -211,7 +219,9 @@ struct Plant {
                 value += tag % 2 == 1 ? step / 2 : step == 0 ? 1 : step == 1 ? -1 : 0;
                 values[row] = value;
             } else {
-                values[row] = 50 + 10 * std::sin(static_cast<double>(tag) + static_cast<double>(row / kTags) * 6.283185307 / 600) + gauss(random) * 1.5;
+                values[row] = 50 +
+                              10 * std::sin(static_cast<double>(tag) + static_cast<double>(row / kTags) * 6.283185307 / 600) +
+                              gauss(random) * 1.5;
             }
         }
     }
@@ -230,23 +240,32 @@ void bench_segment() {
         TestArena arena;
         SegmentBuilder *builder = nullptr;
         if (const Status status = create_builder(arena, types, {0, 1}, &builder); !status.ok()) fail("segment", status);
-        append = std::min(append, seconds_of([&] {
-            Cell row[3];
-            for (std::size_t i = 0; i < kRows; ++i) {
-                const std::string &name = plant.names[i % Plant::kTags];
-                row[0].data = reinterpret_cast<const std::byte *>(name.data());
-                row[0].byte_count = static_cast<std::uint32_t>(name.size());
-                row[1].number = kStart + static_cast<std::int64_t>(i / Plant::kTags * 1000000 + i % Plant::kTags * 1000);
-                row[2].number = std::bit_cast<std::int64_t>(plant.values[i]);
-                if (const Status status = append_row(*builder, row); !status.ok()) fail("segment", status);
-            }
-        }, 1));
+        append = std::min(append, seconds_of(
+                                      [&] {
+                                          Cell row[3];
+                                          for (std::size_t i = 0; i < kRows; ++i) {
+                                              const std::string &name = plant.names[i % Plant::kTags];
+                                              row[0].data = reinterpret_cast<const std::byte *>(name.data());
+                                              row[0].byte_count = static_cast<std::uint32_t>(name.size());
+                                              row[1].number = kStart + static_cast<std::int64_t>(i / Plant::kTags * 1000000 +
+                                                                                                 i % Plant::kTags * 1000);
+                                              row[2].number = std::bit_cast<std::int64_t>(plant.values[i]);
+                                              if (const Status status = append_row(*builder, row); !status.ok())
+                                                  fail("segment", status);
+                                          }
+                                      },
+                                      1));
         SegmentBytes segment;
-        finish = std::min(finish, seconds_of([&] {
-            if (const Status status = finish_builder(*builder, &segment); !status.ok()) fail("segment", status);
-        }, 1));
+        finish = std::min(finish, seconds_of(
+                                      [&] {
+                                          if (const Status status = finish_builder(*builder, &segment); !status.ok())
+                                              fail("segment", status);
+                                      },
+                                      1));
         bytes.assign(reinterpret_cast<const char *>(segment.bytes.data()), segment.bytes.size());
-        if (repeat == 0) std::printf("\nplant segment: %zu rows, builder memory %.1f bytes a row\n", kRows, static_cast<double>(builder_bytes(*builder)) / kRows);
+        if (repeat == 0)
+            std::printf("\nplant segment: %zu rows, builder memory %.1f bytes a row\n", kRows,
+                        static_cast<double>(builder_bytes(*builder)) / kRows);
     }
     std::printf("append %.0f ns a row, finish %.0f ns a row, %.3f bytes a row\n", append / kRows * 1e9, finish / kRows * 1e9,
                 static_cast<double>(bytes.size()) / kRows);
@@ -256,12 +275,20 @@ void bench_segment() {
     if (const Status status = open_segment(all.first(kSegmentHeaderBytes), &header); !status.ok()) fail("segment", status);
     TestArena index_arena;
     SegmentIndex *index = nullptr;
-    const double parse = seconds_of([&] {
-        TestArena arena;
-        if (const Status status = parse_index(header, all.subspan(header.index.offset, header.index.byte_count), arena, &index); !status.ok()) fail("segment", status);
-    }, 20);
-    if (const Status status = parse_index(header, all.subspan(header.index.offset, header.index.byte_count), index_arena, &index); !status.ok()) fail("segment", status);
-    std::printf("index %llu bytes, parsed in %.1f us, %u granules\n", static_cast<unsigned long long>(header.index.byte_count), parse * 1e6, header.granule_count);
+    const double parse = seconds_of(
+        [&] {
+            TestArena arena;
+            if (const Status status =
+                    parse_index(header, all.subspan(header.index.offset, header.index.byte_count), arena, &index);
+                !status.ok())
+                fail("segment", status);
+        },
+        20);
+    if (const Status status = parse_index(header, all.subspan(header.index.offset, header.index.byte_count), index_arena, &index);
+        !status.ok())
+        fail("segment", status);
+    std::printf("index %llu bytes, parsed in %.1f us, %u granules\n", static_cast<unsigned long long>(header.index.byte_count),
+                parse * 1e6, header.granule_count);
     for (std::uint32_t column = 0; column < 3; ++column) {
         std::uint64_t size = 0;
         const double decode = seconds_of([&] {
@@ -271,16 +298,21 @@ void bench_segment() {
                 ColumnVector decoded;
                 const ByteRange range = chunk_range(*index, g, column);
                 size += range.byte_count;
-                if (const Status status = decode_chunk(*index, g, column, all.subspan(range.offset, range.byte_count), arena, &decoded); !status.ok()) fail("segment", status);
+                if (const Status status =
+                        decode_chunk(*index, g, column, all.subspan(range.offset, range.byte_count), arena, &decoded);
+                    !status.ok())
+                    fail("segment", status);
             }
         });
-        std::printf("column %u: %.3f bytes a row, decoded at %.0f M rows/s\n", column, static_cast<double>(size) / kRows, kRows / decode / 1e6);
+        std::printf("column %u: %.3f bytes a row, decoded at %.0f M rows/s\n", column, static_cast<double>(size) / kRows,
+                    kRows / decode / 1e6);
     }
     const double find = seconds_of([&] {
         for (const std::string &name : plant.names) {
             bool found = false;
             std::uint32_t position = 0;
-            const Status status = find_tag(*index, {reinterpret_cast<const std::byte *>(name.data()), name.size()}, &found, &position);
+            const Status status =
+                find_tag(*index, {reinterpret_cast<const std::byte *>(name.data()), name.size()}, &found, &position);
             if (!status.ok() || !found) fail("segment", status);
         }
     });
