@@ -120,8 +120,15 @@ void write_exceptions(std::span<const std::int64_t> values, std::size_t exceptio
     }
 }
 
-/// Negative floats are stored as sign and magnitude; integers in their order have the magnitude's bits flipped.
-constexpr std::int64_t ordered(std::int64_t bits) noexcept { return bits ^ ((bits >> 63) & INT64_MAX); }
+/// Negative floats are stored as sign and magnitude: as integers in the floats' order they are the negative magnitude, which keeps
+/// zeros at the end of the bits. -0, which then has no place beside 0, stays where it is, below all others. Its own inverse.
+template <FloatSize Size>
+constexpr std::int64_t ordered(std::int64_t bits) noexcept {
+    constexpr std::int64_t kMinusZero = Size == FloatSize::four ? INT32_MIN : INT64_MIN;
+    const auto flipped = static_cast<std::int64_t>(static_cast<std::uint64_t>(kMinusZero) - static_cast<std::uint64_t>(bits));
+    return bits < 0 && bits != kMinusZero ? flipped : bits;
+}
+static_assert(ordered<FloatSize::eight>(INT64_MIN + 5) == -5 && ordered<FloatSize::eight>(-5) == INT64_MIN + 5);
 
 template <FloatSize Size>
 Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
@@ -139,8 +146,7 @@ Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWrit
         }
     }
     out.u8(static_cast<std::uint8_t>(CodecId::ordered_floats));
-    // Sign extension makes the mapping of 64 bits right for 32 bits too.
-    for (std::size_t i = 0; i < values.size(); ++i) space.mapped[i] = ordered(values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i) space.mapped[i] = ordered<Size>(values[i]);
     return encode_integers({space.mapped, values.size()}, space, out);
 }
 
@@ -181,7 +187,7 @@ Status decode(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noex
     if (id != CodecId::ordered_floats) return decode_integers(in, values, arena);
     in = after;
     if (const Status status = decode_integers(in, values, arena); !status.ok()) return status;
-    for (std::int64_t &value : values) value = ordered(value);
+    for (std::int64_t &value : values) value = ordered<Size>(value);
     return Status::success();
 }
 
