@@ -3,6 +3,7 @@
 #include "engine/server.h"
 #include "engine/wal.h"
 #include "hooks.h"
+#include "planner/planner.h"
 #include "settings.h"
 
 #ifdef WORDS_BIGENDIAN
@@ -28,4 +29,5 @@ void _PG_init(void) {
     historian::engine::register_resource_manager();
     historian::engine::register_bulk_load_callbacks();
     historian::install_hooks();
+    historian::planner::install_planner_hooks();
 }
