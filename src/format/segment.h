@@ -29,6 +29,16 @@ inline constexpr std::uint32_t kGranuleRowsMax = 4096;
 inline constexpr std::uint32_t kGranuleRowsLonely = 512;
 inline constexpr std::uint32_t kSegmentRowsMax = 1u << 20;
 inline constexpr std::uint32_t kTagPrefixBytes = 24;
+inline constexpr std::uint32_t kNumberTagBytes = 8;
+
+/// The bytes by which a tag column of a number kind is sorted and found: big-endian with the sign flipped, so that memcmp order is
+/// the numbers' order. Tags of the kinds fixed and bytes are their own bytes.
+///
+/// tag   output: kNumberTagBytes
+inline void tag_of_number(std::int64_t number, std::byte *tag) noexcept {
+    const std::uint64_t flipped = static_cast<std::uint64_t>(number) ^ (std::uint64_t{1} << 63);
+    for (std::uint32_t i = 0; i < kNumberTagBytes; ++i) tag[i] = static_cast<std::byte>(flipped >> (56 - 8 * i));
+}
 
 // ---------------------------------------------------------------------------------------------------------------- writing
 

@@ -1,0 +1,36 @@
+// Codec numbers as they are stored on disk: never reuse or renumber one.
+//
+// Every stream of a chunk begins with one of them. What follows is described in the header of the codec's own file.
+#pragma once
+
+#include <cstdint>
+
+namespace historian::codec {
+
+enum class CodecId : std::uint8_t {
+    reserved = 0,  // zeroed bytes are never a valid stream
+
+    // Around any other stream: nulls.h.
+    all_null = 1,
+    nullable = 2,
+
+    // Integers: integers.h, packed_integers.h.
+    constant_integers = 3,
+    linear_integers = 4,
+    packed_integers = 5,
+    run_length_integers = 6,
+    few_integers = 7,
+
+    // Floats: floats.h. A float column may also hold an integer stream, of the floats' bits.
+    decimal_floats = 8,
+    ordered_floats = 9,
+
+    // Byte strings: texts.h.
+    plain_texts = 10,
+    dictionary_texts = 11,
+
+    // The tag column of a granule: format/tag_runs.h.
+    tag_runs = 12,
+};
+
+}  // namespace historian::codec

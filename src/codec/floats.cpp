@@ -1,0 +1,200 @@
+#include "codec/floats.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "codec/codec_id.h"
+
+namespace historian::codec {
+namespace {
+
+constexpr unsigned kExponentMax = 15;
+constexpr double kPowersOfTen[kExponentMax + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                   1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+// Integers below 2^51 become doubles without a conversion instruction (which SSE2 and NEON lack for vectors of 64-bit integers):
+// added to the bits of 2^52 + 2^51 they are that double plus the integer.
+constexpr std::int64_t kScaledLimit = std::int64_t{1} << 51;
+constexpr double kIntegerShift = 6755399441055744.0;  // 2^52 + 2^51
+static_assert(std::bit_cast<std::uint64_t>(kIntegerShift) == 0x4338000000000000u);
+
+constexpr std::size_t kSampleCount = 32;
+
+template <FloatSize Size>
+double to_double(std::int64_t value) noexcept {
+    if constexpr (Size == FloatSize::four) {
+        return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(value)));
+    } else {
+        return std::bit_cast<double>(value);
+    }
+}
+
+/// What the decoder makes of a scaled integer; any integer gives some float.
+template <FloatSize Size>
+std::int64_t from_scaled(std::int64_t scaled, double power) noexcept {
+    const auto shifted = static_cast<std::uint64_t>(scaled) + std::bit_cast<std::uint64_t>(kIntegerShift);
+    const double number = std::bit_cast<double>(shifted) - kIntegerShift;
+    if constexpr (Size == FloatSize::four) {
+        return std::bit_cast<std::int32_t>(static_cast<float>(number / power));
+    } else {
+        return std::bit_cast<std::int64_t>(number / power);
+    }
+}
+
+/// The integer nearest to number * power, or kScaledLimit when there is none that decodes.
+std::int64_t to_scaled(double number, double power) noexcept {
+    const double twice = number * (2 * power);
+    // False for NaN too.
+    if (!(twice > -2.0 * static_cast<double>(kScaledLimit) && twice < 2.0 * static_cast<double>(kScaledLimit))) return kScaledLimit;
+    // Rounded in integers: half of the truncated double, away from zero.
+    const auto halves = static_cast<std::int64_t>(twice);
+    return (halves + (halves < 0 ? -1 : 1)) / 2;
+}
+
+template <FloatSize Size>
+bool is_decimal(std::int64_t value, double power, std::int64_t *scaled) noexcept {
+    *scaled = to_scaled(to_double<Size>(value), power);
+    return *scaled > -kScaledLimit && *scaled < kScaledLimit && from_scaled<Size>(*scaled, power) == value;
+}
+
+/// The smallest exponent that is exact for a whole sample, or for most of it; more than kExponentMax when none is.
+template <FloatSize Size>
+unsigned choose_exponent(std::span<const std::int64_t> values) noexcept {
+    const std::size_t count = std::min(values.size(), kSampleCount);
+    std::size_t best_hits = count - count / 4 - 1;
+    unsigned best = kExponentMax + 1;
+    for (unsigned exponent = 0; exponent <= kExponentMax; ++exponent) {
+        std::size_t hits = 0;
+        std::int64_t scaled = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            hits += is_decimal<Size>(values[i * values.size() / count], kPowersOfTen[exponent], &scaled);
+        }
+        if (hits > best_hits) {
+            best_hits = hits;
+            best = exponent;
+        }
+        if (hits == count) break;
+    }
+    return best;
+}
+
+/// Fills space.mapped and space.positions; returns the number of exceptions.
+template <FloatSize Size>
+std::size_t scale_all(std::span<const std::int64_t> values, unsigned exponent, EncodeSpace &space) noexcept {
+    const double power = kPowersOfTen[exponent];
+    std::size_t exceptions = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        space.positions[exceptions] = static_cast<std::uint32_t>(i);
+        exceptions += !is_decimal<Size>(values[i], power, &space.mapped[i]);
+    }
+    // An exception's slot repeats its neighbour: nothing that the integer codec would see.
+    std::int64_t neighbour = 0;
+    for (std::size_t i = 0, next = 0; i < values.size() && exceptions < values.size(); ++i) {
+        if (next < exceptions && space.positions[next] == i) {
+            ++next;
+        } else {
+            neighbour = space.mapped[i];
+            break;
+        }
+    }
+    for (std::size_t e = 0; e < exceptions; ++e) {
+        const std::uint32_t at = space.positions[e];
+        if (at > 0) neighbour = space.mapped[at - 1];
+        space.mapped[at] = neighbour;
+    }
+    return exceptions;
+}
+
+template <FloatSize Size>
+void write_exceptions(std::span<const std::int64_t> values, std::size_t exceptions, const EncodeSpace &space, ByteWriter &out) noexcept {
+    out.varint(exceptions);
+    std::uint32_t next = 0;
+    for (std::size_t e = 0; e < exceptions; ++e) {
+        out.varint(space.positions[e] - next);
+        next = space.positions[e] + 1;
+    }
+    for (std::size_t e = 0; e < exceptions; ++e) {
+        const std::int64_t value = values[space.positions[e]];
+        if constexpr (Size == FloatSize::four) {
+            out.u32(static_cast<std::uint32_t>(value));
+        } else {
+            out.u64(static_cast<std::uint64_t>(value));
+        }
+    }
+}
+
+/// Negative floats are stored as sign and magnitude; integers in their order have the magnitude's bits flipped.
+constexpr std::int64_t ordered(std::int64_t bits) noexcept { return bits ^ ((bits >> 63) & INT64_MAX); }
+
+template <FloatSize Size>
+Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    if (std::all_of(values.begin(), values.end(), [&](std::int64_t value) { return value == values[0]; })) {
+        return encode_integers(values, space, out);
+    }
+    const unsigned exponent = choose_exponent<Size>(values);
+    if (exponent <= kExponentMax) {
+        const std::size_t exceptions = scale_all<Size>(values, exponent, space);
+        if (exceptions <= values.size() / 8) {
+            out.u8(static_cast<std::uint8_t>(CodecId::decimal_floats));
+            out.u8(static_cast<std::uint8_t>(exponent));
+            write_exceptions<Size>(values, exceptions, space, out);
+            return encode_integers({space.mapped, values.size()}, space, out);
+        }
+    }
+    out.u8(static_cast<std::uint8_t>(CodecId::ordered_floats));
+    // Sign extension makes the mapping of 64 bits right for 32 bits too.
+    for (std::size_t i = 0; i < values.size(); ++i) space.mapped[i] = ordered(values[i]);
+    return encode_integers({space.mapped, values.size()}, space, out);
+}
+
+template <FloatSize Size>
+Status decode_decimals(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+    const std::uint8_t exponent = in.u8();
+    const std::uint64_t exceptions = in.varint();
+    if (exponent > kExponentMax) return {StatusCode::corrupt, "decimal floats have an impossible exponent"};
+    if (exceptions > values.size()) return {StatusCode::corrupt, "there are more exceptions than floats"};
+    ByteReader positions = in;
+    for (std::uint64_t e = 0; e < exceptions; ++e) in.varint();
+    ByteReader bits{in.bytes(exceptions * static_cast<std::uint64_t>(Size))};
+    if (in.failed()) return in.status();
+    if (const Status status = decode_integers(in, values, arena); !status.ok()) return status;
+
+    const double power = kPowersOfTen[exponent];
+    for (std::int64_t &value : values) value = from_scaled<Size>(value, power);
+    std::uint64_t next = 0;
+    for (std::uint64_t e = 0; e < exceptions; ++e) {
+        const std::uint64_t skipped = positions.varint();
+        if (next >= values.size() || skipped >= values.size() - next) return {StatusCode::corrupt, "an exception lies outside the floats"};
+        next += skipped;
+        values[next] = Size == FloatSize::four ? static_cast<std::int32_t>(bits.u32()) : static_cast<std::int64_t>(bits.u64());
+        ++next;
+    }
+    return Status::success();
+}
+
+template <FloatSize Size>
+Status decode(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+    ByteReader after = in;
+    const auto id = static_cast<CodecId>(after.u8());
+    if (id == CodecId::decimal_floats) {
+        in = after;
+        return decode_decimals<Size>(in, values, arena);
+    }
+    if (id != CodecId::ordered_floats) return decode_integers(in, values, arena);
+    in = after;
+    if (const Status status = decode_integers(in, values, arena); !status.ok()) return status;
+    for (std::int64_t &value : values) value = ordered(value);
+    return Status::success();
+}
+
+}  // namespace
+
+Status encode_floats(std::span<const std::int64_t> values, FloatSize size, EncodeSpace &space, ByteWriter &out) noexcept {
+    return size == FloatSize::four ? encode<FloatSize::four>(values, space, out) : encode<FloatSize::eight>(values, space, out);
+}
+
+Status decode_floats(ByteReader &in, FloatSize size, std::span<std::int64_t> values, Arena &arena) noexcept {
+    return size == FloatSize::four ? decode<FloatSize::four>(in, values, arena) : decode<FloatSize::eight>(in, values, arena);
+}
+
+}  // namespace historian::codec

@@ -1,0 +1,56 @@
+// General compression: the one wrapper around zstd.
+//
+// Layout of a frame: exactly one zstd frame that declares its content size and carries no checksum (chunks have their own).
+//
+// Invariants:
+//   1. Compressing takes no memory but the context's, which is the arena's: nothing is lost when the owner of the arena jumps.
+//   2. Decompressing calls malloc for zstd's state (about 100 kB) and frees it before it returns.
+//   3. The same zstd version gives the same frame on every CPU; another version may give another frame of the same content.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "codec/arena.h"
+#include "codec/status.h"
+
+struct ZSTD_CCtx_s;
+
+namespace historian::codec {
+
+enum class Effort : int {
+    fast = 1,   // numbers: only the entropy stage matters
+    usual = 3,  // texts
+};
+
+/// A compressor in an arena; made when it is first needed, because small segments never do.
+class Compressor {
+public:
+    explicit Compressor(Arena &arena) noexcept : arena_(&arena) {}
+
+    /// bytes    what to compress
+    /// frame    where to; the frame must fit it or nothing is compressed
+    /// returns  the frame's size, or 0 when it does not fit, or there is no memory for the context
+    std::size_t compress(std::span<const std::byte> bytes, Effort effort, std::span<std::byte> frame) noexcept;
+
+private:
+    Arena *arena_;
+    ZSTD_CCtx_s *context_ = nullptr;
+    bool refused_ = false;
+};
+
+/// Whether a frame of this size can hold this many bytes at all: what bounds the memory that corrupt bytes can ask for.
+///
+/// source   RFC 8878, section 3.1.1.2: a block takes at least 3 bytes and gives at most 128 KiB
+constexpr bool plausible_content(std::uint64_t frame_bytes, std::uint64_t content_bytes) noexcept {
+    constexpr std::uint64_t kBlockContentMax = 128 * 1024;
+    return content_bytes <= (frame_bytes / 3 + 1) * kBlockContentMax;
+}
+
+/// frame    exactly one frame; any bytes are safe
+/// bytes    output: must be exactly the declared content size
+/// errors   corrupt, out_of_memory
+Status decompress(std::span<const std::byte> frame, std::span<std::byte> bytes) noexcept;
+
+}  // namespace historian::codec

@@ -1,0 +1,238 @@
+#include "codec/integers.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "codec/codec_id.h"
+#include "codec/packed_integers.h"
+
+namespace historian::codec {
+namespace {
+
+// A run costs about as much as four packed values.
+constexpr std::size_t kRunRowsMin = 4;
+// Below a byte a value an index into few values saves too little.
+constexpr std::size_t kFewValuesRowsMin = 64;
+
+void write_id(CodecId id, ByteWriter &out) noexcept { out.u8(static_cast<std::uint8_t>(id)); }
+
+/// The forms that cost a handful of bytes; false when the values have neither.
+bool encode_simple(std::span<const std::int64_t> values, ByteWriter &out) noexcept {
+    const std::int64_t first = values.empty() ? 0 : values[0];
+    const std::uint64_t step =
+        values.size() < 2 ? 0 : static_cast<std::uint64_t>(values[1]) - static_cast<std::uint64_t>(first);
+    for (std::size_t i = 2; i < values.size(); ++i) {
+        if (static_cast<std::uint64_t>(values[i]) - static_cast<std::uint64_t>(values[i - 1]) != step) return false;
+    }
+    write_id(step == 0 ? CodecId::constant_integers : CodecId::linear_integers, out);
+    out.signed_varint(first);
+    if (step != 0) out.signed_varint(static_cast<std::int64_t>(step));
+    return true;
+}
+
+/// A stream that nests nothing.
+Status encode_flat(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    if (encode_simple(values, out)) return out.status();
+    return encode_packed_integers(values, space, out);
+}
+
+std::size_t count_runs(std::span<const std::int64_t> values) noexcept {
+    std::size_t changes = 0;
+    for (std::size_t i = 1; i < values.size(); ++i) changes += values[i] != values[i - 1];
+    return changes + 1;
+}
+
+Status encode_runs(std::span<const std::int64_t> values, std::size_t run_count, EncodeSpace &space, ByteWriter &out) noexcept {
+    std::size_t run = 0;
+    std::size_t start = 0;
+    for (std::size_t i = 1; i <= values.size(); ++i) {
+        if (i < values.size() && values[i] == values[start]) continue;
+        space.nested_values[run] = values[start];
+        space.nested_indexes[run] = static_cast<std::int64_t>(i - start);
+        ++run;
+        start = i;
+    }
+    write_id(CodecId::run_length_integers, out);
+    out.varint(run_count);
+    if (const Status status = encode_flat({space.nested_values, run_count}, space, out); !status.ok()) return status;
+    return encode_flat({space.nested_indexes, run_count}, space, out);
+}
+
+/// Fills nested_values with the distinct values and nested_indexes with each value's place there; 0 when there are too many.
+std::size_t find_few(std::span<const std::int64_t> values, EncodeSpace &space) noexcept {
+    constexpr unsigned kSlotBits = 8;
+    std::uint8_t slots[1u << kSlotBits] = {};  // index + 1; 0 is free
+    static_assert(kFewValuesMax * 2 <= (1u << kSlotBits));
+    std::size_t distinct = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        // Fibonacci hashing: the high bits of the product depend on every bit of the value.
+        auto slot = static_cast<std::size_t>(static_cast<std::uint64_t>(values[i]) * 0x9E3779B97F4A7C15u >> (64 - kSlotBits));
+        while (slots[slot] != 0 && space.nested_values[slots[slot] - 1] != values[i]) slot = (slot + 1) % (1u << kSlotBits);
+        if (slots[slot] == 0) {
+            if (distinct == kFewValuesMax) return 0;
+            space.nested_values[distinct] = values[i];
+            slots[slot] = static_cast<std::uint8_t>(++distinct);
+        }
+        space.nested_indexes[i] = slots[slot] - 1;
+    }
+    return distinct;
+}
+
+Status encode_few(std::size_t distinct, std::size_t count, EncodeSpace &space, ByteWriter &out) noexcept {
+    write_id(CodecId::few_integers, out);
+    out.varint(distinct);
+    if (const Status status = encode_flat({space.nested_values, distinct}, space, out); !status.ok()) return status;
+    return encode_flat({space.nested_indexes, count}, space, out);
+}
+
+/// Keeps the shorter of the stream [mark, rival) and the one from rival to the end.
+void keep_shorter(std::size_t mark, std::size_t rival, std::byte *begin, ByteWriter &out) noexcept {
+    const std::size_t rival_size = out.size() - rival;
+    if (rival_size < rival - mark) {
+        std::memmove(begin + mark, begin + rival, rival_size);
+        out.rewind(mark + rival_size);
+    } else {
+        out.rewind(rival);
+    }
+}
+
+}  // namespace
+
+Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept {
+    auto *compressor = static_cast<Compressor *>(arena.allocate(sizeof(Compressor)));
+    space->normal = arena.array<std::uint64_t>(kStreamValuesMax);
+    space->residuals = arena.array<std::uint64_t>(kStreamValuesMax);
+    space->symbols = arena.array<std::byte>(kStreamValuesMax);
+    space->nested_values = arena.array<std::int64_t>(kStreamValuesMax);
+    space->nested_indexes = arena.array<std::int64_t>(kStreamValuesMax);
+    space->mapped = arena.array<std::int64_t>(kStreamValuesMax);
+    space->lengths = arena.array<std::int64_t>(kStreamValuesMax);
+    space->positions = arena.array<std::uint32_t>(kStreamValuesMax);
+    if (compressor == nullptr || space->normal == nullptr || space->residuals == nullptr || space->symbols == nullptr ||
+        space->nested_values == nullptr || space->nested_indexes == nullptr || space->mapped == nullptr ||
+        space->lengths == nullptr || space->positions == nullptr) {
+        return {StatusCode::out_of_memory, "no memory for the encoders"};
+    }
+    space->compressor = new (compressor) Compressor(arena);
+    return Status::success();
+}
+
+Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    if (encode_simple(values, out)) return out.status();
+    const std::size_t mark = out.size();
+    if (const Status status = encode_packed_integers(values, space, out); !status.ok()) return status;
+
+    const std::size_t rival = out.size();
+    std::byte *begin = const_cast<std::byte *>(out.written().data());
+    const std::size_t run_count = count_runs(values);
+    if (run_count * kRunRowsMin <= values.size()) {
+        if (const Status status = encode_runs(values, run_count, space, out); !status.ok()) {
+            return status;
+        }
+        keep_shorter(mark, rival, begin, out);
+    } else if (values.size() >= kFewValuesRowsMin && rival - mark > values.size()) {
+        const std::size_t distinct = find_few(values, space);
+        if (distinct == 0) return out.status();
+        if (const Status status = encode_few(distinct, values.size(), space, out); !status.ok()) return status;
+        keep_shorter(mark, rival, begin, out);
+    }
+    return out.status();
+}
+
+namespace {
+
+Status decode_runs(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
+Status decode_few(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
+
+/// nested: inside another stream, where only the flat forms may be.
+Status decode_stream(ByteReader &in, std::span<std::int64_t> values, Arena &arena, bool nested) noexcept {
+    const auto id = static_cast<CodecId>(in.u8());
+    if (in.failed()) return in.status();
+    switch (id) {
+        case CodecId::constant_integers: {
+            const std::int64_t value = in.signed_varint();
+            std::fill(values.begin(), values.end(), value);
+            return in.status();
+        }
+        case CodecId::linear_integers: {
+            auto value = static_cast<std::uint64_t>(in.signed_varint());
+            const auto step = static_cast<std::uint64_t>(in.signed_varint());
+            for (std::int64_t &slot : values) {
+                slot = static_cast<std::int64_t>(value);
+                value += step;
+            }
+            return in.status();
+        }
+        case CodecId::packed_integers:
+            return decode_packed_integers(in, values, arena);
+        case CodecId::run_length_integers:
+            if (nested) break;
+            return decode_runs(in, values, arena);
+        case CodecId::few_integers:
+            if (nested) break;
+            return decode_few(in, values, arena);
+        default:
+            break;
+    }
+    return {StatusCode::unsupported, "a stream of integers has a codec number that cannot be here"};
+}
+
+Status decode_runs(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+    const std::uint64_t run_count = in.varint();
+    if (run_count > values.size()) return {StatusCode::corrupt, "there are more runs than values"};
+    auto *runs = arena.array<std::int64_t>(2 * run_count);
+    if (runs == nullptr) return {StatusCode::out_of_memory, "no memory to decode runs"};
+    const std::span<std::int64_t> of_run{runs, run_count};
+    const std::span<std::int64_t> lengths{runs + run_count, run_count};
+    if (const Status status = decode_stream(in, of_run, arena, true); !status.ok()) return status;
+    if (const Status status = decode_stream(in, lengths, arena, true); !status.ok()) return status;
+    std::size_t done = 0;
+    for (std::size_t run = 0; run < run_count; ++run) {
+        if (lengths[run] < 1 || static_cast<std::uint64_t>(lengths[run]) > values.size() - done) {
+            return {StatusCode::corrupt, "a run has an impossible length"};
+        }
+        const auto length = static_cast<std::size_t>(lengths[run]);
+        std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(done), length, of_run[run]);
+        done += length;
+    }
+    if (done != values.size()) return {StatusCode::corrupt, "the runs are too short together"};
+    return Status::success();
+}
+
+Status decode_few(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+    const std::uint64_t distinct = in.varint();
+    if (distinct == 0 || distinct > kFewValuesMax) return {StatusCode::corrupt, "a list of few values has an impossible length"};
+    std::int64_t few[kFewValuesMax];
+    if (const Status status = decode_stream(in, {few, static_cast<std::size_t>(distinct)}, arena, true); !status.ok()) return status;
+    if (const Status status = decode_stream(in, values, arena, true); !status.ok()) return status;
+    std::uint64_t index_max = 0;
+    for (const std::int64_t index : values) index_max = std::max(index_max, static_cast<std::uint64_t>(index));
+    if (index_max >= distinct) return {StatusCode::corrupt, "an index lies outside the list of few values"};
+    for (std::int64_t &value : values) value = few[value];
+    return Status::success();
+}
+
+}  // namespace
+
+Status decode_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+    return decode_stream(in, values, arena, false);
+}
+
+Status encode_integer_list(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    for (std::size_t done = 0; done < values.size(); done += kStreamValuesMax) {
+        const std::size_t count = std::min(kStreamValuesMax, values.size() - done);
+        if (const Status status = encode_integers(values.subspan(done, count), space, out); !status.ok()) return status;
+    }
+    return out.status();
+}
+
+Status decode_integer_list(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+    for (std::size_t done = 0; done < values.size(); done += kStreamValuesMax) {
+        const std::size_t count = std::min(kStreamValuesMax, values.size() - done);
+        if (const Status status = decode_integers(in, values.subspan(done, count), arena); !status.ok()) return status;
+    }
+    return in.status();
+}
+
+}  // namespace historian::codec

@@ -1,0 +1,67 @@
+// Integer streams: up to kStreamValuesMax 64-bit integers, in the smallest of five forms.
+//
+// A stream is self-delimiting once its number of values is known. All arithmetic is modulo 2^64, so any bytes give some values.
+//
+//     constant_integers      value signed_varint
+//     linear_integers        first signed_varint, step signed_varint: value i is first + i * step
+//     packed_integers        packed_integers.h
+//     run_length_integers    run_count varint, values stream, lengths stream (each >= 1, together the number of values)
+//     few_integers           distinct_count varint, distinct values stream, indexes stream (each < distinct_count)
+//
+// The streams inside run_length_integers and few_integers are constant, linear or packed, so nothing nests deeper.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "codec/arena.h"
+#include "codec/byte_reader.h"
+#include "codec/byte_writer.h"
+#include "codec/general.h"
+#include "codec/status.h"
+
+namespace historian::codec {
+
+/// What fits an encoder's working space; equal to a granule's largest row count.
+inline constexpr std::size_t kStreamValuesMax = 4096;
+
+/// Distinct values above which few_integers is not tried: an index must be much smaller than a value.
+inline constexpr std::size_t kFewValuesMax = 64;
+
+/// Working space of the encoders, so that they allocate nothing; every array has kStreamValuesMax elements.
+struct EncodeSpace {
+    Compressor *compressor = nullptr;
+    std::uint64_t *normal = nullptr;          // packed_integers: the values from the first one, divided
+    std::uint64_t *residuals = nullptr;       // packed_integers
+    std::byte *symbols = nullptr;             // packed_integers: the highest bits, one byte a value
+    std::int64_t *nested_values = nullptr;    // run_length_integers, few_integers
+    std::int64_t *nested_indexes = nullptr;   // run_length_integers, few_integers
+    std::int64_t *mapped = nullptr;           // floats: as integers; texts: indexes into the entries
+    std::int64_t *lengths = nullptr;          // texts
+    std::uint32_t *positions = nullptr;       // floats: of the exceptions; texts: of the entries
+};
+
+/// errors   out_of_memory
+Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept;
+
+/// Room that a stream of count values never exceeds: whole values, a patch each, and the fields before them.
+constexpr std::size_t integers_bytes_max(std::size_t count) noexcept { return 64 + 24 * count; }
+
+/// values   at most kStreamValuesMax
+/// errors   no_room
+Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;
+
+/// values   output: exactly as many as were encoded, at most kStreamValuesMax
+/// arena    for what must be unpacked on the way; at most 40 bytes a value
+/// errors   truncated, corrupt, unsupported, out_of_memory
+Status decode_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
+
+/// Any number of values, as consecutive streams of kStreamValuesMax.
+Status encode_integer_list(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;
+Status decode_integer_list(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
+constexpr std::size_t integer_list_bytes_max(std::size_t count) noexcept {
+    return integers_bytes_max(count) + 64 * (count / kStreamValuesMax);
+}
+
+}  // namespace historian::codec

@@ -1,0 +1,63 @@
+// Chunks: one column of one granule as bytes.
+//
+// Layout:
+//     stream      codec/codec_id.h says what its first byte means; a NULL mask may come first:
+//                     all_null                       no value at all
+//                     nullable, mask, stream         codec/nulls.h; the stream holds the rows that are not NULL, at least one
+//     checksum    u32, the low half of XXH3-64 over the stream
+#pragma once
+
+#include "codec/texts.h"
+#include "format/column.h"
+
+namespace historian::format {
+
+/// values   one number a row; a NULL's is not read
+/// nulls    one byte a row, 1 = NULL; nullptr when no row is NULL
+/// dense    room for row_count numbers
+struct NumberRows {
+    PhysicalKind kind = PhysicalKind::reserved;
+    std::uint32_t row_count = 0;
+    const std::int64_t *values = nullptr;
+    const std::uint8_t *nulls = nullptr;
+    std::int64_t *dense = nullptr;
+};
+
+/// As NumberRows.
+struct TextRows {
+    std::uint32_t row_count = 0;
+    const codec::Text *values = nullptr;
+    const std::uint8_t *nulls = nullptr;
+    codec::Text *dense = nullptr;
+};
+
+std::size_t number_chunk_bytes_max(std::uint32_t row_count) noexcept;
+std::size_t text_chunk_bytes_max(const TextRows &rows) noexcept;
+std::size_t tag_chunk_bytes_max(std::uint32_t tag_count) noexcept;
+
+/// errors   no_room
+Status encode_number_chunk(const NumberRows &rows, codec::EncodeSpace &space, codec::ByteWriter &out) noexcept;
+Status encode_text_chunk(const TextRows &rows, codec::EncodeSpace &space, codec::ByteWriter &out) noexcept;
+
+/// The tag column: how many rows each tag of the granule has. One tag alone needs no list.
+///
+/// layout   tag_runs, then an integer stream of the counts when the granule has more than one tag
+Status encode_tag_chunk(std::span<const std::int64_t> rows_per_tag, codec::EncodeSpace &space, codec::ByteWriter &out) noexcept;
+
+/// Checks the checksum and gives the stream before it.
+///
+/// errors   truncated, corrupt
+Status open_chunk(std::span<const std::byte> chunk, std::span<const std::byte> *stream) noexcept;
+
+/// Decodes any column but the tag's.
+///
+/// decoded   output: row_count and kind as given
+/// errors    truncated, corrupt, unsupported, out_of_memory
+Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,
+                          ColumnVector *decoded) noexcept;
+
+/// rows_per_tag   output, one a tag: each at least 1, row_count together
+Status decode_tag_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,
+                        std::span<std::int64_t> rows_per_tag) noexcept;
+
+}  // namespace historian::format

@@ -1,0 +1,120 @@
+#include <cassert>
+#include <cstring>
+
+#include "format/chunk.h"
+#include "format/segment_index.h"
+
+namespace historian::format {
+namespace {
+
+constexpr Status no_tag_memory() noexcept { return {StatusCode::out_of_memory, "no memory to decode tags"}; }
+
+/// One entry of the vector per tag, the NULL tag's left out.
+Status put_text_tags(ColumnType type, const TagList &tags, std::uint32_t tag_count, ColumnVector *decoded) noexcept {
+    for (std::uint32_t t = 0; t < tag_count && type.kind == PhysicalKind::fixed; ++t) {
+        if (tags.offsets[t + 1] - tags.offsets[t] != type.fixed_bytes) return {StatusCode::corrupt, "a tag of a fixed size has another size"};
+    }
+    decoded->entry_data = tags.data;
+    decoded->entry_offsets = tags.offsets;
+    decoded->entry_count = tag_count;
+    return Status::success();
+}
+
+/// The inverse of tag_of_number().
+Status number_of_tag(std::span<const std::byte> tag, std::int64_t *number) noexcept {
+    if (tag.size() != kNumberTagBytes) return {StatusCode::corrupt, "a tag of a number has another size"};
+    std::uint64_t flipped = 0;
+    for (const std::byte byte : tag) flipped = flipped << 8 | static_cast<std::uint64_t>(byte);
+    *number = static_cast<std::int64_t>(flipped ^ (std::uint64_t{1} << 63));
+    return Status::success();
+}
+
+/// Repeats each tag's number or entry over its rows.
+///
+/// null_rows   rows of the NULL tag, which come first
+Status spread_tags(const TagList &tags, std::span<const std::int64_t> rows_per_tag, std::uint32_t null_rows, Arena &arena,
+                   ColumnVector *decoded) noexcept {
+    const std::uint32_t row_count = decoded->row_count;
+    const bool numbers_wanted = is_number(decoded->kind);
+    auto *numbers = numbers_wanted ? arena.array<std::int64_t>(row_count) : nullptr;
+    auto *entries = numbers_wanted ? nullptr : arena.array<std::uint32_t>(row_count);
+    if (numbers == nullptr && entries == nullptr) return no_tag_memory();
+    if (numbers_wanted) {
+        std::fill_n(numbers, null_rows, 0);
+    } else {
+        std::fill_n(entries, null_rows, 0);
+    }
+    std::size_t row = null_rows;
+    for (std::size_t t = 0; t < rows_per_tag.size(); ++t) {
+        const auto rows = static_cast<std::size_t>(rows_per_tag[t]);
+        if (numbers_wanted) {
+            std::int64_t number = 0;
+            const std::span tag{tags.data + tags.offsets[t], static_cast<std::size_t>(tags.offsets[t + 1] - tags.offsets[t])};
+            if (const Status status = number_of_tag(tag, &number); !status.ok()) return status;
+            std::fill_n(numbers + row, rows, number);
+        } else {
+            std::fill_n(entries + row, rows, static_cast<std::uint32_t>(t));
+        }
+        row += rows;
+    }
+    decoded->numbers = numbers;
+    decoded->entry_of_row = entries;
+    return Status::success();
+}
+
+Status decode_tags(const SegmentIndex &index, const Granule &granule, std::span<const std::byte> chunk, Arena &arena,
+                   ColumnVector *decoded) noexcept {
+    const ColumnType type = index.types[index.header.tag_column];
+    decoded->row_count = granule.row_count;
+    decoded->kind = type.kind;
+    const std::uint32_t positions = granule.tag_last - granule.tag_first + 1;
+    auto *counts = arena.array<std::int64_t>(positions);
+    if (counts == nullptr) return no_tag_memory();
+    std::span<std::int64_t> rows_per_tag{counts, positions};
+    if (const Status status = decode_tag_chunk(granule.row_count, chunk, arena, rows_per_tag); !status.ok()) return status;
+
+    std::uint32_t null_rows = 0;
+    if (index.has_null_tag && granule.tag_first == 0) {
+        null_rows = static_cast<std::uint32_t>(rows_per_tag[0]);
+        rows_per_tag = rows_per_tag.subspan(1);
+        auto *nulls = arena.array<std::uint8_t>(granule.row_count);
+        if (nulls == nullptr) return no_tag_memory();
+        std::memset(nulls, 1, null_rows);
+        std::memset(nulls + null_rows, 0, granule.row_count - null_rows);
+        decoded->nulls = nulls;
+    }
+    const auto tag_count = static_cast<std::uint32_t>(rows_per_tag.size());
+    TagList tags;
+    if (tag_count != 0) {
+        const std::uint32_t first = granule.tag_first + (null_rows != 0 ? 1 : 0) - (index.has_null_tag ? 1 : 0);
+        if (const Status status = list_tags(index.dictionary, first, tag_count, arena, &tags); !status.ok()) return status;
+    } else {
+        auto *offsets = arena.array<std::uint64_t>(1);
+        if (offsets == nullptr) return no_tag_memory();
+        offsets[0] = 0;
+        tags.offsets = offsets;
+    }
+    if (!is_number(type.kind)) {
+        if (const Status status = put_text_tags(type, tags, tag_count, decoded); !status.ok()) return status;
+    }
+    return spread_tags(tags, rows_per_tag, null_rows, arena, decoded);
+}
+
+}  // namespace
+
+Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
+                    Arena &arena, ColumnVector *decoded) noexcept {
+    assert(granule < index.header.granule_count && column < index.header.column_count);
+    const Granule &of_rows = index.granules[granule];
+    const ColumnType type = index.types[column];
+    *decoded = {};
+    if (type.kind == PhysicalKind::absent) {
+        decoded->row_count = of_rows.row_count;
+        decoded->kind = type.kind;
+        return Status::success();
+    }
+    if (column == index.header.tag_column) return decode_tags(index, of_rows, chunk, arena, decoded);
+    return decode_value_chunk(type, of_rows.row_count, chunk, arena, decoded);
+}
+
+}  // namespace historian::format

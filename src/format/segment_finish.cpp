@@ -1,0 +1,259 @@
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "format/chunk.h"
+#include "format/row_order.h"
+#include "format/segment_index.h"
+#include "format/version.h"
+
+namespace historian::format {
+namespace {
+
+using codec::ByteWriter;
+using codec::Text;
+
+/// Everything that finishing needs; lives in the frame of finish_builder().
+struct Finish {
+    explicit Finish(SegmentBuilder &source) noexcept : builder(source) {}
+
+    SegmentBuilder &builder;
+    RowOrder order;
+    GranuleList list;
+    codec::EncodeSpace space;
+    std::span<const std::byte> *chunks = nullptr;  // [column * granules + granule]; memory of the arena
+    std::uint64_t *chunk_bytes = nullptr;          // the same
+    std::span<std::byte> room;                     // one chunk is encoded here, then copied to its own memory
+    std::int64_t *numbers = nullptr;               // one column, sorted
+    Text *texts = nullptr;
+    std::uint8_t *nulls = nullptr;
+    Text *dense_texts = nullptr;
+};
+
+/// A sorted column in arrays that are made when the first column needs them and used again for the next one.
+template <typename T>
+bool ensure_array(Finish &finish, T *&array, std::uint32_t count) noexcept {
+    if (array == nullptr) array = finish.builder.arena->array<T>(count);
+    return array != nullptr;
+}
+
+bool ensure_room(Finish &finish, std::size_t bytes) noexcept {
+    if (finish.room.size() >= bytes) return true;
+    bytes = std::max(bytes, 2 * finish.room.size());
+    auto *room = finish.builder.arena->array<std::byte>(bytes);
+    if (room == nullptr) return false;
+    finish.room = {room, bytes};
+    return true;
+}
+
+/// Moves a chunk out of the shared room.
+Status keep_chunk(Finish &finish, std::uint32_t column, std::uint32_t granule, const ByteWriter &out) noexcept {
+    const std::span<const std::byte> chunk = out.written();
+    auto *copy = finish.builder.arena->array<std::byte>(chunk.size());
+    if (copy == nullptr) return no_memory();
+    std::memcpy(copy, chunk.data(), chunk.size());
+    const std::size_t place = std::size_t{column} * finish.list.count + granule;
+    finish.chunks[place] = {copy, chunk.size()};
+    finish.chunk_bytes[place] = chunk.size();
+    return Status::success();
+}
+
+template <typename T>
+void scatter(const RowBlocks<T> &blocks, const Finish &finish, T *sorted) noexcept {
+    const std::uint32_t *destination = finish.order.destination;
+    for_each_block(blocks, finish.builder.row_count, [&](const T *values, std::uint32_t first, std::uint32_t count) {
+        if (values == nullptr) return;
+        for (std::uint32_t i = 0; i < count; ++i) sorted[destination[first + i]] = values[i];
+    });
+}
+
+/// The column's NULL notes in sorted order, or nullptr when it has none.
+Status scatter_nulls(Finish &finish, const BuilderColumn &column, const std::uint8_t **nulls) noexcept {
+    *nulls = nullptr;
+    if (!column.has_nulls) return Status::success();
+    if (!ensure_array(finish, finish.nulls, finish.builder.row_count)) return no_memory();
+    std::memset(finish.nulls, 0, finish.builder.row_count);
+    scatter(column.nulls, finish, finish.nulls);
+    *nulls = finish.nulls;
+    return Status::success();
+}
+
+Status encode_numbers(Finish &finish, std::uint32_t column, PhysicalKind kind, const std::int64_t *values,
+                      const std::uint8_t *nulls) noexcept {
+    if (!ensure_room(finish, number_chunk_bytes_max(kGranuleRowsMax))) return no_memory();
+    std::int64_t dense[kGranuleRowsMax];
+    for (std::uint32_t g = 0; g < finish.list.count; ++g) {
+        const Granule &granule = finish.list.granules[g];
+        const NumberRows rows{kind, granule.row_count, values + granule.first_row, nulls == nullptr ? nullptr : nulls + granule.first_row, dense};
+        ByteWriter out{finish.room};
+        Status status = encode_number_chunk(rows, finish.space, out);
+        if (status.ok()) status = keep_chunk(finish, column, g, out);
+        if (!status.ok()) return status;
+    }
+    return Status::success();
+}
+
+Status encode_texts(Finish &finish, std::uint32_t column, const std::uint8_t *nulls) noexcept {
+    if (!ensure_array(finish, finish.dense_texts, kGranuleRowsMax)) return no_memory();
+    for (std::uint32_t g = 0; g < finish.list.count; ++g) {
+        const Granule &granule = finish.list.granules[g];
+        const TextRows rows{granule.row_count, finish.texts + granule.first_row, nulls == nullptr ? nullptr : nulls + granule.first_row,
+                            finish.dense_texts};
+        if (!ensure_room(finish, text_chunk_bytes_max(rows))) return no_memory();
+        ByteWriter out{finish.room};
+        Status status = encode_text_chunk(rows, finish.space, out);
+        if (status.ok()) status = keep_chunk(finish, column, g, out);
+        if (!status.ok()) return status;
+    }
+    return Status::success();
+}
+
+Status encode_tags(Finish &finish) noexcept {
+    std::int64_t counts[kGranuleRowsMax];
+    if (!ensure_room(finish, tag_chunk_bytes_max(kGranuleRowsMax))) return no_memory();
+    for (std::uint32_t g = 0; g < finish.list.count; ++g) {
+        const Granule &granule = finish.list.granules[g];
+        const std::uint32_t tags = granule.tag_last - granule.tag_first + 1;
+        for (std::uint32_t t = 0; t < tags; ++t) {
+            const std::uint32_t position = granule.tag_first + t;
+            counts[t] = finish.order.tag_start[position + 1] - finish.order.tag_start[position];
+        }
+        ByteWriter out{finish.room};
+        Status status = encode_tag_chunk({counts, tags}, finish.space, out);
+        if (status.ok()) status = keep_chunk(finish, finish.builder.key.tag_column, g, out);
+        if (!status.ok()) return status;
+    }
+    return Status::success();
+}
+
+Status encode_column(Finish &finish, std::uint32_t column) noexcept {
+    const SegmentBuilder &builder = finish.builder;
+    const BuilderColumn &source = builder.columns[column];
+    if (source.type.kind == PhysicalKind::absent) return Status::success();
+    if (column == builder.key.tag_column) return encode_tags(finish);
+    if (column == builder.key.time_column) {
+        return encode_numbers(finish, column, source.type.kind, finish.order.times, finish.order.null_times);
+    }
+    const std::uint8_t *nulls = nullptr;
+    if (const Status status = scatter_nulls(finish, source, &nulls); !status.ok()) return status;
+    if (is_number(source.type.kind)) {
+        if (!ensure_array(finish, finish.numbers, builder.row_count)) return no_memory();
+        scatter(source.numbers, finish, finish.numbers);
+        return encode_numbers(finish, column, source.type.kind, finish.numbers, nulls);
+    }
+    if (!ensure_array(finish, finish.texts, builder.row_count)) return no_memory();
+    scatter(source.texts, finish, finish.texts);
+    return encode_texts(finish, column, nulls);
+}
+
+/// Rows of a granule with one tag are in time order, of one with several they are not.
+void find_times(const RowOrder &order, Granule *granule) noexcept {
+    granule->time_min = INT64_MAX;
+    granule->time_max = INT64_MIN;
+    for (std::uint32_t row = granule->first_row; row < granule->first_row + granule->row_count; ++row) {
+        if (order.null_times != nullptr && order.null_times[row] != 0) {
+            granule->has_null_time = true;
+            continue;
+        }
+        granule->time_min = std::min(granule->time_min, order.times[row]);
+        granule->time_max = std::max(granule->time_max, order.times[row]);
+    }
+}
+
+SegmentSummary summarise(const Finish &finish, std::span<const Text> tags) noexcept {
+    SegmentSummary summary;
+    summary.row_count = finish.builder.row_count;
+    summary.tag_count = static_cast<std::uint32_t>(tags.size());
+    summary.granule_count = finish.list.count;
+    summary.has_null_tag = finish.order.has_null_tag;
+    summary.time_min = INT64_MAX;
+    summary.time_max = INT64_MIN;
+    for (std::uint32_t g = 0; g < finish.list.count; ++g) {
+        const Granule &granule = finish.list.granules[g];
+        summary.has_null_time |= granule.has_null_time;
+        summary.time_min = std::min(summary.time_min, granule.time_min);
+        summary.time_max = std::max(summary.time_max, granule.time_max);
+    }
+    if (!tags.empty()) {
+        summary.tag_first = {tags.front().data, tags.front().size};
+        summary.tag_last = {tags.back().data, tags.back().size};
+    }
+    return summary;
+}
+
+SegmentHeader make_header(const Finish &finish, std::size_t tag_count, std::size_t index_bytes) noexcept {
+    SegmentHeader header;
+    header.index = {kSegmentHeaderBytes, index_bytes};
+    header.segment_bytes = kSegmentHeaderBytes + index_bytes;
+    for (std::size_t i = 0; i < std::size_t{finish.list.count} * finish.builder.column_count; ++i) {
+        header.segment_bytes += finish.chunk_bytes[i];
+    }
+    header.row_count = finish.builder.row_count;
+    header.granule_count = finish.list.count;
+    header.column_count = finish.builder.column_count;
+    header.tag_count = static_cast<std::uint32_t>(tag_count);
+    header.tag_column = finish.builder.key.tag_column;
+    header.time_column = finish.builder.key.time_column;
+    return header;
+}
+
+/// Header, index, and the chunks granule after granule, in one piece of memory.
+Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segment) noexcept {
+    const SegmentBuilder &builder = finish.builder;
+    auto *types = builder.arena->array<ColumnType>(builder.column_count);
+    auto *scratch = builder.arena->array<std::int64_t>(std::max<std::size_t>(finish.list.count, tags.size() / kTagsPerRestart + 1));
+    if (types == nullptr || scratch == nullptr) return no_memory();
+    for (std::uint32_t c = 0; c < builder.column_count; ++c) types[c] = builder.columns[c].type;
+    const IndexSource source{{types, builder.column_count}, tags, finish.order.has_null_tag,
+                             {finish.list.granules, finish.list.count}, finish.chunk_bytes};
+    if (!ensure_room(finish, index_bytes_max(source))) return no_memory();
+    ByteWriter index{finish.room};
+    const std::size_t scratch_count = std::max<std::size_t>(finish.list.count, tags.size() / kTagsPerRestart + 1);
+    if (const Status status = write_index(source, {scratch, scratch_count}, finish.space, index); !status.ok()) return status;
+
+    const SegmentHeader header = make_header(finish, tags.size(), index.size());
+    if (header.segment_bytes > kSegmentBytesMax) return {StatusCode::too_large, "a segment has more than 32 TiB"};
+    auto *bytes = builder.arena->array<std::byte>(header.segment_bytes);
+    if (bytes == nullptr) return no_memory();
+    ByteWriter out{{bytes, static_cast<std::size_t>(header.segment_bytes)}};
+    write_segment_header(header, out);
+    out.bytes(index.written());
+    for (std::uint32_t g = 0; g < finish.list.count; ++g) {
+        for (std::uint32_t c = 0; c < builder.column_count; ++c) out.bytes(finish.chunks[std::size_t{c} * finish.list.count + g]);
+    }
+    assert(out.status().ok() && out.size() == header.segment_bytes);
+    segment->bytes = out.written();
+    segment->summary = summarise(finish, tags);
+    return Status::success();
+}
+
+}  // namespace
+
+Status finish_builder(SegmentBuilder &builder, SegmentBytes *segment) noexcept {
+    assert(builder.row_count > 0);
+    Finish finish{builder};
+    if (const Status status = codec::make_encode_space(*builder.arena, &finish.space); !status.ok()) return status;
+    if (const Status status = sort_rows(builder, &finish.order); !status.ok()) return status;
+    if (const Status status = choose_granules(builder, finish.order, &finish.list); !status.ok()) return status;
+    for (std::uint32_t g = 0; g < finish.list.count; ++g) find_times(finish.order, &finish.list.granules[g]);
+
+    const std::size_t chunk_count = std::size_t{finish.list.count} * builder.column_count;
+    finish.chunks = builder.arena->array<std::span<const std::byte>>(chunk_count);
+    finish.chunk_bytes = builder.arena->array<std::uint64_t>(chunk_count);
+    const std::uint32_t null_tags = finish.order.has_null_tag ? 1 : 0;
+    const std::uint32_t tag_count = finish.order.tag_count - null_tags;
+    auto *tags = builder.arena->array<Text>(tag_count);
+    if (finish.chunks == nullptr || finish.chunk_bytes == nullptr || tags == nullptr) return no_memory();
+    std::fill_n(finish.chunks, chunk_count, std::span<const std::byte>{});
+    std::fill_n(finish.chunk_bytes, chunk_count, std::uint64_t{0});
+    for (std::uint32_t t = 0; t < tag_count; ++t) {
+        const BuilderTag &tag = builder.tags[finish.order.tag_ids[t + null_tags]];
+        tags[t] = {tag.data, tag.size};
+    }
+    for (std::uint32_t c = 0; c < builder.column_count; ++c) {
+        if (const Status status = encode_column(finish, c); !status.ok()) return status;
+    }
+    return assemble(finish, {tags, tag_count}, segment);
+}
+
+}  // namespace historian::format

@@ -1,0 +1,49 @@
+// The header and the index of a segment. Private to segment_finish.cpp, which writes them, and segment_index.cpp, which reads them.
+//
+// Layout: README.md of this folder, sections 2 and 3.
+#pragma once
+
+#include "codec/integers.h"
+#include "format/segment.h"
+#include "format/tag_dictionary.h"
+
+namespace historian::format {
+
+inline constexpr std::uint8_t kIndexHasNullTag = 1u << 0;
+inline constexpr std::uint32_t kIndexChecksumBytes = 8;
+
+/// Number of integer lists that describe the granules.
+inline constexpr std::uint32_t kGranuleListCount = 6;
+
+struct SegmentIndex {
+    SegmentHeader header;
+    bool has_null_tag = false;
+    const ColumnType *types = nullptr;
+    const std::uint32_t *chunk_column = nullptr;  // column -> place among the columns that have chunks; UINT32_MAX when absent
+    std::uint32_t chunk_column_count = 0;
+    TagDictionary dictionary;
+    const Granule *granules = nullptr;
+    const std::uint64_t *chunk_offsets = nullptr;  // granule after granule, column after column, and the end
+};
+
+/// header      64 bytes
+/// source      header.index.offset is kSegmentHeaderBytes
+void write_segment_header(const SegmentHeader &header, codec::ByteWriter &out) noexcept;
+
+/// What the index is written from.
+struct IndexSource {
+    std::span<const ColumnType> types;
+    std::span<const codec::Text> tags;  // sorted, without the NULL tag
+    bool has_null_tag = false;
+    std::span<const Granule> granules;
+    const std::uint64_t *chunk_bytes = nullptr;  // column after column, granule after granule: [column * granules + granule]
+};
+
+std::size_t index_bytes_max(const IndexSource &source) noexcept;
+
+/// numbers   scratch: as many as there are granules, or restarts in the tag dictionary
+/// errors    no_room
+Status write_index(const IndexSource &source, std::span<std::int64_t> numbers, codec::EncodeSpace &space,
+                   codec::ByteWriter &out) noexcept;
+
+}  // namespace historian::format

@@ -1,0 +1,197 @@
+// A plain model of a segment: rows as values with owners, sorted by std::stable_sort, compared with what a segment gives back.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/segment.h"
+#include "test_arena.h"
+
+namespace historian::test {
+
+using namespace historian::format;
+
+struct Value {
+    bool is_null = false;
+    std::int64_t number = 0;
+    std::string text;
+
+    static Value null() { return {true, 0, {}}; }
+    static Value of(std::int64_t number) { return {false, number, {}}; }
+    static Value of(std::string text) { return {false, 0, std::move(text)}; }
+    bool operator==(const Value &) const = default;
+};
+
+using Row = std::vector<Value>;
+
+inline std::span<const std::byte> bytes_of(const std::string &text) {
+    return {reinterpret_cast<const std::byte *>(text.data()), text.size()};
+}
+
+inline std::string tag_bytes(const Value &value, ColumnType type) {
+    if (!is_number(type.kind)) return value.text;
+    std::byte tag[kNumberTagBytes];
+    tag_of_number(value.number, tag);
+    return {reinterpret_cast<const char *>(tag), sizeof tag};
+}
+
+/// Builds a segment of the rows; the bytes are copied out of the builder's arena.
+inline std::string build(const std::vector<ColumnType> &types, SortKey key, const std::vector<Row> &rows,
+                         SegmentSummary *summary = nullptr) {
+    TestArena arena;
+    SegmentBuilder *builder = nullptr;
+    EXPECT_TRUE(create_builder(arena, types, key, &builder).ok());
+    std::vector<Cell> cells(types.size());
+    for (const Row &row : rows) {
+        for (std::size_t c = 0; c < types.size(); ++c) {
+            cells[c].is_null = row[c].is_null;
+            cells[c].number = row[c].number;
+            cells[c].data = reinterpret_cast<const std::byte *>(row[c].text.data());
+            cells[c].byte_count = static_cast<std::uint32_t>(row[c].text.size());
+        }
+        EXPECT_TRUE(append_row(*builder, cells.data()).ok());
+    }
+    EXPECT_EQ(builder_row_count(*builder), rows.size());
+    SegmentBytes segment;
+    const Status status = finish_builder(*builder, &segment);
+    EXPECT_TRUE(status.ok()) << status.message;
+    if (!status.ok()) return {};
+    if (summary != nullptr) {
+        *summary = segment.summary;
+        summary->tag_first = summary->tag_last = {};
+    }
+    return {reinterpret_cast<const char *>(segment.bytes.data()), segment.bytes.size()};
+}
+
+inline void sort_rows(std::vector<Row> &rows, const std::vector<ColumnType> &types, SortKey key) {
+    std::stable_sort(rows.begin(), rows.end(), [&](const Row &a, const Row &b) {
+        const Value &tag_a = a[key.tag_column];
+        const Value &tag_b = b[key.tag_column];
+        if (tag_a.is_null != tag_b.is_null) return tag_a.is_null;
+        if (!tag_a.is_null) {
+            const std::string bytes_a = tag_bytes(tag_a, types[key.tag_column]);
+            const std::string bytes_b = tag_bytes(tag_b, types[key.tag_column]);
+            if (bytes_a != bytes_b) return bytes_a < bytes_b;  // char_traits compares as unsigned char
+        }
+        const Value &time_a = a[key.time_column];
+        const Value &time_b = b[key.time_column];
+        if (time_a.is_null != time_b.is_null) return time_a.is_null;
+        return !time_a.is_null && time_a.number < time_b.number;
+    });
+}
+
+inline Value value_at(const ColumnVector &column, std::uint32_t row) {
+    if (column.kind == PhysicalKind::absent || (column.nulls != nullptr && column.nulls[row] != 0)) return Value::null();
+    if (is_number(column.kind)) return Value::of(column.numbers[row]);
+    const std::uint32_t entry = column.entry_of_row[row];
+    EXPECT_LT(entry, column.entry_count);
+    const auto *begin = reinterpret_cast<const char *>(column.entry_data) + column.entry_offsets[entry];
+    return Value::of(std::string(begin, column.entry_offsets[entry + 1] - column.entry_offsets[entry]));
+}
+
+/// An open segment over bytes that outlive it.
+struct OpenSegment {
+    explicit OpenSegment(const std::string &segment) : bytes(bytes_of(segment)) {
+        status = open_segment(bytes.first(std::min<std::size_t>(bytes.size(), kSegmentHeaderBytes)), &header);
+        if (!status.ok()) return;
+        if (header.segment_bytes != bytes.size()) {
+            status = {StatusCode::truncated, "the test's bytes are cut off"};
+            return;
+        }
+        status = parse_index(header, bytes.subspan(header.index.offset, header.index.byte_count), arena, &index);
+    }
+    Status decode(std::uint32_t granule, std::uint32_t column, ColumnVector *decoded) {
+        const ByteRange range = chunk_range(*index, granule, column);
+        return decode_chunk(*index, granule, column, bytes.subspan(range.offset, range.byte_count), arena, decoded);
+    }
+
+    TestArena arena;
+    std::span<const std::byte> bytes;
+    SegmentHeader header;
+    SegmentIndex *index = nullptr;
+    Status status;
+};
+
+/// Builds a segment of the rows and checks everything that can be read from it.
+inline std::string check_round_trip(const std::vector<ColumnType> &types, SortKey key, std::vector<Row> rows) {
+    SegmentSummary summary;
+    const std::string bytes = build(types, key, rows, &summary);
+    for (Row &row : rows) {
+        for (std::size_t c = 0; c < types.size(); ++c) {
+            if (types[c].kind == PhysicalKind::absent) row[c] = Value::null();
+        }
+    }
+    sort_rows(rows, types, key);
+    OpenSegment segment{bytes};
+    EXPECT_TRUE(segment.status.ok()) << segment.status.message;
+    if (!segment.status.ok()) return bytes;
+    EXPECT_EQ(segment.header.row_count, rows.size());
+    EXPECT_EQ(summary.row_count, rows.size());
+    EXPECT_EQ(summary.granule_count, segment.header.granule_count);
+    EXPECT_EQ(summary.has_null_tag, rows[0][key.tag_column].is_null);
+
+    std::uint32_t next_row = 0;
+    bool any_null_time = false;
+    std::optional<std::int64_t> time_min;
+    std::optional<std::int64_t> time_max;
+    for (std::uint32_t g = 0; g < segment.header.granule_count; ++g) {
+        const Granule granule = granule_at(*segment.index, g);
+        EXPECT_EQ(granule.first_row, next_row);
+        next_row += granule.row_count;
+        std::vector<ColumnVector> columns(types.size());
+        for (std::uint32_t c = 0; c < types.size(); ++c) {
+            const Status status = segment.decode(g, c, &columns[c]);
+            EXPECT_TRUE(status.ok()) << status.message << ", granule " << g << ", column " << c;
+            if (!status.ok()) return bytes;
+            EXPECT_EQ(columns[c].row_count, granule.row_count);
+            EXPECT_EQ(columns[c].kind, types[c].kind);
+        }
+        std::optional<std::int64_t> low;
+        std::optional<std::int64_t> high;
+        bool null_time = false;
+        for (std::uint32_t r = 0; r < granule.row_count; ++r) {
+            const Row &expected = rows[granule.first_row + r];
+            for (std::uint32_t c = 0; c < types.size(); ++c) {
+                if (value_at(columns[c], r) == expected[c]) continue;
+                ADD_FAILURE() << "row " << granule.first_row + r << ", column " << c << " differs";
+                return bytes;
+            }
+            const Value &time = expected[key.time_column];
+            if (time.is_null) {
+                null_time = true;
+            } else {
+                low = std::min(low.value_or(time.number), time.number);
+                high = std::max(high.value_or(time.number), time.number);
+            }
+            const Value &tag = expected[key.tag_column];
+            std::uint32_t position = 0;
+            bool found = true;
+            if (!tag.is_null && (r == 0 || tag != rows[granule.first_row + r - 1][key.tag_column])) {
+                EXPECT_TRUE(find_tag(*segment.index, bytes_of(tag_bytes(tag, types[key.tag_column])), &found, &position).ok());
+                EXPECT_TRUE(found);
+                EXPECT_GE(position, granule.tag_first);
+                EXPECT_LE(position, granule.tag_last);
+                const GranuleRange range = granules_of_tag(*segment.index, position);
+                EXPECT_GE(g, range.first);
+                EXPECT_LE(g, range.last);
+            }
+        }
+        EXPECT_EQ(granule.has_null_time, null_time);
+        EXPECT_EQ(granule.time_min, low.value_or(INT64_MAX));
+        EXPECT_EQ(granule.time_max, high.value_or(INT64_MIN));
+        any_null_time |= null_time;
+        if (low) time_min = std::min(time_min.value_or(*low), *low);
+        if (high) time_max = std::max(time_max.value_or(*high), *high);
+    }
+    EXPECT_EQ(next_row, rows.size());
+    EXPECT_EQ(summary.has_null_time, any_null_time);
+    EXPECT_EQ(summary.time_min, time_min.value_or(INT64_MAX));
+    EXPECT_EQ(summary.time_max, time_max.value_or(INT64_MIN));
+    return bytes;
+}
+
+}  // namespace historian::test

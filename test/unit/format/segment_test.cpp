@@ -1,0 +1,201 @@
+// What every segment must do: give back its rows, sorted, whatever they are.
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "segment_model.h"
+
+namespace historian::test {
+namespace {
+
+const std::vector<ColumnType> kPointTypes = {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::float8}};
+constexpr SortKey kPointKey{0, 1};
+
+Value number(double value) { return Value::of(std::bit_cast<std::int64_t>(value)); }
+Row point(const std::string &tag, std::int64_t time, double value) { return {Value::of(tag), Value::of(time), number(value)}; }
+
+TEST(Segment, GivesBackOneRow) {
+    const std::string bytes = check_round_trip(kPointTypes, kPointKey, {point("a", 1, 1.5)});
+    EXPECT_LT(bytes.size(), 200u);
+}
+
+TEST(Segment, OfTenRowsTakesAFewHundredBytes) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 10; ++i) rows.push_back(point("site0.line00.temp_000" + std::to_string(i), 1000000 * i, 20.25 + i));
+    EXPECT_LT(check_round_trip(kPointTypes, kPointKey, rows).size(), 350u);
+}
+
+TEST(Segment, SortsInterleavedTags) {
+    std::vector<Row> rows;
+    for (int step = 0; step < 700; ++step) {
+        for (int tag = 9; tag >= 0; --tag) rows.push_back(point("tag" + std::to_string(tag), step * 1000000 + tag * 1000, step * 0.25));
+    }
+    check_round_trip(kPointTypes, kPointKey, rows);
+}
+
+TEST(Segment, KeepsArrivalOrderOfEqualTimes) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 3000; ++i) rows.push_back(point("a", 1000 - i % 7, i));
+    check_round_trip(kPointTypes, kPointKey, rows);
+}
+
+TEST(Segment, PutsNullTagsAndNullTimesFirst) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 2000; ++i) {
+        Row row = point(i % 3 == 0 ? "" : "b", i % 5 == 0 ? std::numeric_limits<std::int64_t>::min() : -i, i);
+        if (i % 4 == 0) row[0] = Value::null();
+        if (i % 7 == 0) row[1] = Value::null();
+        if (i % 11 == 0) row[2] = Value::null();
+        rows.push_back(row);
+    }
+    check_round_trip(kPointTypes, kPointKey, rows);
+}
+
+TEST(Segment, HoldsOnlyNulls) {
+    std::vector<Row> rows(100, Row(3, Value::null()));
+    check_round_trip(kPointTypes, kPointKey, rows);
+}
+
+TEST(Segment, KeepsEveryBitOfAFloat) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    const std::vector<std::int64_t> special = {
+        std::bit_cast<std::int64_t>(-0.0),       std::bit_cast<std::int64_t>(0.0),       std::bit_cast<std::int64_t>(infinity),
+        std::bit_cast<std::int64_t>(-infinity),  0x7ff8000000000001,                     0x7ff0000000000001,
+        static_cast<std::int64_t>(0xfff8dead0000beef), 1,                                std::bit_cast<std::int64_t>(1.7976931348623157e308),
+        std::bit_cast<std::int64_t>(0.1),        std::bit_cast<std::int64_t>(-123.456)};
+    for (const std::size_t share : {1u, 3u, 40u}) {
+        std::vector<Row> rows;
+        for (int i = 0; i < 1500; ++i) {
+            Row row = point("a", i, i * 0.01);
+            if (i % share == 0) row[2] = Value::of(special[static_cast<std::size_t>(i) / share % special.size()]);
+            rows.push_back(row);
+        }
+        check_round_trip(kPointTypes, kPointKey, rows);
+    }
+}
+
+TEST(Segment, KeepsIntegersAtBothEnds) {
+    std::vector<Row> rows;
+    const std::vector<ColumnType> types = {{PhysicalKind::int8}, {PhysicalKind::int8}, {PhysicalKind::int8}};
+    for (int i = 0; i < 1200; ++i) {
+        const std::int64_t extreme = i % 2 == 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
+        rows.push_back({Value::of(extreme), Value::of(extreme - (i % 2 == 0 ? -i : i)), Value::of(extreme)});
+    }
+    check_round_trip(types, kPointKey, rows);
+}
+
+TEST(Segment, KeepsBinaryTagsWithZeroBytes) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 300; ++i) {
+        std::string tag(static_cast<std::size_t>(i % 17), '\0');
+        if (i % 3 == 0) tag += '\xff';
+        rows.push_back(point(tag, i, i));
+    }
+    check_round_trip(kPointTypes, kPointKey, rows);
+}
+
+TEST(Segment, HoldsAHundredThousandTags) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 100000; ++i) rows.push_back(point("sensor/" + std::to_string(i * 7919 % 100000), i, i % 10));
+    check_round_trip(kPointTypes, kPointKey, rows);
+}
+
+TEST(Segment, KeepsLargeTexts) {
+    const std::vector<ColumnType> types = {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::bytes}};
+    std::mt19937_64 random{7};
+    std::vector<Row> rows;
+    for (int i = 0; i < 20; ++i) {
+        std::string text(1u << 20, 'x');
+        if (i % 2 == 0) {
+            for (char &letter : text) letter = static_cast<char>(random());
+        }
+        rows.push_back({Value::of("a"), Value::of(i), Value::of(text)});
+    }
+    check_round_trip(types, kPointKey, rows);
+}
+
+TEST(Segment, SplitsATagIntoEvenGranules) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 10000; ++i) rows.push_back(point("a", i, i));
+    const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
+    OpenSegment segment{bytes};
+    ASSERT_EQ(segment.header.granule_count, 3u);
+    EXPECT_EQ(granule_at(*segment.index, 0).row_count, 3333u);
+    EXPECT_EQ(granule_at(*segment.index, 2).row_count, 3334u);
+}
+
+TEST(Segment, ATagWithManyRowsSharesNoGranule) {
+    std::vector<Row> rows;
+    for (int tag = 0; tag < 30; ++tag) {
+        const int count = tag % 3 == 0 ? 600 : 100;
+        for (int i = 0; i < count; ++i) rows.push_back(point("tag" + std::to_string(100 + tag), i, i));
+    }
+    const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
+    OpenSegment segment{bytes};
+    for (std::uint32_t g = 0; g < segment.header.granule_count; ++g) {
+        const Granule granule = granule_at(*segment.index, g);
+        for (std::uint32_t tag = granule.tag_first; tag <= granule.tag_last; ++tag) {
+            if (tag % 3 == 0) {
+                EXPECT_EQ(granule.tag_first, granule.tag_last);
+            }
+        }
+    }
+}
+
+TEST(Segment, DoesNotFindTagsThatAreNotThere) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 1000; ++i) rows.push_back(point("tag" + std::to_string(2 * i), i, i));
+    const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
+    OpenSegment segment{bytes};
+    for (const std::string &tag : {std::string(), std::string("tag"), std::string("tag1"), std::string("tag1999"), std::string("zzz"),
+                                   std::string("tag0\0", 5), std::string("tag00"), std::string(1000, '\xff')}) {
+        bool found = true;
+        std::uint32_t position = 0;
+        ASSERT_TRUE(find_tag(*segment.index, bytes_of(tag), &found, &position).ok());
+        EXPECT_FALSE(found) << tag;
+    }
+}
+
+/// Random columns of every kind, in random order of arrival.
+TEST(Segment, GivesBackRandomRowsOfEveryKind) {
+    const std::uint64_t seed = std::random_device{}();
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random{seed};
+    for (int trial = 0; trial < 30; ++trial) {
+        const PhysicalKind tag_kinds[] = {PhysicalKind::bytes, PhysicalKind::fixed, PhysicalKind::int4, PhysicalKind::float8};
+        const PhysicalKind tag_kind = tag_kinds[random() % 4];
+        const std::vector<ColumnType> types = {
+            {PhysicalKind::int1}, {PhysicalKind::int2}, {PhysicalKind::int4}, {PhysicalKind::int8},
+            {tag_kind, static_cast<std::uint16_t>(tag_kind == PhysicalKind::fixed ? 16 : 0)},
+            {PhysicalKind::float4}, {PhysicalKind::float8}, {PhysicalKind::fixed, 12}, {PhysicalKind::bytes}, {PhysicalKind::absent}};
+        const SortKey key{4, 3};
+        const std::uint64_t tags = 1 + random() % 200;
+        const std::uint64_t nulls = random() % 3 == 0 ? 1000000 : 1 + random() % 20;
+        const std::uint64_t range = std::uint64_t{1} << (random() % 30);
+        std::vector<Row> rows;
+        for (std::uint64_t i = 0, count = 1 + random() % 6000; i < count; ++i) {
+            const std::uint64_t tag = random() % tags;
+            const auto small = static_cast<std::int64_t>(random() % range);
+            Row row = {Value::of(static_cast<std::int8_t>(small)),
+                       Value::of(static_cast<std::int16_t>(small)),
+                       Value::of(static_cast<std::int32_t>(random() % 4 == 0 ? random() : small)),
+                       Value::of(static_cast<std::int64_t>(i * 1000 + random() % range)),
+                       is_number(tag_kind) ? Value::of(static_cast<std::int32_t>(tag) - 50) : Value::of(std::string(16, static_cast<char>(tag))),
+                       Value::of(std::bit_cast<std::int32_t>(static_cast<float>(small) / 10)),
+                       number(trial % 2 == 0 ? static_cast<double>(small) / 1000 : std::sin(static_cast<double>(random() % 10000))),
+                       Value::of(std::string(12, static_cast<char>(random() % range))),
+                       Value::of(std::string(random() % 30, static_cast<char>('a' + random() % 3))),
+                       Value::of(5)};
+            for (Value &value : row) {
+                if (random() % nulls == 0) value = Value::null();
+            }
+            rows.push_back(row);
+        }
+        check_round_trip(types, key, rows);
+        if (HasFailure()) return;
+    }
+}
+
+}  // namespace
+}  // namespace historian::test
