@@ -17,7 +17,8 @@ sub new
     $self->{in}->autoflush(1);
     $self->ask(<<'SQL');
 \set VERBOSITY verbose
-SET client_encoding = 'UTF8'; SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET lc_monetary = 'C'; SET DateStyle = 'ISO, YMD';
+SET client_encoding = 'UTF8'; SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET lc_monetary = 'C';
+SET DateStyle = 'ISO, YMD';
 SET extra_float_digits = 1; SET bytea_output = 'hex'; SET statement_timeout = '300s'; SET client_min_messages = 'warning';
 SQL
     return $self;
@@ -39,7 +40,8 @@ sub ask
     {
         if ($line =~ /^~end~ (\S+)/)
         {
-            die "the server went away after:\n$sql\n$answer" if $1 =~ /^(57P0[123]|08...)$/ || $answer =~ /server closed the connection/;
+            die "the server went away after:\n$sql\n$answer"
+                if $1 =~ /^(57P0[123]|08...)$/ || $answer =~ /server closed the connection/;
             chomp $answer;
             my $state = $1;
             return ($answer =~ /^ERROR:  (\w{5}):/m ? $1 : $state, $answer);

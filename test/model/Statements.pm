@@ -1,5 +1,5 @@
-# Statements: what happens to the two tables. A writing statement is a text with @T@ for the table's name, run on model.h (heap) and
-# model.t (ours) one after the other; a tending one concerns only model.t and changes no row.
+# Statements: what happens to the two tables. A writing statement is a text with @T@ for the table's name, run on model.h (heap)
+# and model.t (ours) one after the other; a tending one concerns only model.t and changes no row.
 package Statements;
 use strict;
 use warnings;
@@ -41,7 +41,8 @@ sub create_sql
 sub literal_rows
 {
     my ($count, @columns) = @_;
-    return join ",\n", map { '(' . join(', ', map { quote(random_value($_->{type}, $_->{role}), $_->{type}) } @columns) . ')' } 1 .. $count;
+    my $row = sub { return join ', ', map { quote(random_value($_->{type}, $_->{role}), $_->{type}) } @columns };
+    return join ",\n", map { '(' . $row->() . ')' } 1 .. $count;
 }
 
 sub row_count
@@ -73,8 +74,8 @@ sub insert_select
 sub insert_prepared
 {
     my (@columns) = @_;
-    my $sql = sprintf "PREPARE p (%s) AS INSERT INTO \@T@ (%s) VALUES (%s);\n", join(', ', map { $_->{type} } @columns), names(@columns),
-        join(', ', map { "\$$_" } 1 .. @columns);
+    my $sql = sprintf "PREPARE p (%s) AS INSERT INTO \@T@ (%s) VALUES (%s);\n", join(', ', map { $_->{type} } @columns),
+        names(@columns), join(', ', map { "\$$_" } 1 .. @columns);
     $sql .= sprintf "EXECUTE p (%s);\n", join(', ', map { quote(random_value($_->{type}, $_->{role}), $_->{type}) } @columns)
         for 1 .. 1 + int(rand(12));
     return $sql . 'DEALLOCATE p';
@@ -123,7 +124,7 @@ sub copy_file
         "COPY \@T@ ($names) FROM '$folder/rows' (FORMAT $format)"];
 }
 
-# Gives (list of texts for each table in turn): texts without @T@ are run once. $state: columns, added (a counter), in_transaction.
+# Gives a list of texts for both tables; those without @T@ are run once. $state: columns, added (a counter), in_transaction.
 sub writing_statement
 {
     my ($state) = @_;
@@ -145,7 +146,7 @@ sub writing_statement
     if ($kind < 0.93)
     {
         my $new = { name => 'd' . ++$state->{added}, type => random_type() };
-        push @{ $state->{columns} }, $new;
+        $state->{columns} = [@columns, $new];
         return "ALTER TABLE \@T\@ ADD COLUMN $new->{name} $new->{type}"
             . (rand() < 0.6 ? ' DEFAULT ' . quote(random_value($new->{type}), $new->{type}) : '');
     }
@@ -176,7 +177,8 @@ sub writing_statement
 sub tending_statement
 {
     my ($state) = @_;
-    my @kinds = (('VACUUM model.t') x 2, 'VACUUM (FREEZE, ANALYZE) model.t', 'ANALYZE model.t', 'CHECKPOINT', "SELECT pg_sleep(0.05)");
+    my @kinds = (('VACUUM model.t') x 2, 'VACUUM (FREEZE, ANALYZE) model.t', 'ANALYZE model.t', 'CHECKPOINT',
+        'SELECT pg_sleep(0.05)');
     push @kinds, ("CALL compact('model.t')") x 8, ("SELECT historian_check('model.t')") x 2 if $state->{am} eq 'tag';
     if (!$state->{snapshot_open})
     {
