@@ -6,6 +6,7 @@
 #   as_server_user         runs a command as the unprivileged user: PostgreSQL refuses to run as root
 #   can_server_user        true when that user passes a test(1), such as: can_server_user -x /root
 #   free_port              prints a TCP port that nobody listens on
+#   server_folder, make_server_folder   where a server that stays may keep its files
 
 say() {
     printf '%s\n' "$*"
@@ -61,4 +62,23 @@ can_server_user() {
 
 free_port() {
     perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
+
+# Prints a folder below the checkout for a server's files, or one under /var/tmp when the server's user cannot get into the checkout
+# (root's home, say). The caller makes it.
+#   $1   path below the checkout, such as demo/work
+server_folder() {
+    if [ "$(id -u)" = 0 ] && ! can_server_user -x "$top/$(dirname "$1")"; then
+        echo "/var/tmp/historian-$(echo "$1" | tr / -)"
+    else
+        echo "$top/$1"
+    fi
+}
+
+# Makes an empty folder of the server's user; refuses what someone else has put there.
+make_server_folder() {
+    if [ -L "$1" ]; then fail "$1 is a symbolic link; take it away."; fi
+    rm -rf "$1"
+    mkdir -m 700 "$1"
+    if [ "$(id -u)" = 0 ]; then chown "$server_user" "$1"; fi
 }
