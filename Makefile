@@ -18,9 +18,10 @@ PROVE_TESTS    = test/t/*.pl
 # Bitcode is of no use here: nothing of ours is inlined into JIT code, and PGXS compiles it without PG_CXXFLAGS.
 override with_llvm = no
 
-PG_CPPFLAGS  = -I$(CURDIR)/src -I$(CURDIR) -DNDEBUG
-PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wno-register -Wno-sign-compare -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
-SHLIB_LINK   = -lzstd -lmosquitto -lstdc++
+# Only what PostgreSQL looks up is exported (its macro is empty before version 16).
+PG_CPPFLAGS  = -I$(CURDIR)/src -I$(CURDIR) -DNDEBUG '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wno-register -Wno-volatile -Wno-sign-compare -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
+SHLIB_LINK   = -lzstd -lstdc++
 PG_CONFIG   ?= pg_config
 PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)

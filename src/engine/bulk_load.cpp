@@ -1,0 +1,285 @@
+#include "engine/bulk_load.h"
+
+#include "engine/pages.h"
+#include "engine/report.h"
+#include "engine/row.h"
+#include "engine/segment_store.h"
+#include "engine/tail.h"
+#include "engine/tid.h"
+
+namespace historian::engine {
+
+using format::Cell;
+using format::SegmentBuilder;
+
+namespace {
+
+// One open builder. It and all it points to live in `context`, except the link.
+struct BulkLoad {
+    BulkLoad *next;
+    MemoryContext context;         // the load
+    MemoryContext segment_context; // the segment being built; renewed for each segment
+    Oid relid;
+    SubTransactionId subid;
+    TransactionId xid;
+    CommandId cid;
+    KeyColumns keys;
+    TupleDesc desc;
+    format::ColumnType *types;
+    Cell *cells;
+    Datum *values;   // one row's flat values
+    TailRow *staged; // the first rows, until it is known whether they are few
+    uint32 staged_count;
+    Size staged_bytes;
+    Arena *arena;
+    SegmentBuilder *builder;  // nullptr while rows are staged
+    bool is_writing;          // still set when an error interrupted the writing: what the load held is not all stored
+};
+
+// Backend-local: builders never outlive the transaction that opened them.
+BulkLoad *open_loads = nullptr;
+
+// Staged rows are bounded by bytes too; many large rows are better off in a builder.
+constexpr Size kStagedBytesMax = 4 * 1024 * 1024;
+
+BulkLoad *find_load(Oid relid) {
+    for (BulkLoad *load = open_loads; load != nullptr; load = load->next) {
+        if (load->relid == relid) return load;
+    }
+    return nullptr;
+}
+
+void drop_load(BulkLoad *dropped) {
+    for (BulkLoad **link = &open_loads; *link != nullptr; link = &(*link)->next) {
+        if (*link == dropped) {
+            *link = dropped->next;
+            break;
+        }
+    }
+    MemoryContextDelete(dropped->context);
+}
+
+bool holds_rows(const BulkLoad *load) { return load->staged_count > 0 || load->builder != nullptr; }
+
+BulkLoad *open_load(Relation rel, CommandId cid) {
+    MemoryContext context = AllocSetContextCreate(TopTransactionContext, "historian bulk load", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext old = MemoryContextSwitchTo(context);
+    BulkLoad *load = static_cast<BulkLoad *>(palloc0(sizeof(BulkLoad)));
+    load->context = context;
+    load->segment_context = AllocSetContextCreate(context, "historian segment builder", ALLOCSET_DEFAULT_SIZES);
+    load->relid = RelationGetRelid(rel);
+    load->subid = GetCurrentSubTransactionId();
+    load->xid = GetCurrentTransactionId();
+    load->cid = cid;
+    load->keys = key_columns(rel);
+    load->desc = CreateTupleDescCopy(RelationGetDescr(rel));
+    load->types = column_types(load->desc, load->keys);
+    load->cells = static_cast<Cell *>(palloc0(sizeof(Cell) * load->desc->natts));
+    load->values = static_cast<Datum *>(palloc(sizeof(Datum) * load->desc->natts));
+    load->staged = static_cast<TailRow *>(palloc(sizeof(TailRow) * kBulkRowsMin));
+    load->arena = static_cast<Arena *>(palloc(sizeof(Arena)));
+    MemoryContextSwitchTo(old);
+    load->next = open_loads;
+    open_loads = load;
+    return load;
+}
+
+void start_builder(Relation rel, BulkLoad *load) {
+    *load->arena = arena_in(load->segment_context);
+    const format::SortKey key = {static_cast<uint32>(load->keys.tag - 1), static_cast<uint32>(load->keys.time - 1)};
+    check_status(format::create_builder(*load->arena, {load->types, static_cast<size_t>(load->desc->natts)}, key, &load->builder), rel,
+                 "build a segment");
+}
+
+void write_built_segment(Relation rel, BulkLoad *load) {
+    if (load->builder == nullptr) return;
+    SegmentBuilder *builder = load->builder;
+    if (format::builder_row_count(*builder) > 0) {
+        format::SegmentBytes segment;
+        check_status(format::finish_builder(*builder, &segment), rel, "build a segment");
+        write_segment(rel, segment, SegmentStamp{load->xid, load->cid, 0});
+    }
+    load->builder = nullptr;
+    MemoryContextReset(load->segment_context);
+}
+
+void add_to_builder(Relation rel, BulkLoad *load, const Datum *values, const bool *nulls) {
+    uint8 tag_space[8];
+    fill_cells(load->desc, load->keys, values, nulls, load->cells, tag_space);
+    check_status(format::append_row(*load->builder, load->cells), rel, "build a segment");
+    if (builder_is_full(*load->builder)) write_built_segment(rel, load);  // what follows is staged again: it may be few rows
+}
+
+// The staged rows turn out to be many: they go to a builder.
+void promote_staged(Relation rel, BulkLoad *load) {
+    bool *nulls = static_cast<bool *>(palloc(sizeof(bool) * load->desc->natts));
+    for (uint32 i = 0; i < load->staged_count; i++) {
+        heap_deform_tuple(load->staged[i].tuple, load->desc, load->values, nulls);
+        if (load->builder == nullptr) start_builder(rel, load);
+        add_to_builder(rel, load, load->values, nulls);
+        pfree(load->staged[i].tuple);
+    }
+    load->staged_count = 0;
+    load->staged_bytes = 0;
+}
+
+void stage_row(Relation rel, BulkLoad *load, const bool *nulls) {
+    MemoryContext old = MemoryContextSwitchTo(load->context);
+    TailRow row = form_tail_row(load->desc, load->keys, load->values, nulls, load->xid, load->cid, load->relid);
+    MemoryContextSwitchTo(old);
+    load->staged[load->staged_count++] = row;
+    load->staged_bytes += row.tuple->t_len;
+    if (load->staged_count == kBulkRowsMin || load->staged_bytes >= kStagedBytesMax || row.tuple->t_len > format::kTailRowBytesMax) {
+        promote_staged(rel, load);
+    }
+}
+
+void store_rows_of(Relation rel, BulkLoad *load) {
+    load->is_writing = true;
+    if (load->builder != nullptr) {
+        write_built_segment(rel, load);
+    } else if (load->staged_count > 0) {
+        append_rows(rel, load->staged, static_cast<int>(load->staged_count), load->cid);
+        for (uint32 i = 0; i < load->staged_count; i++) pfree(load->staged[i].tuple);
+        load->staged_count = 0;
+    }
+    load->is_writing = false;
+}
+
+// An error inside a statement's inner subtransaction may leave the outer one, and its load, alive.
+void refuse_broken_load(const BulkLoad *load) {
+    if (!load->is_writing) return;
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("an earlier error interrupted this bulk load"),
+            errhint("Roll back and load the rows again."));
+}
+
+void finish_load(BulkLoad *load) {
+    refuse_broken_load(load);
+    if (holds_rows(load)) {
+        // The command that opened the load still holds its lock on the table.
+        const Relation rel = RelationIdGetRelation(load->relid);
+        if (!RelationIsValid(rel)) elog(ERROR, "could not open relation with OID %u", load->relid);
+        store_rows_of(rel, load);
+        RelationClose(rel);
+    }
+    drop_load(load);
+}
+
+void at_transaction_end(XactEvent event, void *) {
+    switch (event) {
+        case XACT_EVENT_PRE_COMMIT:
+        case XACT_EVENT_PARALLEL_PRE_COMMIT:
+        case XACT_EVENT_PRE_PREPARE:
+            for (const BulkLoad *load = open_loads; load != nullptr; load = load->next) {
+                if (holds_rows(load)) elog(ERROR, "a bulk load into relation %u was not finished", load->relid);
+            }
+            break;
+        default:
+            // Their memory went, or goes, with the transaction's.
+            open_loads = nullptr;
+            break;
+    }
+}
+
+void at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId, void *) {
+    if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_PRE_COMMIT_SUB) return;
+    for (BulkLoad *load = open_loads, *next; load != nullptr; load = next) {
+        next = load->next;
+        if (load->subid != subid) continue;
+        if (event == SUBXACT_EVENT_ABORT_SUB) {
+            drop_load(load);
+        } else if (holds_rows(load)) {
+            elog(ERROR, "a bulk load into relation %u was not finished", load->relid);
+        }
+    }
+}
+
+}  // namespace
+
+bool may_bulk_load(Relation rel, BulkInsertStateData *bulk_state, bool single_row) {
+    if (bulk_state == nullptr) return false;
+    if (single_row && rel->rd_createSubid != GetCurrentSubTransactionId() &&
+        rel->rd_newRelfilenodeSubid != GetCurrentSubTransactionId()) {
+        return false;
+    }
+    const TriggerDesc *triggers = rel->trigdesc;
+    return triggers == nullptr || !(triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row);
+}
+
+void bulk_load_rows(Relation rel, TupleTableSlot **slots, int slot_count, CommandId cid) {
+    BulkLoad *load = find_load(RelationGetRelid(rel));
+    if (load != nullptr && (load->cid != cid || load->subid != GetCurrentSubTransactionId())) {
+        finish_load(load);
+        load = nullptr;
+    }
+    if (load == nullptr) {
+        CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
+        load = open_load(rel, cid);
+    }
+    refuse_broken_load(load);
+    load->is_writing = true;
+    const int natts = load->desc->natts;
+    for (int i = 0; i < slot_count; i++) {
+        TupleTableSlot *slot = slots[i];
+        slot_getallattrs(slot);
+        memcpy(load->values, slot->tts_values, sizeof(Datum) * natts);
+        flatten_values(load->desc, load->values, slot->tts_isnull);
+        if (load->builder == nullptr) {
+            stage_row(rel, load, slot->tts_isnull);
+        } else {
+            add_to_builder(rel, load, load->values, slot->tts_isnull);
+        }
+        slot->tts_tableOid = RelationGetRelid(rel);
+        ItemPointerSetInvalid(&slot->tts_tid);
+    }
+    load->is_writing = false;
+    CHECK_FOR_INTERRUPTS();
+}
+
+void finish_bulk_load(Oid relid) {
+    BulkLoad *load = find_load(relid);
+    if (load != nullptr) finish_load(load);
+}
+
+void finish_all_bulk_loads() {
+    while (open_loads != nullptr) finish_load(open_loads);
+}
+
+void discard_bulk_load(Oid relid) {
+    BulkLoad *load = find_load(relid);
+    if (load != nullptr) drop_load(load);
+}
+
+void register_bulk_load_callbacks() {
+    RegisterXactCallback(at_transaction_end, nullptr);
+    RegisterSubXactCallback(at_subtransaction_end, nullptr);
+}
+
+void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPointer tid) {
+    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
+    const TupleDesc desc = RelationGetDescr(rel);
+    const KeyColumns keys = key_columns(rel);
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian large row", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext old = MemoryContextSwitchTo(context);
+    Cell *cells = static_cast<Cell *>(palloc0(sizeof(Cell) * desc->natts));
+    Datum *values = static_cast<Datum *>(palloc(sizeof(Datum) * desc->natts));
+    memcpy(values, slot->tts_values, sizeof(Datum) * desc->natts);
+    flatten_values(desc, values, slot->tts_isnull);
+    uint8 tag_space[8];
+    fill_cells(desc, keys, values, slot->tts_isnull, cells, tag_space);
+
+    Arena arena = arena_in(context);
+    SegmentBuilder *builder;
+    const format::SortKey key = {static_cast<uint32>(keys.tag - 1), static_cast<uint32>(keys.time - 1)};
+    const std::span types(column_types(desc, keys), static_cast<size_t>(desc->natts));
+    check_status(format::create_builder(arena, types, key, &builder), rel, "store a large row");
+    check_status(format::append_row(*builder, cells), rel, "store a large row");
+    format::SegmentBytes segment;
+    check_status(format::finish_builder(*builder, &segment), rel, "store a large row");
+    const uint32 slot_number = write_segment(rel, segment, SegmentStamp{GetCurrentTransactionId(), cid, 0});
+    set_sealed_tid(tid, slot_number, 0);
+    MemoryContextSwitchTo(old);
+    MemoryContextDelete(context);
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,195 @@
+#include "engine/check.h"
+
+#include "engine/granule.h"
+#include "engine/maintenance_lock.h"
+#include "engine/report.h"
+#include "engine/space.h"
+#include "engine/visibility.h"
+
+namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::EntryKind;
+using format::Metapage;
+using format::PageKind;
+
+namespace {
+
+// ------------------------------------------------------------------------------------------------------------ allocation
+
+// One byte a block: whether the map says it is allocated.
+uint8 *read_map(Relation rel, BlockNumber blocks) {
+    uint8 *allocated = static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    for (uint32 map_index = 0; map_index * format::kMapBlocks < blocks; map_index++) {
+        CHECK_FOR_INTERRUPTS();
+        const BlockNumber map_block = format::map_page_block(map_index);
+        const Buffer buffer = lock_page(rel, map_block, PageLock::shared);
+        Page page = BufferGetPage(buffer);
+        const bool fresh = PageIsNew(page);
+        const bool valid = fresh || (page_is(page, PageKind::map) && page_trailer(page)->sequence == map_index);
+        const uint8 *bits = reinterpret_cast<const uint8 *>(page) + format::kPageHeaderBytes;
+        const uint32 first = map_index * format::kMapBlocks;
+        for (uint32 bit = 0; valid && bit < format::kMapBlocks && first + bit < blocks; bit++) {
+            allocated[first + bit] = fresh ? (map_index > 0 && bit == 0) : (bits[bit / 8] >> (bit % 8)) & 1;
+        }
+        UnlockReleaseBuffer(buffer);
+        if (!valid) report_damage(rel, map_block, "The block should be an allocation map page.");
+    }
+    return allocated;
+}
+
+void claim(Relation rel, uint8 *owned, BlockNumber blocks, BlockNumber block) {
+    if (block >= blocks) report_damage(rel, block, "An entry owns a block beyond the end of the file.");
+    if (owned[block]) report_damage(rel, block, "Two owners claim the block.");
+    owned[block] = 1;
+}
+
+// One byte a block: whether somebody owns it.
+uint8 *read_owners(Relation rel, const Metapage &meta, BlockNumber blocks) {
+    uint8 *owned = static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    claim(rel, owned, blocks, format::kMetaBlock);
+    for (uint32 m = 0; m * format::kMapBlocks < blocks; m++) claim(rel, owned, blocks, format::map_page_block(m));
+    for (uint32 e = 0; e < meta.directory_extent_count; e++) {
+        for (uint32 page = 0; page < 1u << e; page++) claim(rel, owned, blocks, meta.directory_extents[e] + page);
+    }
+    for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
+        const BlockNumber first = entry.extents[0].first_block;
+        if (entry.extent_count == 0 || entry.extent_count > format::kEntryExtentsMax) {
+            report_damage(rel, first, "An entry has an impossible number of extents.");
+        }
+        if (entry.kind > static_cast<uint8>(EntryKind::building)) report_damage(rel, first, "An entry has an unknown kind.");
+        if (entry.used_pages > entry_block_count(entry)) report_damage(rel, first, "An entry uses more pages than it owns.");
+        for (uint32 e = 0; e < entry.extent_count; e++) {
+            for (uint32 b = 0; b < entry.extents[e].block_count; b++) claim(rel, owned, blocks, entry.extents[e].first_block + b);
+        }
+    });
+    return owned;
+}
+
+// Allocation and directory change together (rule R13), freeing waits for the maintenance lock that we hold, and others may allocate at any
+// time. So: a bit seen first must have an owner seen later, and an owner seen must have a bit seen after that.
+uint64 check_allocation(Relation rel, const Metapage &before) {
+    const BlockNumber old_blocks = RelationGetNumberOfBlocks(rel);
+    const uint8 *allocated_before = read_map(rel, old_blocks);
+    Metapage meta;
+    read_metapage(rel, &meta);
+    const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+    const uint8 *owned = read_owners(rel, meta, blocks);
+    const uint8 *allocated_after = read_map(rel, blocks);
+    uint64 free_blocks = 0;
+    for (BlockNumber block = 0; block < blocks; block++) {
+        if (block < old_blocks && allocated_before[block] && !owned[block]) report_damage(rel, block, "The block is allocated, but nobody owns it.");
+        if (owned[block] && !allocated_after[block]) report_damage(rel, block, "The block has an owner, but is not allocated.");
+        if (!owned[block]) free_blocks++;
+    }
+    Assert(before.magic == meta.magic);
+    return free_blocks;
+}
+
+// ------------------------------------------------------------------------------------------------------------ tail runs
+
+void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber offset) {
+    const ItemId item_id = PageGetItemId(page, offset);
+    const HeapTupleHeader tuple = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
+    const Size length = ItemIdGetLength(item_id);
+    const int natts = HeapTupleHeaderGetNatts(tuple);
+    if (length < SizeofHeapTupleHeader || tuple->t_hoff < SizeofHeapTupleHeader || tuple->t_hoff > length ||
+        tuple->t_hoff != MAXALIGN(tuple->t_hoff)) {
+        report_damage(rel, block, psprintf("The row at offset %u has an impossible header.", offset));
+    }
+    if (natts > RelationGetDescr(rel)->natts) report_damage(rel, block, psprintf("The row at offset %u has too many columns.", offset));
+    if (ItemPointerGetBlockNumberNoCheck(&tuple->t_ctid) != block || ItemPointerGetOffsetNumberNoCheck(&tuple->t_ctid) != offset) {
+        report_damage(rel, block, psprintf("The row at offset %u does not point to itself.", offset));
+    }
+    const TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple);
+    if (!TransactionIdIsValid(xmin) || (TransactionIdIsNormal(xmin) && !TransactionIdPrecedes(xmin, ReadNextTransactionId()))) {
+        report_damage(rel, block, psprintf("The row at offset %u was inserted by transaction %u, which has not begun.", offset, xmin));
+    }
+}
+
+void check_tail_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 page_index, CheckSummary *summary) {
+    const BlockNumber block = entry_block(entry, page_index);
+    const Buffer buffer = lock_page(rel, block, PageLock::shared);
+    Page page = BufferGetPage(buffer);
+    const format::PageTrailer trailer = *page_trailer(page);
+    if (!page_is(page, PageKind::tail) || trailer.slot != slot || trailer.generation != entry.generation || trailer.sequence != page_index) {
+        report_damage(rel, block, "The block does not belong to the tail run that names it.");
+    }
+    const bool is_closed = (trailer.flags & format::kTailPageClosed) != 0;
+    const bool must_be_closed = page_index + 1 < entry.used_pages || (entry.flags & format::kEntryTailClosed) != 0;
+    if (must_be_closed && !is_closed) report_damage(rel, block, "The tail page is open, though a later one is or the run is closed.");
+    if (PageGetMaxOffsetNumber(page) > format::kTailRowsMax) report_damage(rel, block, "The tail page has too many rows.");
+    for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
+        if (!ItemIdIsNormal(PageGetItemId(page, offset))) continue;
+        check_tail_tuple(rel, block, page, offset);
+        summary->tail_rows++;
+    }
+    UnlockReleaseBuffer(buffer);
+}
+
+// ------------------------------------------------------------------------------------------------------------- segments
+
+void check_order(Relation rel, Granule *granule, BlockNumber block) {
+    const format::Granule &about = granule->about;
+    const int64 *times = granule_times(granule);
+    for (uint32 row = 0; times != nullptr && row < about.row_count; row++) {
+        if (times[row] < about.time_min || times[row] > about.time_max) report_damage(rel, block, "A row's time is outside its granule's range.");
+        if (row > 0 && about.tag_first == about.tag_last && times[row] < times[row - 1]) report_damage(rel, block, "Times of a tag decrease.");
+    }
+}
+
+void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, MemoryContext context, CheckSummary *summary) {
+    const BlockNumber block = entry.extents[0].first_block;
+    OpenSegment segment;
+    open_segment(rel, slot, entry, context, &segment);
+    if (segment.header.row_count != entry.row_count || segment.header.segment_bytes != entry.byte_count) {
+        report_damage(rel, block, "The segment's header and its directory entry differ.");
+    }
+    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns(rel), context);
+    uint64 rows = 0;
+    for (uint32 g = 0; g < segment.header.granule_count; g++) {
+        CHECK_FOR_INTERRUPTS();
+        open_granule(granule, &segment, g);
+        if (granule->about.first_row != rows) report_damage(rel, block, "The granules of a segment do not follow each other.");
+        rows += granule->about.row_count;
+        for (int column = 0; column < RelationGetDescr(rel)->natts; column++) {
+            Datum value;
+            bool is_null;
+            for (uint32 row = 0; row < granule->about.row_count; row++) granule_value(granule, column, row, &value, &is_null);
+        }
+        check_order(rel, granule, block);
+        summary->granules++;
+    }
+    if (rows != entry.row_count) report_damage(rel, block, "The granules of a segment have another number of rows than the segment.");
+    summary->sealed_rows += rows;
+}
+
+}  // namespace
+
+CheckSummary check_table(Relation rel) {
+    CheckSummary summary = {};
+    Metapage meta;
+    summary.blocks = RelationGetNumberOfBlocks(rel);
+    if (!read_metapage(rel, &meta)) return summary;
+    check_key_columns(rel, meta, key_columns(rel));
+    lock_maintenance(rel, true);
+    summary.free_blocks = check_allocation(rel, meta);
+    read_metapage(rel, &meta);
+    summary.blocks = RelationGetNumberOfBlocks(rel);
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian check", ALLOCSET_DEFAULT_SIZES);
+    for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
+        if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
+            summary.tail_runs++;
+            for (uint32 page = 0; page < entry.used_pages; page++) check_tail_page(rel, slot, entry, page, &summary);
+        } else if (entry.kind == static_cast<uint8>(EntryKind::segment) && xid_state(entry.xmin) != XidState::aborted) {
+            summary.segments++;
+            check_segment(rel, slot, entry, context, &summary);
+            MemoryContextReset(context);
+        }
+    });
+    MemoryContextDelete(context);
+    unlock_maintenance(rel);
+    return summary;
+}
+
+}  // namespace historian::engine

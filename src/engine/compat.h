@@ -1,0 +1,122 @@
+// Differences between PostgreSQL 15 and later, in one place.
+#pragma once
+
+// RelFileNode (15) became RelFileLocator (16).
+#if PG_VERSION_NUM >= 160000
+#define HISTORIAN_LOCATOR(rel) ((rel)->rd_locator)
+using FileLocator = RelFileLocator;
+#else
+#define HISTORIAN_LOCATOR(rel) ((rel)->rd_node)
+using FileLocator = RelFileNode;
+#endif
+
+namespace historian {
+
+/// Which block a buffer of WAL replay belongs to.
+inline void xlog_block_locator(XLogReaderState *record, uint8 block_id, FileLocator *locator) {
+    XLogRecGetBlockTag(record, block_id, locator, nullptr, nullptr);
+}
+
+/// Cancels standby queries whose snapshots still see what xid (and older) removed.
+inline void resolve_standby_conflict(TransactionId xid, FileLocator locator) {
+#if PG_VERSION_NUM >= 160000
+    ResolveRecoveryConflictWithSnapshot(xid, false, locator);
+#else
+    ResolveRecoveryConflictWithSnapshot(xid, locator);
+#endif
+}
+
+/// Adds one zeroed block to the end of the main fork; the caller holds the extension lock.
+inline void extend_by_one_block(Relation rel) {
+#if PG_VERSION_NUM >= 160000
+    ReleaseBuffer(ExtendBufferedRel(BMR_REL(rel), MAIN_FORKNUM, nullptr, EB_SKIP_EXTENSION_LOCK));
+#else
+    ReleaseBuffer(ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW, RBM_NORMAL, nullptr));
+#endif
+}
+
+inline void report_vacuum(Relation rel, double live_rows, double dead_rows) {
+#if PG_VERSION_NUM >= 180000
+    pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared, static_cast<PgStat_Counter>(live_rows),
+                         static_cast<PgStat_Counter>(dead_rows), GetCurrentTimestamp());
+#else
+    pgstat_report_vacuum(RelationGetRelid(rel), rel->rd_rel->relisshared, static_cast<PgStat_Counter>(live_rows),
+                         static_cast<PgStat_Counter>(dead_rows));
+#endif
+}
+
+/// What VACUUM may freeze.
+struct VacuumCutoff {
+    TransactionId oldest_xmin;
+    TransactionId freeze_limit;
+    MultiXactId oldest_multi;
+};
+
+inline VacuumCutoff vacuum_cutoff(Relation rel, VacuumParams *params) {
+    VacuumCutoff cutoff;
+#if PG_VERSION_NUM >= 160000
+    VacuumCutoffs cutoffs;
+#if PG_VERSION_NUM >= 190000
+    vacuum_get_cutoffs(rel, *params, &cutoffs);
+#else
+    vacuum_get_cutoffs(rel, params, &cutoffs);
+#endif
+    cutoff.oldest_xmin = cutoffs.OldestXmin;
+    cutoff.freeze_limit = cutoffs.FreezeLimit;
+    cutoff.oldest_multi = cutoffs.OldestMxact;
+#else
+    MultiXactId multi_limit;
+    vacuum_set_xid_limits(rel, params->freeze_min_age, params->freeze_table_age, params->multixact_freeze_min_age,
+                          params->multixact_freeze_table_age, &cutoff.oldest_xmin, &cutoff.oldest_multi, &cutoff.freeze_limit, &multi_limit);
+#endif
+    // old_snapshot_threshold may push those limits past live snapshots (it raises "snapshot too old" on heap pages; we do not).
+    const TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
+    if (TransactionIdPrecedes(oldest, cutoff.oldest_xmin)) cutoff.oldest_xmin = oldest;
+    if (TransactionIdPrecedes(oldest, cutoff.freeze_limit)) cutoff.freeze_limit = oldest;
+    return cutoff;
+}
+
+inline void vacuum_delay_point_compat() {
+#if PG_VERSION_NUM >= 180000
+    vacuum_delay_point(false);
+#else
+    vacuum_delay_point();
+#endif
+}
+
+inline void update_relation_statistics(Relation rel, BlockNumber blocks, double rows, TransactionId frozen_xid, MultiXactId min_multi) {
+    vac_update_relstats(rel, blocks, rows, 0,
+#if PG_VERSION_NUM >= 180000
+                        0,
+#endif
+                        false, frozen_xid, min_multi, nullptr, nullptr, false);
+}
+
+/// Prepares a set-returning function that fills a tuplestore.
+inline void init_materialized_result(FunctionCallInfo call) {
+#if PG_VERSION_NUM >= 160000
+    InitMaterializedSRF(call, 0);
+#else
+    SetSingleFuncCall(call, 0);
+#endif
+}
+
+/// Whether this process is a background worker.
+inline bool is_background_worker() {
+#if PG_VERSION_NUM >= 170000
+    return AmBackgroundWorkerProcess();
+#else
+    return IsBackgroundWorker;
+#endif
+}
+
+/// Whether the role owns the table.
+inline bool owns_table(Oid relid, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relid, role);
+#else
+    return pg_class_ownercheck(relid, role);
+#endif
+}
+
+}  // namespace historian

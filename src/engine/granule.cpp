@@ -1,0 +1,114 @@
+#include "engine/granule.h"
+
+#include "engine/report.h"
+#include "engine/row.h"
+
+namespace historian::engine {
+
+using format::PhysicalKind;
+
+Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, MemoryContext parent) {
+    Granule *granule = static_cast<Granule *>(MemoryContextAllocZero(parent, sizeof(Granule)));
+    granule->rel = rel;
+    granule->desc = desc;
+    granule->keys = keys;
+    granule->context = AllocSetContextCreate(parent, "historian granule", ALLOCSET_DEFAULT_SIZES);
+    granule->columns = static_cast<GranuleColumn *>(MemoryContextAllocZero(parent, sizeof(GranuleColumn) * Max(desc->natts, 1)));
+    return granule;
+}
+
+void open_granule(Granule *granule, const OpenSegment *segment, uint32 number) {
+    MemoryContextReset(granule->context);
+    for (int i = 0; i < granule->desc->natts; i++) granule->columns[i] = GranuleColumn{};
+    granule->segment = segment;
+    granule->number = number;
+    granule->about = format::granule_at(*segment->index, number);
+}
+
+namespace {
+
+// Segments remember physical kinds, not types (rule R19); a kind that does not fit the column is damage.
+bool kind_fits(const Granule *granule, int column, format::ColumnType type) {
+    const Form_pg_attribute attribute = TupleDescAttr(granule->desc, column);
+    if (attribute->attnum == granule->keys.tag) return type.kind == PhysicalKind::bytes;
+    if (!attribute->attbyval) {
+        return attribute->attlen > 0 ? type.kind == PhysicalKind::fixed && type.fixed_bytes == attribute->attlen
+                                     : type.kind == PhysicalKind::bytes;
+    }
+    switch (attribute->attlen) {
+        case 8: return type.kind == PhysicalKind::int8 || type.kind == PhysicalKind::float8;
+        case 4: return type.kind == PhysicalKind::int4 || type.kind == PhysicalKind::float4;
+        case 2: return type.kind == PhysicalKind::int2;
+        default: return type.kind == PhysicalKind::int1;
+    }
+}
+
+void load_column(Granule *granule, int column) {
+    GranuleColumn *loaded = &granule->columns[column];
+    const Form_pg_attribute attribute = TupleDescAttr(granule->desc, column);
+    const OpenSegment *segment = granule->segment;
+    loaded->loaded = true;
+    if (attribute->attisdropped) {
+        loaded->is_missing = loaded->missing_is_null = true;
+        return;
+    }
+    if (column >= static_cast<int>(segment->header.column_count)) {  // added after the segment was made
+        loaded->is_missing = true;
+        loaded->missing_value = getmissingattr(granule->desc, column + 1, &loaded->missing_is_null);
+        return;
+    }
+    const format::ColumnType type = format::column_type(*segment->index, column);
+    if (!kind_fits(granule, column, type)) {
+        report_damage(granule->rel, segment->entry.extents[0].first_block, "A segment's column has another physical kind than the table's.");
+    }
+    read_chunk(granule->rel, *segment, granule->number, column, granule->context, &loaded->vector);
+    if (!is_number(type.kind) && loaded->vector.entry_count > 0) {
+        const uint32 entries = loaded->vector.entry_count;
+        loaded->entry_datums = static_cast<Datum *>(MemoryContextAlloc(granule->context, sizeof(Datum) * entries));
+        loaded->entry_made = static_cast<bool *>(MemoryContextAllocZero(granule->context, sizeof(bool) * entries));
+    }
+}
+
+Datum make_entry_datum(Granule *granule, int column, uint32 entry) {
+    GranuleColumn *loaded = &granule->columns[column];
+    const format::ColumnVector &vector = loaded->vector;
+    const Form_pg_attribute attribute = TupleDescAttr(granule->desc, column);
+    const uint64 first = vector.entry_offsets[entry];
+    MemoryContext old = MemoryContextSwitchTo(granule->context);
+    loaded->entry_datums[entry] = datum_of_bytes(attribute, attribute->attnum == granule->keys.tag, vector.entry_data + first,
+                                                 vector.entry_offsets[entry + 1] - first);
+    MemoryContextSwitchTo(old);
+    loaded->entry_made[entry] = true;
+    return loaded->entry_datums[entry];
+}
+
+}  // namespace
+
+void granule_value(Granule *granule, int column, uint32 row, Datum *value, bool *is_null) {
+    GranuleColumn *loaded = &granule->columns[column];
+    if (!loaded->loaded) load_column(granule, column);
+    if (loaded->is_missing) {
+        *value = loaded->missing_value;
+        *is_null = loaded->missing_is_null;
+        return;
+    }
+    const format::ColumnVector &vector = loaded->vector;
+    *is_null = vector.kind == PhysicalKind::absent || (vector.nulls != nullptr && vector.nulls[row] != 0);
+    if (*is_null) {
+        *value = 0;
+    } else if (vector.numbers != nullptr) {
+        *value = static_cast<Datum>(vector.numbers[row]);
+    } else {
+        const uint32 entry = vector.entry_of_row[row];
+        *value = loaded->entry_made[entry] ? loaded->entry_datums[entry] : make_entry_datum(granule, column, entry);
+    }
+}
+
+const int64 *granule_times(Granule *granule) {
+    const int column = granule->keys.time - 1;
+    if (!granule->columns[column].loaded) load_column(granule, column);
+    const format::ColumnVector &vector = granule->columns[column].vector;
+    return vector.nulls == nullptr ? vector.numbers : nullptr;
+}
+
+}  // namespace historian::engine

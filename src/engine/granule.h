@@ -1,0 +1,45 @@
+// One granule of a segment, decoded column by column as its values are asked for.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "engine/pages.h"
+#include "engine/segment_store.h"
+
+namespace historian::engine {
+
+/// One decoded column, with Datums made for those values that are passed by reference.
+struct GranuleColumn {  // all zeros: not loaded yet
+    bool loaded;
+    bool is_missing;         // the segment does not store it: every row has missing_value
+    bool missing_is_null;
+    Datum missing_value;
+    format::ColumnVector vector;
+    Datum *entry_datums;     // one an entry of the vector, 0 = not made yet; nullptr for numbers
+    bool *entry_made;
+};
+
+struct Granule {
+    Relation rel;
+    TupleDesc desc;
+    KeyColumns keys;
+    const OpenSegment *segment;
+    uint32 number;
+    format::Granule about;
+    MemoryContext context;  // all that is decoded; reset by open_granule()
+    GranuleColumn *columns; // desc->natts of them
+};
+
+/// Memory for granules of a table; `parent` owns it. desc: the rows' shape as the reader sees it.
+Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, MemoryContext parent);
+
+/// Turns to a granule; values taken from the one before are gone.
+void open_granule(Granule *granule, const OpenSegment *segment, uint32 number);
+
+/// The value of a column (from 0) in a row (from 0, within the granule); it lives until the next open_granule().
+void granule_value(Granule *granule, int column, uint32 row, Datum *value, bool *is_null);
+
+/// The times of a granule's rows, for narrowing to a time range; nullptr when some are NULL.
+const int64 *granule_times(Granule *granule);
+
+}  // namespace historian::engine

@@ -1,0 +1,108 @@
+#include "engine/pages.h"
+
+#include "engine/report.h"
+#include "engine/space.h"
+#include "engine/wal.h"
+
+namespace historian::engine {
+
+using format::Metapage;
+using format::PageKind;
+using format::PageTrailer;
+
+void validate_metapage(Relation rel, const Metapage *meta) {
+    if (meta->magic != format::kMetapageMagic) report_damage(rel, format::kMetaBlock, "The metapage does not begin with the magic number.");
+    if (meta->version != format::kPageFormatVersion) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("table \"%s\" has on-disk format version %u", RelationGetRelationName(rel), meta->version),
+                errdetail("This historian reads version %u.", format::kPageFormatVersion),
+                errhint("Dump the table with the version that wrote it and restore it here."));
+    }
+    if (meta->directory_extent_count > format::kDirectoryExtentsMax || meta->directory_extent_count == 0) {
+        report_damage(rel, format::kMetaBlock, "The metapage has an impossible number of directory extents.");
+    }
+}
+
+bool read_metapage(Relation rel, Metapage *meta) {
+    if (RelationGetNumberOfBlocks(rel) == 0) return false;
+    const Buffer buffer = lock_page(rel, format::kMetaBlock, PageLock::shared);
+    Page page = BufferGetPage(buffer);
+    const bool exists = !PageIsNew(page);
+    if (exists) *meta = *metapage_of(page);
+    UnlockReleaseBuffer(buffer);
+    if (exists) validate_metapage(rel, meta);
+    return exists;
+}
+
+void patch_metapage(PageEdit &edit, int page_index, const Metapage &meta) {
+    edit.patch(page_index, format::kPageHeaderBytes, &meta, sizeof(meta));
+}
+
+KeyColumns derive_key_columns(TupleDesc desc) {
+    KeyColumns keys;
+    for (int i = 0; i < desc->natts; i++) {
+        const Form_pg_attribute column = TupleDescAttr(desc, i);
+        if (column->attisdropped) continue;
+        const bool is_time = column->atttypid == TIMESTAMPOID || column->atttypid == TIMESTAMPTZOID;
+        if (is_time && keys.time == InvalidAttrNumber) {
+            keys.time = column->attnum;
+        } else if (keys.tag == InvalidAttrNumber) {
+            keys.tag = column->attnum;
+        }
+    }
+    return keys;
+}
+
+KeyColumns key_columns(Relation rel) { return derive_key_columns(RelationGetDescr(rel)); }
+
+void check_key_columns(Relation rel, const Metapage &meta, const KeyColumns &keys) {
+    if (meta.tag_attnum == keys.tag && meta.time_attnum == keys.time) return;
+    report_damage(rel, format::kMetaBlock, "The table's tag and time columns are not those it was written with.");
+}
+
+namespace {
+
+// The three fixed pages, all locked by the caller, become a table without rows.
+void write_fixed_pages(Relation rel, Buffer meta_buffer, Buffer map_buffer, Buffer directory_buffer) {
+    const KeyColumns keys = derive_key_columns(RelationGetDescr(rel));
+    Metapage meta = {};
+    meta.magic = format::kMetapageMagic;
+    meta.version = format::kPageFormatVersion;
+    meta.tag_attnum = keys.tag;
+    meta.time_attnum = keys.time;
+    meta.active_slot = format::kNoSlot;
+    meta.directory_extent_count = 1;
+    meta.directory_extents[0] = format::kFirstDirectoryBlock;
+
+    PageEdit edit(rel, EditPurpose::create_metapage);
+    const int directory = edit.add_page(directory_buffer, sizeof(PageTrailer));
+    stage_directory_page(edit, directory, 0);
+    const int map = edit.add_page(map_buffer, sizeof(PageTrailer));
+    stage_map_page(edit, map, 0);
+    const uint8 fixed_blocks = (1 << format::kFixedBlocks) - 1;
+    edit.patch(map, format::kPageHeaderBytes, &fixed_blocks, sizeof(fixed_blocks));
+    const int page = edit.add_page(meta_buffer, sizeof(PageTrailer));
+    patch_lower(edit, page, format::kPageHeaderBytes + sizeof(Metapage));
+    patch_trailer(edit, page, PageTrailer{static_cast<uint16>(PageKind::meta), 0, 0, 0, 0});
+    patch_metapage(edit, page, meta);
+    edit.commit();
+}
+
+}  // namespace
+
+void ensure_metapage(Relation rel) {
+    Metapage meta;
+    if (read_metapage(rel, &meta)) return;
+    LockRelationForExtension(rel, ExclusiveLock);
+    while (RelationGetNumberOfBlocks(rel) < format::kFixedBlocks) extend_by_one_block(rel);
+    const Buffer directory_buffer = lock_page(rel, format::kFirstDirectoryBlock, PageLock::exclusive);
+    const Buffer map_buffer = lock_page(rel, format::kFirstMapBlock, PageLock::exclusive);
+    const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
+    if (PageIsNew(BufferGetPage(meta_buffer))) write_fixed_pages(rel, meta_buffer, map_buffer, directory_buffer);
+    UnlockReleaseBuffer(meta_buffer);
+    UnlockReleaseBuffer(map_buffer);
+    UnlockReleaseBuffer(directory_buffer);
+    UnlockRelationForExtension(rel, ExclusiveLock);
+}
+
+}  // namespace historian::engine

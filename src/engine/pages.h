@@ -1,0 +1,56 @@
+// Pinned and locked pages of a table, and the metapage.
+//
+// Lock order (rule R15): tail and segment pages by ascending block, then a directory page, then map pages by ascending block, then the
+// metapage. No heavyweight lock is requested while a page is locked.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "format/page_layout.h"
+
+namespace historian::engine {
+
+enum class PageLock : int { shared = BUFFER_LOCK_SHARE, exclusive = BUFFER_LOCK_EXCLUSIVE };
+
+/// Pins and locks a block that exists.
+inline Buffer lock_page(Relation rel, BlockNumber block, PageLock mode) {
+    const Buffer buffer = ReadBuffer(rel, block);
+    LockBuffer(buffer, static_cast<int>(mode));
+    return buffer;
+}
+
+/// Reads the metapage into *meta.
+///
+/// returns  false when the table is empty: it has no blocks, or block 0 is all zeros (rule R14)
+/// errors   XX001 not a historian table; 0A000 written by a newer version
+bool read_metapage(Relation rel, format::Metapage *meta);
+
+/// Checks a metapage in memory; errors as read_metapage().
+void validate_metapage(Relation rel, const format::Metapage *meta);
+
+inline format::Metapage *metapage_of(Page page) { return reinterpret_cast<format::Metapage *>(PageGetContents(page)); }
+
+/// Stages changed fields of the metapage, given as the whole new metapage.
+class PageEdit;
+void patch_metapage(PageEdit &edit, int page_index, const format::Metapage &meta);
+
+/// The key columns of a table: 1-based attribute numbers.
+struct KeyColumns {
+    AttrNumber tag = InvalidAttrNumber;
+    AttrNumber time = InvalidAttrNumber;
+};
+
+/// The first timestamp column is the time, the first other column the tag; invalid numbers where there is none.
+KeyColumns derive_key_columns(TupleDesc desc);
+
+/// The key columns of a table. Derived each time, and the same each time: new columns come last, and the two cannot be dropped; a change of
+/// a column's type that could change them rewrites the table.
+KeyColumns key_columns(Relation rel);
+
+/// Raises XX001 when the metapage remembers other key columns (rule R19).
+void check_key_columns(Relation rel, const format::Metapage &meta, const KeyColumns &keys);
+
+/// Makes the metapage, the first map page and the first directory page unless they exist. May extend the file.
+void ensure_metapage(Relation rel);
+
+}  // namespace historian::engine

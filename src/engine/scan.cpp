@@ -1,0 +1,447 @@
+#include "engine/scan.h"
+
+#include "engine/bulk_load.h"
+#include "engine/report.h"
+#include "engine/row.h"
+#include "engine/row_slot.h"
+#include "engine/scan_state.h"
+#include "engine/tid.h"
+#include "engine/visibility.h"
+
+namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::EntryKind;
+using format::PageKind;
+using format::TailSpecial;
+
+namespace {
+
+bool is_tail(const DirectoryEntry &entry) { return entry.kind == static_cast<uint8>(EntryKind::tail); }
+
+// ---------------------------------------------------------------------------------------------------- what can be skipped
+
+bool times_overlap(const ScanFilter &filter, int64 time_min, int64 time_max) {
+    return filter.time_min <= filter.time_max && filter.time_min <= time_max && time_min <= filter.time_max;
+}
+
+int compare_bytes(const void *a, uint32 a_bytes, const void *b, uint32 b_bytes) {
+    const int order = memcmp(a, b, Min(a_bytes, b_bytes));
+    return order != 0 ? order : (a_bytes < b_bytes ? -1 : a_bytes > b_bytes ? 1 : 0);
+}
+
+// Whether an entry that keeps only prefixes of its first and last tag may hold this one.
+bool entry_may_hold(const DirectoryEntry &entry, const TagFilter &tag) {
+    if (compare_bytes(tag.data, tag.byte_count, entry.tag_first, entry.tag_first_bytes) < 0) return false;
+    const uint32 prefix_bytes = Min(tag.byte_count, static_cast<uint32>(format::kEntryTagBytes));
+    return compare_bytes(tag.data, prefix_bytes, entry.tag_last, entry.tag_last_bytes) <= 0;
+}
+
+bool segment_may_match(const ScanFilter &filter, const DirectoryEntry &entry) {
+    if (filter.by_time && !times_overlap(filter, entry.time_min, entry.time_max)) return false;
+    if (!filter.by_tag) return true;
+    if (entry.flags & format::kEntryTagsUnknown) return false;  // every tag is NULL, and NULL equals nothing
+    // The tags are sorted: the first one that is not before the segment's first decides.
+    uint32 low = 0;
+    for (uint32 high = filter.tag_count; low < high;) {
+        const uint32 middle = low + (high - low) / 2;
+        const TagFilter &tag = filter.tags[middle];
+        if (compare_bytes(tag.data, tag.byte_count, entry.tag_first, entry.tag_first_bytes) < 0) low = middle + 1;
+        else high = middle;
+    }
+    return low < filter.tag_count && entry_may_hold(entry, filter.tags[low]);
+}
+
+void build_fingerprints(TableScan *scan) {
+    if (scan->filter == nullptr || !scan->filter->by_tag) return;
+    constexpr Size kBytes = (PG_UINT16_MAX + 1) / 8;
+    if (scan->fingerprints == nullptr) scan->fingerprints = static_cast<uint8 *>(MemoryContextAlloc(scan->context, kBytes));
+    memset(scan->fingerprints, 0, kBytes);
+    for (uint32 i = 0; i < scan->filter->tag_count; i++) {
+        const uint16 fingerprint = scan->filter->tags[i].fingerprint;
+        scan->fingerprints[fingerprint / 8] |= static_cast<uint8>(1u << (fingerprint % 8));
+    }
+}
+
+bool fingerprint_matches(const TableScan *scan, uint16 fingerprint) {
+    return scan->fingerprints == nullptr || (scan->fingerprints[fingerprint / 8] >> (fingerprint % 8)) & 1;
+}
+
+bool any_fingerprint_matches(const TableScan *scan, Page page) {
+    if (scan->fingerprints == nullptr) return true;
+    const TailSpecial *special = tail_special(page);
+    for (OffsetNumber offset = 1; offset <= PageGetMaxOffsetNumber(page) && offset <= format::kTailRowsMax; offset++) {
+        if (fingerprint_matches(scan, special->fingerprints[offset - 1])) return true;
+    }
+    return false;
+}
+
+// ------------------------------------------------------------------------------------------------------------ item by item
+
+// Whether an entry becomes an item; counts it as skipped when only the filter is against it.
+bool wants_entry(TableScan *scan, const DirectoryEntry &entry) {
+    const bool visible = entry_is_visible(entry, scan->snapshot);
+    report_entry_conflict(scan->rel, entry, visible, scan->snapshot);
+    if (!visible) return false;
+    if (is_tail(entry)) return entry.used_pages > 0;
+    if (scan->filter == nullptr || segment_may_match(*scan->filter, entry)) return true;
+    scan->counters.segments_skipped++;
+    return false;
+}
+
+bool claim_parallel_item(TableScan *scan) {
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        const uint32 slot = pg_atomic_fetch_add_u32(&scan->parallel->next_slot, 1);
+        if (slot >= scan->parallel->slot_limit) return false;
+        scan->claimed.slot = slot;
+        scan->claimed.entry = read_entry(scan->rel, scan->meta, slot);
+        if (wants_entry(scan, scan->claimed.entry)) return true;
+    }
+}
+
+// The next item in a direction, or nullptr.
+const ScanItem *next_item(TableScan *scan, bool forward) {
+    if (scan->is_empty) return nullptr;
+    if (scan->parallel != nullptr) return claim_parallel_item(scan) ? &scan->claimed : nullptr;
+    if (forward) {
+        if (scan->item_index < static_cast<int64>(scan->item_count)) scan->item_index++;
+    } else {
+        if (scan->item_index >= 0) scan->item_index--;
+    }
+    const bool inside = scan->item_index >= 0 && scan->item_index < static_cast<int64>(scan->item_count);
+    return inside ? &scan->items[scan->item_index] : nullptr;
+}
+
+const ScanItem &current_item(const TableScan *scan) {
+    return scan->parallel != nullptr ? scan->claimed : scan->items[scan->item_index];
+}
+
+// ---------------------------------------------------------------------------------------------------------------- segments
+
+void choose_granules(TableScan *scan) {
+    const OpenSegment &segment = scan->segment;
+    const uint32 count = segment.header.granule_count;
+    const ScanFilter *filter = scan->filter;
+    scan->granules = static_cast<uint32 *>(MemoryContextAlloc(scan->segment_context, sizeof(uint32) * Max(count, 1)));
+    scan->granule_count = 0;
+    if (filter == nullptr) {
+        for (uint32 g = 0; g < count; g++) scan->granules[scan->granule_count++] = g;
+        return;
+    }
+    bool *wanted = static_cast<bool *>(MemoryContextAllocZero(scan->segment_context, Max(count, 1)));
+    if (!filter->by_tag) memset(wanted, 1, count);
+    for (uint32 t = 0; filter->by_tag && t < filter->tag_count; t++) {
+        if (!entry_may_hold(segment.entry, filter->tags[t])) continue;
+        bool found = false;
+        uint32 position = 0;
+        check_status(format::find_tag(*segment.index, {filter->tags[t].data, filter->tags[t].byte_count}, &found, &position), scan->rel,
+                     "find a tag in a segment");
+        if (!found) continue;
+        const format::GranuleRange range = format::granules_of_tag(*segment.index, position);
+        for (uint32 g = range.first; g <= range.last && g < count; g++) wanted[g] = true;
+    }
+    for (uint32 g = 0; g < count; g++) {
+        if (!wanted[g]) continue;
+        const format::Granule about = format::granule_at(*segment.index, g);
+        if (filter->by_time && !times_overlap(*filter, about.time_min, about.time_max)) continue;
+        scan->granules[scan->granule_count++] = g;
+    }
+    scan->counters.granules_skipped += count - scan->granule_count;
+}
+
+// Within a granule of one tag, times ascend: a time range is a row range.
+void narrow_rows(TableScan *scan) {
+    const format::Granule &about = scan->granule->about;
+    scan->row_first = 0;
+    scan->row_end = about.row_count;
+    const ScanFilter *filter = scan->filter;
+    if (filter == nullptr || !filter->by_time || about.tag_first != about.tag_last || about.has_null_time) return;
+    if (filter->time_min <= about.time_min && about.time_max <= filter->time_max) return;
+    const int64 *times = granule_times(scan->granule);
+    if (times == nullptr) return;
+    const auto first_at_least = [times, &about](int64 bound, bool inclusive) {
+        uint32 low = 0;
+        for (uint32 high = about.row_count; low < high;) {
+            const uint32 middle = low + (high - low) / 2;
+            if (times[middle] < bound || (!inclusive && times[middle] == bound)) low = middle + 1;
+            else high = middle;
+        }
+        return low;
+    };
+    scan->row_first = first_at_least(filter->time_min, true);
+    scan->row_end = first_at_least(filter->time_max, false);
+}
+
+bool next_granule(TableScan *scan, bool forward) {
+    scan->granule_index += forward ? 1 : -1;
+    if (scan->granule_index < 0 || scan->granule_index >= static_cast<int64>(scan->granule_count)) return false;
+    open_granule(scan->granule, &scan->segment, scan->granules[scan->granule_index]);
+    scan->counters.granules_read++;
+    narrow_rows(scan);
+    scan->row_index = forward ? static_cast<int64>(scan->row_first) - 1 : static_cast<int64>(scan->row_end);
+    return true;
+}
+
+void enter_segment(TableScan *scan, const ScanItem &item, bool forward) {
+    use_segment(scan, item);
+    scan->counters.segments_read++;
+    choose_granules(scan);
+    scan->granule_index = forward ? -1 : static_cast<int64>(scan->granule_count);
+    scan->row_first = scan->row_end = 0;
+    scan->row_index = forward ? 0 : -1;  // outside the empty row range: the first step opens a granule
+}
+
+bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
+    for (;;) {
+        scan->row_index += forward ? 1 : -1;
+        const bool inside = scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end);
+        if (inside) {
+            const bool *needed = scan->filter != nullptr ? scan->filter->needed_columns : nullptr;
+            store_sealed_row(slot, scan->granule, static_cast<uint32>(scan->row_index), needed);
+            return true;
+        }
+        CHECK_FOR_INTERRUPTS();
+        if (!next_granule(scan, forward)) return false;
+    }
+}
+
+// -------------------------------------------------------------------------------------------------------------- tail runs
+
+void enter_tail(TableScan *scan, const ScanItem &item, bool forward) {
+    scan->page_index = forward ? PG_UINT32_MAX : item.entry.used_pages;
+    scan->visible_count = 0;
+    scan->visible_index = forward ? 0 : -1;
+}
+
+bool next_tail_row(TableScan *scan, const ScanItem &item, bool forward, TupleTableSlot *slot) {
+    for (;;) {
+        scan->visible_index += forward ? 1 : -1;
+        if (scan->visible_index >= 0 && scan->visible_index < scan->visible_count) {
+            store_visible_row(scan, scan->visible_index, slot);
+            return true;
+        }
+        CHECK_FOR_INTERRUPTS();
+        close_tail_page(scan);
+        scan->page_index += forward ? 1 : -1;
+        if (scan->page_index >= item.entry.used_pages) return false;  // also after stepping below 0
+        scan->visible_count = 0;
+        open_tail_page(scan, item, scan->page_index);
+        scan->visible_index = forward ? -1 : scan->visible_count;
+    }
+}
+
+}  // namespace
+
+void list_items(TableScan *scan) {
+    MemoryContextReset(scan->list_context);
+    scan->items = nullptr;
+    scan->item_count = 0;
+    scan->item_index = -1;
+    scan->is_empty = !read_metapage(scan->rel, &scan->meta);
+    if (!scan->is_empty) check_key_columns(scan->rel, scan->meta, scan->keys);
+    if (scan->is_empty || scan->parallel != nullptr) return;
+    uint32 room = 0;
+    for_each_entry(scan->rel, scan->meta, [scan, &room](uint32 slot, const DirectoryEntry &entry) {
+        if (!wants_entry(scan, entry)) return;
+        if (scan->item_count == room) {
+            room = Max(16, room * 2);
+            const Size bytes = sizeof(ScanItem) * static_cast<Size>(room);
+            scan->items = static_cast<ScanItem *>(scan->items == nullptr ? MemoryContextAllocHuge(scan->list_context, bytes)
+                                                                         : repalloc_huge(scan->items, bytes));
+        }
+        scan->items[scan->item_count++] = ScanItem{slot, entry};
+    });
+}
+
+bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index) {
+    const BlockNumber block = entry_block(item.entry, page_index);
+    const Buffer buffer = lock_page(scan->rel, block, PageLock::shared);
+    Page page = BufferGetPage(buffer);
+    if (!page_is(page, PageKind::tail) || page_trailer(page)->generation != item.entry.generation || page_trailer(page)->slot != item.slot) {
+        UnlockReleaseBuffer(buffer);
+        report_damage(scan->rel, block, "The block does not belong to the tail run that names it.");
+    }
+    const TailSpecial *special = tail_special(page);
+    const ScanFilter *filter = scan->filter;
+    const bool skip = (filter != nullptr && filter->by_time && !times_overlap(*filter, special->time_min, special->time_max)) ||
+                      !any_fingerprint_matches(scan, page);
+    scan->visible_count = 0;
+    if (skip) {
+        UnlockReleaseBuffer(buffer);
+        scan->counters.tail_pages_skipped++;
+        return false;
+    }
+    scan->counters.tail_pages_read++;
+    scan->tail_buffer = buffer;
+    HeapTupleData *tuple = &scan->tail_tuple;
+    tuple->t_tableOid = RelationGetRelid(scan->rel);
+    for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
+        const ItemId item_id = PageGetItemId(page, offset);
+        if (!ItemIdIsNormal(item_id) || offset > format::kTailRowsMax) continue;
+        if (!fingerprint_matches(scan, special->fingerprints[offset - 1])) continue;
+        tuple->t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
+        tuple->t_len = ItemIdGetLength(item_id);
+        ItemPointerSet(&tuple->t_self, block, offset);
+        const bool visible = HeapTupleSatisfiesVisibility(tuple, scan->snapshot, buffer);
+        HeapCheckForSerializableConflictOut(visible, scan->rel, tuple, buffer, scan->snapshot);
+        if (visible) scan->visible[scan->visible_count++] = offset;
+    }
+    LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+    return true;
+}
+
+void close_tail_page(TableScan *scan) {
+    if (BufferIsValid(scan->tail_buffer)) ReleaseBuffer(scan->tail_buffer);
+    scan->tail_buffer = InvalidBuffer;
+    scan->visible_count = 0;
+}
+
+void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot) {
+    Page page = BufferGetPage(scan->tail_buffer);
+    const ItemId item_id = PageGetItemId(page, scan->visible[index]);
+    HeapTupleData *tuple = &scan->tail_tuple;
+    tuple->t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
+    tuple->t_len = ItemIdGetLength(item_id);
+    ItemPointerSet(&tuple->t_self, BufferGetBlockNumber(scan->tail_buffer), scan->visible[index]);
+    store_tail_row(slot, *tuple, nullptr);
+}
+
+void use_segment(TableScan *scan, const ScanItem &item) {
+    if (scan->segment.index != nullptr && scan->segment.slot == item.slot) return;
+    scan->segment.index = nullptr;
+    MemoryContextReset(scan->segment_context);
+    open_segment(scan->rel, item.slot, item.entry, scan->segment_context, &scan->segment);
+}
+
+TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter, ParallelScan *parallel) {
+    finish_bulk_load(RelationGetRelid(rel));
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian scan", ALLOCSET_DEFAULT_SIZES);
+    TableScan *scan = static_cast<TableScan *>(MemoryContextAllocZero(context, sizeof(TableScan)));
+    scan->rel = rel;
+    scan->snapshot = snapshot;
+    scan->filter = filter;
+    scan->parallel = parallel;
+    scan->context = context;
+    scan->list_context = AllocSetContextCreate(context, "historian scan entries", ALLOCSET_DEFAULT_SIZES);
+    scan->segment_context = AllocSetContextCreate(context, "historian segment", ALLOCSET_DEFAULT_SIZES);
+    scan->keys = key_columns(rel);
+    scan->granule = make_granule(rel, RelationGetDescr(rel), scan->keys, context);
+    scan->tail_buffer = InvalidBuffer;
+    if (snapshot != nullptr && IsMVCCSnapshot(snapshot)) PredicateLockRelation(rel, snapshot);
+    build_fingerprints(scan);
+    list_items(scan);
+    return scan;
+}
+
+bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot) {
+    const bool forward = !ScanDirectionIsBackward(direction);
+    for (;;) {
+        if (scan->in_item) {
+            const ScanItem &item = current_item(scan);
+            const bool found = is_tail(item.entry) ? next_tail_row(scan, item, forward, slot) : next_sealed_row(scan, forward, slot);
+            if (found) return true;
+            scan->in_item = false;
+        }
+        const ScanItem *item = next_item(scan, forward);
+        if (item == nullptr) {
+            ExecClearTuple(slot);
+            return false;
+        }
+        scan->in_item = true;
+        if (is_tail(item->entry)) enter_tail(scan, *item, forward);
+        else enter_segment(scan, *item, forward);
+    }
+}
+
+void restart_scan(TableScan *scan) {
+    close_tail_page(scan);
+    scan->in_item = false;
+    scan->segment.index = nullptr;
+    MemoryContextReset(scan->segment_context);
+    build_fingerprints(scan);
+    list_items(scan);
+}
+
+void end_scan(TableScan *scan) {
+    close_tail_page(scan);
+    MemoryContextDelete(scan->context);
+}
+
+const ScanCounters &scan_counters(const TableScan *scan) { return scan->counters; }
+
+void initialize_parallel_scan(Relation rel, ParallelScan *parallel) {
+    format::Metapage meta;
+    parallel->slot_limit = read_metapage(rel, &meta) ? meta.slot_count : 0;
+    pg_atomic_init_u32(&parallel->next_slot, 0);
+}
+
+// ------------------------------------------------------------------------------------------------------------ single rows
+
+namespace {
+
+bool fetch_sealed_row(Relation rel, SealedAddress address, Snapshot snapshot, TupleTableSlot *slot) {
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta) || address.slot >= meta.slot_count) return false;
+    const DirectoryEntry entry = read_entry(rel, meta, address.slot);
+    if (entry.kind != static_cast<uint8>(EntryKind::segment) || address.row >= entry.row_count) return false;
+    if (!entry_is_visible(entry, snapshot)) return false;
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian row", ALLOCSET_DEFAULT_SIZES);
+    OpenSegment segment;
+    open_segment(rel, address.slot, entry, context, &segment);
+    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns(rel), context);
+    bool found = false;
+    for (uint32 g = 0; g < segment.header.granule_count && !found; g++) {
+        const format::Granule about = format::granule_at(*segment.index, g);
+        if (address.row < about.first_row || address.row - about.first_row >= about.row_count) continue;
+        open_granule(granule, &segment, g);
+        store_sealed_row(slot, granule, address.row - about.first_row, nullptr);
+        ExecMaterializeSlot(slot);
+        found = true;
+    }
+    MemoryContextDelete(context);
+    return found;
+}
+
+bool fetch_tail_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
+    const BlockNumber block = ItemPointerGetBlockNumber(tid);
+    const OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+    if (block >= RelationGetNumberOfBlocks(rel)) return false;
+    const Buffer buffer = lock_page(rel, block, PageLock::shared);
+    Page page = BufferGetPage(buffer);
+    bool visible = false;
+    if (page_is(page, PageKind::tail) && offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) &&
+        ItemIdIsNormal(PageGetItemId(page, offset))) {
+        HeapTupleData tuple = {};
+        tuple.t_tableOid = RelationGetRelid(rel);
+        tuple.t_self = *tid;
+        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, offset)));
+        tuple.t_len = ItemIdGetLength(PageGetItemId(page, offset));
+        visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+        HeapCheckForSerializableConflictOut(visible, rel, &tuple, buffer, snapshot);
+        if (visible) {
+            store_tail_row(slot, tuple, nullptr);
+            ExecMaterializeSlot(slot);
+        }
+    }
+    UnlockReleaseBuffer(buffer);
+    return visible;
+}
+
+}  // namespace
+
+bool tid_is_possible(Relation rel, ItemPointer tid) {
+    if (!ItemPointerIsValid(tid)) return false;
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta)) return false;
+    return is_sealed_tid(tid) ? sealed_address(tid).slot < meta.slot_count
+                              : ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel);
+}
+
+bool fetch_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
+    ExecClearTuple(slot);
+    if (!ItemPointerIsValid(tid)) return false;
+    return is_sealed_tid(tid) ? fetch_sealed_row(rel, sealed_address(tid), snapshot, slot) : fetch_tail_row(rel, tid, snapshot, slot);
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,81 @@
+// Reading a table: the visible entries, then tail pages row by row and segments granule by granule.
+//
+// Two readers use it: the table access method's plain scan, which wants everything, and the planner's node, which says what can be skipped.
+// A filter only skips: rows that do not match may still come and are re-checked by the caller.
+//
+// Invariants:
+//   1. The list of entries and the number of tail pages are fixed when the scan starts (rule R20), so a statement never chases its own rows.
+//   2. A visible entry's blocks are not reused while the snapshot lives (rule R5), so pages are read without holding anything in between.
+//   3. In a parallel scan each slot number is claimed by exactly one process; whether the entry there is visible follows from the shared
+//      snapshot alone, so no row is read twice or not at all, however the directory changes meanwhile.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "engine/pages.h"
+
+namespace historian::engine {
+
+/// A tag that a query asks for; see tag_bytes() and tag_fingerprint().
+struct TagFilter {
+    const std::byte *data;
+    uint32 byte_count;
+    uint16 fingerprint;
+};
+
+/// What a scan may skip.
+struct ScanFilter {
+    bool by_time;
+    int64 time_min;  // both ends inclusive, in the unit of the time column's type; empty range: time_min > time_max
+    int64 time_max;
+    bool by_tag;
+    const TagFilter *tags;  // sorted by bytes (memcmp, then length), distinct; none: no row can match
+    uint32 tag_count;
+    const bool *needed_columns;  // one a column of the table, or nullptr for all; columns that are not needed read as NULL
+};
+
+/// What a scan read and skipped, for EXPLAIN.
+struct ScanCounters {
+    uint64 segments_read;
+    uint64 segments_skipped;
+    uint64 granules_read;
+    uint64 granules_skipped;
+    uint64 tail_pages_read;
+    uint64 tail_pages_skipped;
+};
+
+/// Shared state of a parallel scan, in dynamic shared memory.
+struct ParallelScan {
+    ParallelTableScanDescData base;  // must be first
+    pg_atomic_uint32 next_slot;
+    uint32 slot_limit;
+};
+
+struct TableScan;
+
+/// filter: nullptr for everything; it, its tags and its columns must live as long as the scan. parallel: nullptr, or shared state.
+TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter, ParallelScan *parallel);
+
+/// The next row in a direction (ForwardScanDirection or BackwardScanDirection) into a row slot; false and an empty slot at the end.
+bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot);
+
+/// Starts again from the beginning; the filter may have been changed by its owner.
+void restart_scan(TableScan *scan);
+
+void end_scan(TableScan *scan);
+
+const ScanCounters &scan_counters(const TableScan *scan);
+
+/// Prepares shared state; leader only.
+void initialize_parallel_scan(Relation rel, ParallelScan *parallel);
+
+/// Puts the row with this TID into the slot, materialised, if it exists and the snapshot sees it.
+bool fetch_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot);
+
+/// Whether some row could ever have had this TID.
+bool tid_is_possible(Relation rel, ItemPointer tid);
+
+/// Estimates for the planner: blocks of the file and rows that a scan would return.
+void estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double *rows);
+
+}  // namespace historian::engine

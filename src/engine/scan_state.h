@@ -1,0 +1,70 @@
+// The inside of a scan, shared by scan.cpp (rows in order) and scan_sample.cpp (ANALYZE and TABLESAMPLE). Nobody else includes it.
+#pragma once
+
+#include "engine/granule.h"
+#include "engine/scan.h"
+#include "engine/space.h"
+
+namespace historian::engine {
+
+/// An entry that the scan will read.
+struct ScanItem {
+    uint32 slot;
+    format::DirectoryEntry entry;
+};
+
+struct TableScan {
+    Relation rel;
+    Snapshot snapshot;
+    const ScanFilter *filter;
+    ParallelScan *parallel;
+    KeyColumns keys;
+    bool is_empty;            // the table has no metapage
+    format::Metapage meta;
+    MemoryContext context;    // the scan
+    MemoryContext list_context;     // the items; reset by restart
+    MemoryContext segment_context;  // the open segment; reset for each
+    ScanCounters counters;
+    uint8 *fingerprints;      // a bit for each fingerprint of the filter's tags, or nullptr without tags
+
+    ScanItem *items;          // unless parallel
+    uint32 item_count;
+    int64 item_index;         // the current item: -1 before the first
+    ScanItem claimed;         // parallel: the current item
+    bool in_item;
+
+    // A tail run.
+    uint32 page_index;
+    Buffer tail_buffer;       // pinned while its rows are being returned
+    HeapTupleData tail_tuple;
+    OffsetNumber visible[format::kTailRowsMax];
+    int visible_count;
+    int visible_index;
+
+    // A segment.
+    OpenSegment segment;
+    uint32 *granules;         // chosen ones, ascending
+    uint32 granule_count;
+    int64 granule_index;
+    Granule *granule;
+    uint32 row_first;         // rows [row_first, row_end) of the granule are wanted
+    uint32 row_end;
+    int64 row_index;
+};
+
+/// Fills the items with the visible entries that the filter does not skip.
+void list_items(TableScan *scan);
+
+/// Pins a tail page of an entry and collects its visible rows; false when the filter skips the page.
+bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index);
+
+/// Unpins the tail page, if any.
+void close_tail_page(TableScan *scan);
+
+/// The row at `visible[index]` of the pinned page, into the slot.
+void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot);
+
+/// Opens the item's segment unless it is open already.
+void use_segment(TableScan *scan, const ScanItem &item);
+
+}  // namespace historian::engine

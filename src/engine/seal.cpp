@@ -1,0 +1,310 @@
+#include "engine/seal.h"
+
+#include "engine/granule.h"
+#include "engine/maintenance_lock.h"
+#include "engine/report.h"
+#include "engine/row.h"
+#include "engine/segment_store.h"
+#include "engine/space.h"
+#include "engine/stop_points.h"
+#include "engine/tail.h"
+#include "engine/visibility.h"
+
+namespace historian::engine {
+
+using format::Cell;
+using format::DirectoryEntry;
+using format::EntryKind;
+using format::Metapage;
+using format::PageKind;
+
+namespace {
+
+// One transaction takes sources of about four full segments, so that it ends within seconds (rule R10).
+constexpr uint64 kStepRowsMax = 4 * static_cast<uint64>(format::kSegmentRowsMax);
+
+bool is_tail(const DirectoryEntry &entry) { return entry.kind == static_cast<uint8>(EntryKind::tail); }
+
+struct Source {
+    uint32 slot;
+    DirectoryEntry entry;
+};
+
+struct SealStep {
+    Relation rel;
+    TupleDesc desc;
+    KeyColumns keys;
+    MemoryContext context;          // the step
+    MemoryContext segment_context;  // the segment being built
+    MemoryContext source_context;   // the page or granule being read
+    format::ColumnType *types;
+    Cell *cells;
+    Datum *values;
+    bool *nulls;
+    Arena *arena;
+    format::SegmentBuilder *builder;
+    uint8 level;
+    SealOutcome outcome;
+};
+
+// -------------------------------------------------------------------------------------------------------------- building
+
+void finish_segment(SealStep *step) {
+    if (step->builder == nullptr) return;
+    format::SegmentBytes segment;
+    check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
+    write_segment(step->rel, segment, SegmentStamp{GetCurrentTransactionId(), GetCurrentCommandId(true), step->level});
+    step->outcome.segments++;
+    step->builder = nullptr;
+    MemoryContextReset(step->segment_context);
+}
+
+void add_row(SealStep *step) {
+    if (step->builder == nullptr) {
+        *step->arena = arena_in(step->segment_context);
+        const format::SortKey key = {static_cast<uint32>(step->keys.tag - 1), static_cast<uint32>(step->keys.time - 1)};
+        const std::span types(step->types, static_cast<size_t>(step->desc->natts));
+        check_status(format::create_builder(*step->arena, types, key, &step->builder), step->rel, "seal rows");
+    }
+    uint8 tag_space[8];
+    fill_cells(step->desc, step->keys, step->values, step->nulls, step->cells, tag_space);
+    check_status(format::append_row(*step->builder, step->cells), step->rel, "seal rows");
+    step->outcome.rows++;
+    if (builder_is_full(*step->builder)) finish_segment(step);
+}
+
+// --------------------------------------------------------------------------------------------------------------- sources
+
+// Calls visit(tuple) for each row of a tail page, with the page share-locked.
+template <typename Visit>
+void for_each_tail_row(Relation rel, const DirectoryEntry &entry, uint32 page_index, Visit visit) {
+    const BlockNumber block = entry_block(entry, page_index);
+    const Buffer buffer = lock_page(rel, block, PageLock::shared);
+    Page page = BufferGetPage(buffer);
+    const bool ours = page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation;
+    for (OffsetNumber offset = FirstOffsetNumber; ours && offset <= PageGetMaxOffsetNumber(page); offset++) {
+        const ItemId item_id = PageGetItemId(page, offset);
+        if (!ItemIdIsNormal(item_id)) continue;
+        HeapTupleData tuple = {};
+        tuple.t_tableOid = RelationGetRelid(rel);
+        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
+        tuple.t_len = ItemIdGetLength(item_id);
+        ItemPointerSet(&tuple.t_self, block, offset);
+        visit(&tuple);
+    }
+    UnlockReleaseBuffer(buffer);
+    if (!ours) report_damage(rel, block, "The block does not belong to the tail run that names it.");
+}
+
+// Whether every inserter of a run's rows is over. Once true it stays true: a closed run gets no row.
+bool run_is_decided(Relation rel, const DirectoryEntry &entry) {
+    bool decided = true;
+    TransactionId known = InvalidTransactionId;  // most rows of a page have one xmin
+    for (uint32 page = 0; page < entry.used_pages && decided; page++) {
+        CHECK_FOR_INTERRUPTS();
+        for_each_tail_row(rel, entry, page, [&](HeapTuple tuple) {
+            const TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+            if (xmin == known || !TransactionIdIsNormal(xmin) || !decided) return;
+            decided = xid_state(xmin) != XidState::in_progress;
+            known = xmin;
+        });
+    }
+    return decided;
+}
+
+void add_run(SealStep *step, const DirectoryEntry &entry) {
+    TransactionId known = InvalidTransactionId;
+    bool committed = false;
+    for (uint32 page = 0; page < entry.used_pages; page++) {
+        CHECK_FOR_INTERRUPTS();
+        // Rows are copied first: what follows may raise an error or write pages, neither of which suits a locked page.
+        MemoryContextReset(step->source_context);
+        MemoryContext old = MemoryContextSwitchTo(step->source_context);
+        HeapTuple rows[format::kTailRowsMax];
+        int row_count = 0;
+        for_each_tail_row(step->rel, entry, page, [&](HeapTuple tuple) {
+            const TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+            if (xmin != known) {
+                committed = xid_state(xmin) == XidState::committed;
+                known = xmin;
+            }
+            if (committed && row_count < static_cast<int>(format::kTailRowsMax)) rows[row_count++] = heap_copytuple(tuple);
+        });
+        for (int i = 0; i < row_count; i++) {
+            heap_deform_tuple(rows[i], step->desc, step->values, step->nulls);
+            add_row(step);
+        }
+        MemoryContextSwitchTo(old);
+    }
+}
+
+void add_segment(SealStep *step, const Source &source) {
+    MemoryContextReset(step->source_context);
+    OpenSegment segment;
+    open_segment(step->rel, source.slot, source.entry, step->source_context, &segment);
+    Granule *granule = make_granule(step->rel, step->desc, step->keys, step->source_context);
+    for (uint32 g = 0; g < segment.header.granule_count; g++) {
+        CHECK_FOR_INTERRUPTS();
+        open_granule(granule, &segment, g);
+        for (uint32 row = 0; row < granule->about.row_count; row++) {
+            for (int i = 0; i < step->desc->natts; i++) granule_value(granule, i, row, &step->values[i], &step->nulls[i]);
+            add_row(step);
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------- choosing
+
+bool is_mergeable(const DirectoryEntry &entry, const SealRequest &request) {
+    return entry.kind == static_cast<uint8>(EntryKind::segment) && entry.row_count < request.merge_rows_below &&
+           xid_state(entry.xmin) == XidState::committed;
+}
+
+bool is_superseded_or_doubtful(const DirectoryEntry &entry) { return xid_state(entry.xmax) != XidState::aborted; }
+
+int compare_sources(const void *a, const void *b) {
+    const Source *left = static_cast<const Source *>(a);
+    const Source *right = static_cast<const Source *>(b);
+    if (left->entry.time_min != right->entry.time_min) return left->entry.time_min < right->entry.time_min ? -1 : 1;
+    return left->slot < right->slot ? -1 : 1;
+}
+
+struct Choice {
+    Source *sources;
+    uint32 count;
+    bool more;
+};
+
+// Closed runs whose rows are decided, and small segments if there are enough of them; oldest times first.
+Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &request) {
+    uint32 room = 64;
+    Source *found = static_cast<Source *>(palloc(sizeof(Source) * room));
+    uint32 count = 0;
+    uint32 small_segments = 0;
+    for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
+        const bool closed_run = is_tail(entry) && (entry.flags & format::kEntryTailClosed) != 0;
+        if (!closed_run && !is_mergeable(entry, request)) return;
+        if (is_superseded_or_doubtful(entry)) return;
+        if (!closed_run) small_segments++;
+        if (count == room) {
+            room *= 2;
+            found = static_cast<Source *>(repalloc_huge(found, sizeof(Source) * room));
+        }
+        found[count++] = Source{slot, entry};
+    });
+    qsort(found, count, sizeof(Source), compare_sources);
+
+    Choice choice = {found, 0, false};
+    uint64 rows = 0;
+    for (uint32 i = 0; i < count; i++) {
+        const bool tail = is_tail(found[i].entry);
+        if (!tail && small_segments < Max(request.merge_count_min, 2)) continue;
+        if (tail && !run_is_decided(rel, found[i].entry)) continue;
+        const uint64 source_rows = tail ? static_cast<uint64>(found[i].entry.used_pages) * format::kTailRowsMax / 2 : found[i].entry.row_count;
+        if (choice.count > 0 && rows + source_rows > kStepRowsMax) {
+            choice.more = true;
+            break;
+        }
+        rows += source_rows;
+        found[choice.count++] = found[i];
+    }
+    return choice;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- the swap
+
+void supersede(Relation rel, const Choice &choice) {
+    const TransactionId xid = GetCurrentTransactionId();
+    const TransactionId free_after = ReadNextTransactionId();
+    for (uint32 i = 0; i < choice.count; i++) {
+        DirectoryEntry entry = choice.sources[i].entry;
+        entry.xmax = xid;
+        entry.free_after = free_after;
+        write_entry(rel, choice.sources[i].slot, entry, EditPurpose::supersede, InvalidTransactionId);
+    }
+    const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
+    Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
+    meta.last_swap_xid = xid;
+    PageEdit edit(rel, EditPurpose::supersede);
+    patch_metapage(edit, edit.add_page(meta_buffer), meta);
+    edit.commit();
+    UnlockReleaseBuffer(meta_buffer);
+}
+
+SealStep make_step(Relation rel, MemoryContext context) {
+    SealStep step = {};
+    step.rel = rel;
+    step.desc = RelationGetDescr(rel);
+    step.keys = key_columns(rel);
+    step.context = context;
+    step.segment_context = AllocSetContextCreate(context, "historian segment builder", ALLOCSET_DEFAULT_SIZES);
+    step.source_context = AllocSetContextCreate(context, "historian seal source", ALLOCSET_DEFAULT_SIZES);
+    step.types = column_types(step.desc, step.keys);
+    step.cells = static_cast<Cell *>(palloc0(sizeof(Cell) * step.desc->natts));
+    step.values = static_cast<Datum *>(palloc(sizeof(Datum) * step.desc->natts));
+    step.nulls = static_cast<bool *>(palloc(sizeof(bool) * step.desc->natts));
+    step.arena = static_cast<Arena *>(palloc(sizeof(Arena)));
+    return step;
+}
+
+}  // namespace
+
+SealOutcome seal_step(Relation rel, const SealRequest &request) {
+    SealOutcome nothing = {};
+    Metapage meta;
+    if (!read_metapage(rel, &meta)) return nothing;
+    if (!lock_maintenance(rel, request.wait)) return nothing;
+    Assert(ActiveSnapshotSet());
+    if (request.close_open_run && meta.active_slot != format::kNoSlot) {
+        close_tail_run(rel, meta.active_slot);
+        stop_point(StopPoint::seal_closed);
+    }
+    read_metapage(rel, &meta);
+
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian seal", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext old = MemoryContextSwitchTo(context);
+    const Choice choice = choose_sources(rel, meta, request);
+    SealStep step = make_step(rel, context);
+    if (choice.count > 0) {
+        for (uint32 i = 0; i < choice.count; i++) {
+            step.level = Max(step.level, choice.sources[i].entry.level);
+            if (is_tail(choice.sources[i].entry)) add_run(&step, choice.sources[i].entry);
+            else add_segment(&step, choice.sources[i]);
+        }
+        if (step.level < PG_UINT8_MAX && choice.count > 1) step.level++;
+        finish_segment(&step);
+        stop_point(StopPoint::seal_built);
+        supersede(rel, choice);
+        stop_point(StopPoint::seal_before_commit);
+    }
+    step.outcome.sources = choice.count;
+    step.outcome.more = choice.more;
+    MemoryContextSwitchTo(old);
+    MemoryContextDelete(context);
+    return step.outcome;
+}
+
+uint32 release_unneeded(Relation rel) {
+    Metapage meta;
+    if (!read_metapage(rel, &meta)) return 0;
+    const TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
+    uint32 freed = 0;
+    for (uint32 slot = 0; slot < meta.slot_count; slot++) {
+        const DirectoryEntry entry = read_entry(rel, meta, slot);
+        if (entry.kind == static_cast<uint8>(EntryKind::free)) continue;
+        CHECK_FOR_INTERRUPTS();
+        const XidState maker = xid_state(entry.xmin);
+        const bool unfinished = entry.kind == static_cast<uint8>(EntryKind::building) && maker != XidState::in_progress;
+        if (maker == XidState::aborted || unfinished) {  // nobody ever saw it
+            release_entry(rel, slot, InvalidTransactionId);
+            freed++;
+        } else if (TransactionIdIsValid(entry.xmax) && xid_state(entry.xmax) == XidState::committed &&
+                   TransactionIdPrecedesOrEquals(entry.free_after, oldest)) {
+            release_entry(rel, slot, entry.xmax);
+            freed++;
+        }
+    }
+    return freed;
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,164 @@
+#include "engine/segment_store.h"
+
+#include "engine/pages.h"
+#include "engine/report.h"
+#include "engine/space.h"
+
+namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::EntryKind;
+using format::kPagePayloadBytes;
+using format::PageKind;
+using format::PageTrailer;
+using format::SegmentBytes;
+
+namespace {
+
+void *grow_from_context(void *context, std::size_t bytes) noexcept {
+    if (bytes > MaxAllocHugeSize) return nullptr;
+    return MemoryContextAllocExtended(static_cast<MemoryContext>(context), bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+}
+
+// One extent of a segment: a fraction of a map page's range, so that a free run of this length can exist.
+constexpr uint32 kSegmentExtentBlocksMax = 60000;
+
+DirectoryEntry describe_segment(const SegmentBytes &segment, const SegmentStamp &stamp) {
+    DirectoryEntry entry = {};
+    entry.kind = static_cast<uint8>(EntryKind::building);
+    entry.level = stamp.level;
+    entry.xmin = stamp.xmin;
+    entry.cmin = stamp.cmin;
+    entry.row_count = segment.summary.row_count;
+    entry.byte_count = segment.bytes.size();
+    entry.time_min = segment.summary.time_min;
+    entry.time_max = segment.summary.time_max;
+    entry.tag_count = segment.summary.tag_count;
+    entry.used_pages = static_cast<uint32>((segment.bytes.size() + kPagePayloadBytes - 1) / kPagePayloadBytes);
+    if (segment.summary.has_null_tag) entry.flags |= format::kEntryNullTag;
+    if (segment.summary.has_null_time) entry.flags |= format::kEntryNullTime;
+    if (segment.summary.tag_count == 0) entry.flags |= format::kEntryTagsUnknown;
+    entry.tag_first_bytes = Min(segment.summary.tag_first.size(), format::kEntryTagBytes);
+    entry.tag_last_bytes = Min(segment.summary.tag_last.size(), format::kEntryTagBytes);
+    if (entry.tag_first_bytes > 0) memcpy(entry.tag_first, segment.summary.tag_first.data(), entry.tag_first_bytes);
+    if (entry.tag_last_bytes > 0) memcpy(entry.tag_last, segment.summary.tag_last.data(), entry.tag_last_bytes);
+    return entry;
+}
+
+// Allocates the entry and all its extents. The blocks are ours alone from then on.
+uint32 allocate_segment(Relation rel, DirectoryEntry *entry) {
+    NewEntry request;
+    request.entry = *entry;
+    request.page_count = Min(entry->used_pages, kSegmentExtentBlocksMax);
+    const uint32 slot = create_entry(rel, &request);
+    uint32 allocated = request.page_count;
+    DirectoryEntry current = request.entry;
+    while (allocated < entry->used_pages) {
+        const uint32 more = Min(entry->used_pages - allocated, kSegmentExtentBlocksMax);
+        if (!add_extent(rel, slot, current, more)) {
+            ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                    errmsg("cannot store %llu bytes as one segment of table \"%s\"", static_cast<unsigned long long>(entry->byte_count),
+                           RelationGetRelationName(rel)));
+        }
+        allocated += more;
+        format::Metapage meta;
+        read_metapage(rel, &meta);
+        current = read_entry(rel, meta, slot);
+    }
+    *entry = current;
+    return slot;
+}
+
+void write_pages(Relation rel, uint32 slot, const DirectoryEntry &entry, std::span<const std::byte> bytes) {
+    Buffer buffers[kSegmentPagesPerRecord];
+    for (uint32 page = 0; page < entry.used_pages;) {
+        CHECK_FOR_INTERRUPTS();
+        int count = 0;
+        while (count < kSegmentPagesPerRecord && page + count < entry.used_pages) {
+            const BlockNumber block = entry_block(entry, page + count);
+            // Blocks of one record ascend (rule R15): a further extent may lie before the one in hand.
+            if (count > 0 && block <= BufferGetBlockNumber(buffers[count - 1])) break;
+            buffers[count++] = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, nullptr);
+        }
+        const PageTrailer trailer = {static_cast<uint16>(PageKind::segment), 0, slot, entry.generation, page};
+        const Size offset = static_cast<Size>(page) * kPagePayloadBytes;
+        const Size byte_count = Min(bytes.size() - offset, static_cast<Size>(count) * kPagePayloadBytes);
+        write_segment_pages(rel, buffers, count, trailer, reinterpret_cast<const char *>(bytes.data()) + offset, byte_count);
+        for (int i = 0; i < count; i++) UnlockReleaseBuffer(buffers[i]);
+        page += count;
+    }
+}
+
+}  // namespace
+
+Arena arena_in(MemoryContext context) { return Arena(grow_from_context, context); }
+
+bool builder_is_full(const format::SegmentBuilder &builder) {
+    constexpr uint64 kRawBytesMax = UINT64CONST(64) * 1024 * 1024;
+    const uint64 bytes_max = Min(kRawBytesMax, static_cast<uint64>(maintenance_work_mem) * 1024);
+    return format::builder_row_count(builder) >= format::kSegmentRowsMax || format::builder_bytes(builder) >= bytes_max;
+}
+
+uint32 write_segment(Relation rel, const SegmentBytes &segment, const SegmentStamp &stamp) {
+    if (segment.bytes.size() > static_cast<Size>(UINT32_MAX) * kPagePayloadBytes) elog(ERROR, "a segment of %zu bytes", segment.bytes.size());
+    DirectoryEntry entry = describe_segment(segment, stamp);
+    const uint32 slot = allocate_segment(rel, &entry);
+    write_pages(rel, slot, entry, segment.bytes);
+    entry.kind = static_cast<uint8>(EntryKind::segment);
+    write_entry(rel, slot, entry, EditPurpose::finish_segment, InvalidTransactionId);
+    return slot;
+}
+
+void read_segment_range(Relation rel, uint32 slot, const DirectoryEntry &entry, format::ByteRange range, std::byte *target) {
+    if (range.offset > entry.byte_count || range.byte_count > entry.byte_count - range.offset) {
+        report_damage(rel, entry.extents[0].first_block, "A byte range reaches outside its segment.");
+    }
+    uint32 page_index = static_cast<uint32>(range.offset / kPagePayloadBytes);
+    uint64 offset = range.offset % kPagePayloadBytes;
+    uint64 left = range.byte_count;
+    while (left > 0) {
+        const uint64 part = Min(left, kPagePayloadBytes - offset);
+        const BlockNumber block = entry_block(entry, page_index);
+        const Buffer buffer = lock_page(rel, block, PageLock::shared);
+        Page page = BufferGetPage(buffer);
+        const PageTrailer *trailer = page_trailer(page);
+        const bool ours = page_is(page, PageKind::segment) && trailer->slot == slot && trailer->generation == entry.generation &&
+                          trailer->sequence == page_index;
+        if (ours) memcpy(target, static_cast<char *>(page) + format::kPageHeaderBytes + offset, part);
+        UnlockReleaseBuffer(buffer);
+        if (!ours) report_damage(rel, block, "The block does not belong to the segment that names it.");
+        target += part;
+        left -= part;
+        offset = 0;
+        if (++page_index % 64 == 0) CHECK_FOR_INTERRUPTS();
+    }
+}
+
+void open_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, MemoryContext context, OpenSegment *segment) {
+    segment->slot = slot;
+    segment->entry = entry;
+    std::byte header_bytes[format::kSegmentHeaderBytes];
+    if (entry.byte_count < sizeof(header_bytes)) report_damage(rel, entry.extents[0].first_block, "The segment is too short.");
+    read_segment_range(rel, slot, entry, {0, sizeof(header_bytes)}, header_bytes);
+    check_status(format::open_segment(header_bytes, &segment->header), rel, "open a segment");
+    const format::ByteRange range = segment->header.index;
+    if (range.byte_count > entry.byte_count) report_damage(rel, entry.extents[0].first_block, "The segment's index is longer than the segment.");
+    auto *bytes = static_cast<std::byte *>(MemoryContextAllocHuge(context, Max(range.byte_count, 1)));
+    read_segment_range(rel, slot, entry, range, bytes);
+    Arena arena = arena_in(context);
+    check_status(format::parse_index(segment->header, {bytes, range.byte_count}, arena, &segment->index), rel, "open a segment");
+}
+
+void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context,
+                format::ColumnVector *decoded) {
+    const format::ByteRange range = format::chunk_range(*segment.index, granule, column);
+    if (range.byte_count > segment.entry.byte_count) {
+        report_damage(rel, segment.entry.extents[0].first_block, "A chunk is longer than its segment.");
+    }
+    auto *bytes = static_cast<std::byte *>(MemoryContextAllocHuge(context, Max(range.byte_count, 1)));
+    read_segment_range(rel, segment.slot, segment.entry, range, bytes);
+    Arena arena = arena_in(context);
+    check_status(format::decode_chunk(*segment.index, granule, column, {bytes, range.byte_count}, arena, decoded), rel, "read a segment");
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,47 @@
+// Segments as pages: writes a segment's bytes to extents of its own and reads ranges of them back.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "codec/arena.h"
+#include "engine/wal.h"
+#include "format/segment.h"
+
+namespace historian::engine {
+
+/// An arena whose memory comes from a memory context and goes with it; never raises, gives nullptr when memory is short.
+Arena arena_in(MemoryContext context);
+
+/// Whether a segment builder holds as much as one segment may: rows, or raw bytes (rule R23: 64 MB, or maintenance_work_mem if less).
+bool builder_is_full(const format::SegmentBuilder &builder);
+
+struct SegmentStamp {
+    TransactionId xmin;
+    CommandId cmin;
+    uint8 level;
+};
+
+/// Writes a whole segment and its directory entry; readers see it once stamp.xmin is visible to them.
+///
+/// returns  the slot
+/// A crash or an error in between leaves an entry of kind building whose xmin never commits: VACUUM frees it (rule R13).
+uint32 write_segment(Relation rel, const format::SegmentBytes &segment, const SegmentStamp &stamp);
+
+/// Copies bytes [range.offset, range.offset + range.byte_count) of a segment to `target`.
+/// errors  XX001: a page is not the segment's, or the range is outside
+void read_segment_range(Relation rel, uint32 slot, const format::DirectoryEntry &entry, format::ByteRange range, std::byte *target);
+
+/// The header and the parsed index of a segment, in memory of `context`.
+struct OpenSegment {
+    uint32 slot;
+    format::DirectoryEntry entry;
+    format::SegmentHeader header;
+    format::SegmentIndex *index;
+};
+void open_segment(Relation rel, uint32 slot, const format::DirectoryEntry &entry, MemoryContext context, OpenSegment *segment);
+
+/// Decodes one column of one granule into memory of `context`.
+void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context,
+                format::ColumnVector *decoded);
+
+}  // namespace historian::engine

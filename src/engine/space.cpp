@@ -1,0 +1,427 @@
+#include "engine/space.h"
+
+#include "engine/pages.h"
+#include "engine/report.h"
+
+namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::EntryKind;
+using format::Extent;
+using format::kEntriesPerPage;
+using format::kMapBlocks;
+using format::kPageHeaderBytes;
+using format::Metapage;
+using format::PageKind;
+using format::PageTrailer;
+
+// ------------------------------------------------------------------------------------------------------------ directory
+
+EntryPlace entry_place(const Metapage &meta, uint32 slot) {
+    const uint32 page = slot / kEntriesPerPage;
+    // Extent e holds pages [2^e - 1, 2^(e+1) - 1).
+    const uint32 extent = 31 - __builtin_clz(page + 1);
+    Assert(extent < meta.directory_extent_count);
+    return {meta.directory_extents[extent] + (page + 1 - (1u << extent)),
+            kPageHeaderBytes + slot % kEntriesPerPage * static_cast<uint32>(sizeof(DirectoryEntry))};
+}
+
+uint32 directory_capacity(const Metapage &meta) { return ((1u << meta.directory_extent_count) - 1) * kEntriesPerPage; }
+
+bool directory_page_is_fresh(Page page) {
+    return PageIsNew(page) || page_is(page, PageKind::tail) || page_is(page, PageKind::segment);
+}
+
+DirectoryEntry entry_on_page(Page page, uint32 offset) {
+    DirectoryEntry entry = {};
+    if (!directory_page_is_fresh(page)) memcpy(&entry, static_cast<char *>(page) + offset, sizeof(entry));
+    return entry;
+}
+
+DirectoryEntry read_entry(Relation rel, const Metapage &meta, uint32 slot) {
+    if (slot >= directory_capacity(meta)) return DirectoryEntry{};
+    const EntryPlace place = entry_place(meta, slot);
+    const Buffer buffer = lock_page(rel, place.block, PageLock::shared);
+    const DirectoryEntry entry = entry_on_page(BufferGetPage(buffer), place.offset);
+    UnlockReleaseBuffer(buffer);
+    return entry;
+}
+
+void read_directory_page(Relation rel, const Metapage &meta, uint32 first_slot, DirectoryEntry *entries) {
+    const EntryPlace place = entry_place(meta, first_slot);
+    const Buffer buffer = lock_page(rel, place.block, PageLock::shared);
+    Page page = BufferGetPage(buffer);
+    const bool written = !directory_page_is_fresh(page);
+    const bool is_directory = page_is(page, PageKind::directory);
+    if (is_directory) memcpy(entries, static_cast<char *>(page) + kPageHeaderBytes, kEntriesPerPage * sizeof(DirectoryEntry));
+    UnlockReleaseBuffer(buffer);
+    if (written && !is_directory) report_damage(rel, place.block, "The block should be a directory page.");
+    if (!written) memset(entries, 0, kEntriesPerPage * sizeof(DirectoryEntry));
+}
+
+void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot) {
+    patch_lower(edit, page_index, kPageHeaderBytes + kEntriesPerPage * sizeof(DirectoryEntry));
+    patch_trailer(edit, page_index, PageTrailer{static_cast<uint16>(PageKind::directory), 0, first_slot, 0, 0});
+}
+
+void stage_map_page(PageEdit &edit, int page_index, uint32 map_index) {
+    patch_lower(edit, page_index, kPageHeaderBytes + format::kMapBytes);
+    patch_trailer(edit, page_index, PageTrailer{static_cast<uint16>(PageKind::map), 0, 0, 0, map_index});
+    if (map_index > 0) {  // its own block
+        const uint8 first_block = 1;
+        edit.patch(page_index, kPageHeaderBytes, &first_block, sizeof(first_block));
+    }
+}
+
+int add_directory_page(PageEdit &edit, Buffer buffer, const Metapage &meta, uint32 slot) {
+    const bool fresh = directory_page_is_fresh(BufferGetPage(buffer));
+    const int index = edit.add_page(buffer, fresh ? sizeof(PageTrailer) : 0);
+    if (fresh) stage_directory_page(edit, index, slot - slot % kEntriesPerPage);
+    return index;
+}
+
+BlockNumber entry_block(const DirectoryEntry &entry, uint32 page_index) {
+    for (uint32 e = 0; e < entry.extent_count && e < format::kEntryExtentsMax; e++) {
+        if (page_index < entry.extents[e].block_count) return entry.extents[e].first_block + page_index;
+        page_index -= entry.extents[e].block_count;
+    }
+    return InvalidBlockNumber;
+}
+
+uint32 entry_block_count(const DirectoryEntry &entry) {
+    uint32 blocks = 0;
+    for (uint32 e = 0; e < entry.extent_count && e < format::kEntryExtentsMax; e++) blocks += entry.extents[e].block_count;
+    return blocks;
+}
+
+// -------------------------------------------------------------------------------------------------------- allocation map
+
+namespace {
+
+// Free runs are searched first-fit, so that a table's blocks stay together at its beginning.
+struct FreeRun {
+    bool found;
+    Extent extent;
+};
+
+bool bit_is_set(const uint8 *bits, uint32 bit) { return (bits[bit / 8] >> (bit % 8)) & 1; }
+
+// The first run of block_count clear bits below `limit` (bits that stand for existing blocks).
+FreeRun find_free_run(const uint8 *bits, uint32 map_index, uint32 limit, uint32 block_count) {
+    uint32 run = 0;
+    for (uint32 bit = 0; bit < limit; bit++) {
+        if (bit % 64 == 0 && bit + 64 <= limit) {  // skip 64 allocated blocks at once
+            uint64 word;
+            memcpy(&word, bits + bit / 8, sizeof(word));
+            if (word == ~UINT64CONST(0)) {
+                run = 0;
+                bit += 63;
+                continue;
+            }
+        }
+        run = bit_is_set(bits, bit) ? 0 : run + 1;
+        if (run == block_count) return {true, {map_index * kMapBlocks + bit + 1 - block_count, block_count}};
+    }
+    return {false, {0, 0}};
+}
+
+// A map page's bits as they count: a page of zeros has only its own block taken.
+void copy_map_bits(Page page, uint32 map_index, uint8 *bits) {
+    if (PageIsNew(page)) {
+        memset(bits, 0, format::kMapBytes);
+        if (map_index > 0) bits[0] = 1;
+    } else {
+        memcpy(bits, static_cast<char *>(page) + kPageHeaderBytes, format::kMapBytes);
+    }
+}
+
+// Sets or clears an extent's bits in `bits` and stages the bytes that changed.
+void stage_bits(PageEdit &edit, int page_index, uint8 *bits, const Extent &extent, bool allocated) {
+    const uint32 first = extent.first_block % kMapBlocks;
+    const uint32 last = first + extent.block_count - 1;
+    for (uint32 bit = first; bit <= last; bit++) {
+        const uint8 mask = static_cast<uint8>(1u << (bit % 8));
+        bits[bit / 8] = allocated ? (bits[bit / 8] | mask) : (bits[bit / 8] & ~mask);
+    }
+    edit.patch(page_index, kPageHeaderBytes + first / 8, bits + first / 8, last / 8 - first / 8 + 1);
+}
+
+int add_map_page(PageEdit &edit, Buffer buffer, uint32 map_index) {
+    const bool fresh = PageIsNew(BufferGetPage(buffer));
+    const int index = edit.add_page(buffer, fresh ? sizeof(PageTrailer) : 0);
+    if (fresh) stage_map_page(edit, index, map_index);
+    return index;
+}
+
+// A locked map page on which a run was found.
+struct Allocation {
+    Buffer map_buffer = InvalidBuffer;
+    uint32 map_index = 0;
+    Extent extent = {};
+    uint8 *bits = nullptr;
+};
+
+// Finds block_count adjacent free blocks among the first existing_blocks; the map page stays exclusively locked when found.
+bool lock_free_run(Relation rel, const Metapage &meta, uint32 existing_blocks, uint32 block_count, Allocation *allocation) {
+    const uint32 map_count = (existing_blocks + kMapBlocks - 1) / kMapBlocks;
+    for (uint32 map_index = meta.free_map_hint; map_index < map_count; map_index++) {
+        const Buffer buffer = lock_page(rel, format::map_page_block(map_index), PageLock::exclusive);
+        copy_map_bits(BufferGetPage(buffer), map_index, allocation->bits);
+        const uint32 limit = Min(existing_blocks - map_index * kMapBlocks, kMapBlocks);
+        const FreeRun run = find_free_run(allocation->bits, map_index, limit, block_count);
+        if (run.found) {
+            allocation->map_buffer = buffer;
+            allocation->map_index = map_index;
+            allocation->extent = run.extent;
+            return true;
+        }
+        UnlockReleaseBuffer(buffer);
+    }
+    return false;
+}
+
+// Grows the file so that block_count adjacent blocks at its end are free, unless others take them first.
+void extend_for_run(Relation rel, uint32 block_count) {
+    LockRelationForExtension(rel, ExclusiveLock);
+    BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+    BlockNumber target = blocks + block_count;
+    // An extent lies within one map page's range, whose first block is the map page itself.
+    if (blocks / kMapBlocks != (target - 1) / kMapBlocks) target = (blocks / kMapBlocks + 1) * kMapBlocks + 1 + block_count;
+    if (target > format::kSealedBlockBit) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                errmsg("cannot extend table \"%s\" beyond %u blocks", RelationGetRelationName(rel), format::kSealedBlockBit),
+                errhint("Partition the table by time."));
+    }
+    for (; blocks < target; blocks++) {
+        extend_by_one_block(rel);
+        if (blocks % 256 == 255) CHECK_FOR_INTERRUPTS();
+    }
+    UnlockRelationForExtension(rel, ExclusiveLock);
+}
+
+// Makes room for more entries: one more extent of directory pages, twice as large as the last.
+void grow_directory(Relation rel, uint32 extent_count) {
+    if (extent_count >= format::kDirectoryExtentsMax) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                errmsg("table \"%s\" has too many segments", RelationGetRelationName(rel)), errhint("Partition the table by time."));
+    }
+    Allocation allocation;
+    allocation.bits = static_cast<uint8 *>(palloc(format::kMapBytes));
+    const uint32 page_count = 1u << extent_count;
+    for (;;) {
+        Metapage meta;
+        read_metapage(rel, &meta);
+        if (meta.directory_extent_count != extent_count) break;  // another session did it
+        if (!lock_free_run(rel, meta, RelationGetNumberOfBlocks(rel), page_count, &allocation)) {
+            extend_for_run(rel, page_count);
+            continue;
+        }
+        const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
+        meta = *metapage_of(BufferGetPage(meta_buffer));
+        if (meta.directory_extent_count == extent_count) {
+            // The new pages may still hold a former owner's bytes; see directory_page_is_fresh().
+            PageEdit edit(rel, EditPurpose::grow_directory);
+            const int map = add_map_page(edit, allocation.map_buffer, allocation.map_index);
+            stage_bits(edit, map, allocation.bits, allocation.extent, true);
+            const int page = edit.add_page(meta_buffer);
+            meta.directory_extents[extent_count] = allocation.extent.first_block;
+            meta.directory_extent_count = extent_count + 1;
+            patch_metapage(edit, page, meta);
+            edit.commit();
+        }
+        UnlockReleaseBuffer(meta_buffer);
+        UnlockReleaseBuffer(allocation.map_buffer);
+        break;
+    }
+    pfree(allocation.bits);
+}
+
+// The first slot that looks free from the hint on: slot_count when none below it is.
+uint32 find_free_slot(Relation rel, const Metapage &meta) {
+    DirectoryEntry entries[kEntriesPerPage];
+    for (uint32 first = meta.free_slot_hint - meta.free_slot_hint % kEntriesPerPage; first < meta.slot_count; first += kEntriesPerPage) {
+        read_directory_page(rel, meta, first, entries);
+        for (uint32 i = 0; i < kEntriesPerPage && first + i < meta.slot_count; i++) {
+            if (first + i < meta.free_slot_hint) continue;
+            if (entries[i].kind == static_cast<uint8>(EntryKind::free)) return first + i;
+        }
+    }
+    if (meta.slot_count >= format::kSlotsMax) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                errmsg("table \"%s\" has too many segments", RelationGetRelationName(rel)), errhint("Partition the table by time."));
+    }
+    return meta.slot_count;
+}
+
+// With the entry's directory page and the map page locked: takes the metapage and writes all three. False when the request to become the
+// active run came too late.
+bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer directory_buffer, Allocation *allocation,
+                      NewEntry *request) {
+    const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
+    Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
+    const bool wanted = !request->activate || meta.active_slot == request->expected_active;
+    if (wanted) {
+        PageEdit edit(rel, EditPurpose::create_entry);
+        const int directory = add_directory_page(edit, directory_buffer, meta, slot);
+        edit.patch(directory, place.offset, &request->entry, sizeof(DirectoryEntry));
+        const int map = add_map_page(edit, allocation->map_buffer, allocation->map_index);
+        stage_bits(edit, map, allocation->bits, allocation->extent, true);
+        const int page = edit.add_page(meta_buffer);
+        meta.slot_count = Max(meta.slot_count, slot + 1);
+        meta.free_slot_hint = slot + 1;
+        if (request->activate) meta.active_slot = slot;
+        patch_metapage(edit, page, meta);
+        edit.commit();
+    }
+    UnlockReleaseBuffer(meta_buffer);
+    return wanted;
+}
+
+}  // namespace
+
+uint32 create_entry(Relation rel, NewEntry *request) {
+    ensure_metapage(rel);
+    Allocation allocation;
+    allocation.bits = static_cast<uint8 *>(palloc(format::kMapBytes));
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        Metapage meta;
+        read_metapage(rel, &meta);
+        const uint32 slot = find_free_slot(rel, meta);
+        if (slot >= directory_capacity(meta)) {
+            grow_directory(rel, meta.directory_extent_count);
+            continue;
+        }
+        const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
+        const EntryPlace place = entry_place(meta, slot);
+        const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
+        const DirectoryEntry old = entry_on_page(BufferGetPage(directory_buffer), place.offset);
+        if (old.kind != static_cast<uint8>(EntryKind::free)) {  // another session took the slot
+            UnlockReleaseBuffer(directory_buffer);
+            continue;
+        }
+        if (!lock_free_run(rel, meta, existing_blocks, request->page_count, &allocation)) {
+            UnlockReleaseBuffer(directory_buffer);
+            extend_for_run(rel, request->page_count);
+            continue;
+        }
+        request->entry.generation = old.generation + 1;
+        request->entry.extent_count = 1;
+        request->entry.extents[0] = allocation.extent;
+        const bool done = commit_new_entry(rel, slot, place, directory_buffer, &allocation, request);
+        UnlockReleaseBuffer(allocation.map_buffer);
+        UnlockReleaseBuffer(directory_buffer);
+        pfree(allocation.bits);
+        return done ? slot : format::kNoSlot;
+    }
+}
+
+bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint32 page_count) {
+    Allocation allocation;
+    allocation.bits = static_cast<uint8 *>(palloc(format::kMapBytes));
+    bool done = false;
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        Metapage meta;
+        read_metapage(rel, &meta);
+        const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
+        const EntryPlace place = entry_place(meta, slot);
+        const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
+        DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
+        const bool same = entry.generation == expected.generation && entry.kind == expected.kind &&
+                          entry.extent_count == expected.extent_count && (entry.flags & format::kEntryTailClosed) == 0;
+        if (!same || entry.extent_count >= format::kEntryExtentsMax) {
+            UnlockReleaseBuffer(directory_buffer);
+            break;
+        }
+        if (!lock_free_run(rel, meta, existing_blocks, page_count, &allocation)) {
+            UnlockReleaseBuffer(directory_buffer);
+            extend_for_run(rel, page_count);
+            continue;
+        }
+        entry.extents[entry.extent_count++] = allocation.extent;
+        PageEdit edit(rel, EditPurpose::add_extent);
+        const int directory = edit.add_page(directory_buffer);
+        edit.patch(directory, place.offset, &entry, sizeof(entry));
+        const int map = add_map_page(edit, allocation.map_buffer, allocation.map_index);
+        stage_bits(edit, map, allocation.bits, allocation.extent, true);
+        edit.commit();
+        UnlockReleaseBuffer(allocation.map_buffer);
+        UnlockReleaseBuffer(directory_buffer);
+        done = true;
+        break;
+    }
+    pfree(allocation.bits);
+    return done;
+}
+
+void write_entry(Relation rel, uint32 slot, const DirectoryEntry &entry, EditPurpose purpose, TransactionId conflict_xid) {
+    Metapage meta;
+    read_metapage(rel, &meta);
+    const EntryPlace place = entry_place(meta, slot);
+    const Buffer buffer = lock_page(rel, place.block, PageLock::exclusive);
+    PageEdit edit(rel, purpose);
+    edit.set_conflict(conflict_xid);
+    const int page = edit.add_page(buffer);
+    edit.patch(page, place.offset, &entry, sizeof(entry));
+    edit.commit();
+    UnlockReleaseBuffer(buffer);
+}
+
+namespace {
+
+// Takes the last extent from an entry and clears its bits; without a further extent the entry is free.
+void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, TransactionId conflict_xid, uint8 *bits) {
+    const EntryPlace place = entry_place(old_meta, slot);
+    const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
+    DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
+    const Extent extent = entry.extents[entry.extent_count - 1];
+    const uint32 generation = entry.generation;
+    if (--entry.extent_count == 0) {
+        entry = DirectoryEntry{};
+        entry.generation = generation;
+    } else {
+        // Owned by nobody from here on: a crash between two extents leaves an entry that VACUUM frees.
+        entry.kind = static_cast<uint8>(EntryKind::building);
+        entry.xmin = InvalidTransactionId;
+        entry.xmax = InvalidTransactionId;
+        entry.extents[entry.extent_count] = Extent{0, 0};
+    }
+    const uint32 map_index = extent.first_block / kMapBlocks;
+    const Buffer map_buffer = lock_page(rel, format::map_page_block(map_index), PageLock::exclusive);
+    copy_map_bits(BufferGetPage(map_buffer), map_index, bits);
+    const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
+    Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
+
+    PageEdit edit(rel, EditPurpose::release);
+    edit.set_conflict(conflict_xid);
+    const int directory = edit.add_page(directory_buffer);
+    edit.patch(directory, place.offset, &entry, sizeof(entry));
+    const int map = add_map_page(edit, map_buffer, map_index);
+    stage_bits(edit, map, bits, extent, false);
+    const int page = edit.add_page(meta_buffer);
+    meta.free_slot_hint = Min(meta.free_slot_hint, slot);
+    meta.free_map_hint = Min(meta.free_map_hint, map_index);
+    if (meta.active_slot == slot) meta.active_slot = format::kNoSlot;
+    patch_metapage(edit, page, meta);
+    edit.commit();
+    UnlockReleaseBuffer(meta_buffer);
+    UnlockReleaseBuffer(map_buffer);
+    UnlockReleaseBuffer(directory_buffer);
+}
+
+}  // namespace
+
+void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid) {
+    Metapage meta;
+    read_metapage(rel, &meta);
+    uint8 *bits = static_cast<uint8 *>(palloc(format::kMapBytes));
+    uint32 extents = read_entry(rel, meta, slot).extent_count;
+    for (; extents > 0; extents--) {
+        release_last_extent(rel, slot, meta, conflict_xid, bits);
+        conflict_xid = InvalidTransactionId;  // the first record cancelled them all
+    }
+    pfree(bits);
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,92 @@
+// Space: which blocks belong to whom. Allocation map, directory entries, growth of the file.
+//
+// Invariants:
+//   1. The map's bits and the entry that owns the blocks change in one WAL record (rule R13): no crash leaks a block or gives it away twice.
+//   2. The file grows before bits are set; blocks beyond the map's knowledge, and zero map pages, are free by definition.
+//   3. An extent lies within the range of one map page.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "engine/wal.h"
+#include "format/page_layout.h"
+
+namespace historian::engine {
+
+/// A place in the directory.
+struct EntryPlace {
+    BlockNumber block;
+    uint32 offset;  // of the entry's first byte in the page
+};
+
+/// Where an entry lies; the slot's directory page must exist.
+EntryPlace entry_place(const format::Metapage &meta, uint32 slot);
+
+/// How many slots the existing directory pages hold.
+uint32 directory_capacity(const format::Metapage &meta);
+
+/// Copies one entry; an entry of zeros (kind free) when its page was never written.
+format::DirectoryEntry read_entry(Relation rel, const format::Metapage &meta, uint32 slot);
+
+/// Calls visit(slot, entry) for each entry in use, page by page; the page is share-locked only while it is copied.
+template <typename Visit>
+void for_each_entry(Relation rel, const format::Metapage &meta, Visit visit);
+
+/// Copies the entries of the directory page that holds first_slot (a multiple of kEntriesPerPage) to `entries`.
+void read_directory_page(Relation rel, const format::Metapage &meta, uint32 first_slot, format::DirectoryEntry *entries);
+
+/// Stages an empty directory or map page.
+void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot);
+void stage_map_page(PageEdit &edit, int page_index, uint32 map_index);
+
+/// A page that the directory owns and never wrote: zeros, or the bytes of a former tail or segment page. All its entries are free.
+bool directory_page_is_fresh(Page page);
+
+/// A directory page that is locked and named in an edit, initialised by the edit when it was all zeros.
+int add_directory_page(PageEdit &edit, Buffer buffer, const format::Metapage &meta, uint32 slot);
+
+/// An entry as it stands on a locked directory page; zeros when the page is all zeros.
+format::DirectoryEntry entry_on_page(Page page, uint32 offset);
+
+struct NewEntry {
+    format::DirectoryEntry entry = {};  // kind, xmin, cmin...; generation and extents are filled in
+    uint32 page_count = 0;              // blocks wanted, in one extent unless they do not fit one map page
+    bool activate = false;              // make it the active tail run ...
+    uint32 expected_active = 0;         // ... provided that this slot still is
+};
+
+/// Allocates blocks and the entry that owns them.
+///
+/// returns  the slot, or kNoSlot when activate is asked for and another session was faster
+/// errors   54000 the table is full
+uint32 create_entry(Relation rel, NewEntry *request);
+
+/// Adds an extent of page_count blocks to an entry; false when the entry is not the same generation and kind any more, is closed, or has
+/// another number of extents than expected (another session was faster).
+bool add_extent(Relation rel, uint32 slot, const format::DirectoryEntry &expected, uint32 page_count);
+
+/// Rewrites an entry's bytes (not its extents): the caller is its only owner.
+void write_entry(Relation rel, uint32 slot, const format::DirectoryEntry &entry, EditPurpose purpose, TransactionId conflict_xid);
+
+/// Frees an entry and its blocks. conflict_xid: the newest xid whose standby snapshots may still read it, or invalid (rule R6).
+void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid);
+
+/// The block of the n-th page of an entry, or InvalidBlockNumber beyond its extents.
+BlockNumber entry_block(const format::DirectoryEntry &entry, uint32 page_index);
+
+/// The number of blocks in an entry's extents.
+uint32 entry_block_count(const format::DirectoryEntry &entry);
+
+template <typename Visit>
+void for_each_entry(Relation rel, const format::Metapage &meta, Visit visit) {
+    format::DirectoryEntry entries[format::kEntriesPerPage];
+    for (uint32 first = 0; first < meta.slot_count; first += format::kEntriesPerPage) {
+        CHECK_FOR_INTERRUPTS();
+        read_directory_page(rel, meta, first, entries);
+        for (uint32 i = 0; i < format::kEntriesPerPage && first + i < meta.slot_count; i++) {
+            if (entries[i].kind != static_cast<uint8>(format::EntryKind::free)) visit(first + i, entries[i]);
+        }
+    }
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,152 @@
+// The only file that writes WAL. What replays it: redo.cpp. The records: src/engine/README.md.
+//
+// There are three kinds of record:
+//   EDIT     a few byte ranges of up to 16 pages, applied as they stand: allocation, directory, metapage, closing, freezing
+//   APPEND   rows added to one tail page
+//   SEGMENT  up to 32 fresh pages of a segment
+//
+// An edit is staged first, outside the critical section, and then applied, logged and stamped in one go by commit_edit(). Every
+// page that an edit names is pinned and exclusively locked by the caller, who also releases it.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "format/page_layout.h"
+
+namespace historian::engine {
+
+/// Experimental until the first release reserves a number of its own.
+inline constexpr RmgrId kResourceManagerId = RM_EXPERIMENTAL_ID;
+
+inline constexpr uint8 kWalEdit = 0x10;
+inline constexpr uint8 kWalAppend = 0x20;
+inline constexpr uint8 kWalSegment = 0x30;
+
+/// Why an edit was made; only pg_waldump and the tests look at it.
+enum class EditPurpose : uint8 {
+    reserved = 0,
+    create_metapage = 1,
+    create_entry = 2,
+    add_extent = 3,
+    grow_directory = 4,
+    open_tail_page = 5,
+    close_tail = 6,
+    finish_segment = 7,
+    supersede = 8,
+    release = 9,
+    freeze = 10,
+    prune = 11,
+};
+
+/// An EDIT record's main data; a 16-bit special size per page follows: 0, or the page is initialised with that special area.
+struct EditRecord {
+    uint8 purpose;
+    uint8 page_count;
+    uint16 reserved;
+    TransactionId conflict_xid;  // standby queries that still see what this xid removed are cancelled first (rule R6)
+};
+static_assert(sizeof(EditRecord) == 8);
+
+/// A byte range of a page; its bytes follow.
+struct Patch {
+    uint16 offset;
+    uint16 byte_count;
+};
+
+/// An APPEND record's block data: the page's new time range, then per row an AppendedRow and its bytes (bitmap, padding, values).
+struct AppendHeader {
+    int64 time_min;
+    int64 time_max;
+};
+struct AppendedRow {
+    uint16 fingerprint;
+    uint16 byte_count;
+    uint16 infomask2;
+    uint16 infomask;
+    uint8 hoff;
+    uint8 reserved;
+};
+/// An APPEND record's main data.
+struct AppendRecord {
+    uint16 row_count;
+    uint16 first_offset;  // of the first row's line pointer
+    CommandId cid;
+};
+
+/// A SEGMENT record's block data: the trailer, then the payload.
+
+inline constexpr int kEditPagesMax = 16;
+inline constexpr int kSegmentPagesPerRecord = 32;
+
+/// A staged edit. Plain memory in the current memory context: an error needs no clean-up.
+class PageEdit {
+public:
+    PageEdit(Relation rel, EditPurpose purpose);
+
+    /// Names a page; the result is its index for patch(). special_bytes > 0: the page is initialised anew with that special area.
+    int add_page(Buffer buffer, uint16 special_bytes = 0);
+
+    /// Stages a byte range of a page: offset counts from the page's first byte.
+    void patch(int page_index, uint32 offset, const void *bytes, uint32 byte_count);
+
+    /// See EditRecord::conflict_xid.
+    void set_conflict(TransactionId xid) { record_.conflict_xid = xid; }
+
+    /// Applies, logs and stamps everything at once.
+    void commit();
+
+private:
+    Relation rel_;
+    EditRecord record_;
+    Buffer buffers_[kEditPagesMax];
+    uint16 special_bytes_[kEditPagesMax];
+    StringInfoData patches_[kEditPagesMax];
+};
+
+/// Applies a run of patches to a page; used by commit_edit() and by replay. False when a patch reaches outside the page.
+bool apply_patches(Page page, const char *patches, Size byte_count);
+
+/// Stages the page header's pd_lower, so that everything before it survives "hole" removal.
+void patch_lower(PageEdit &edit, int page_index, uint16 lower);
+
+/// Stages a whole trailer.
+void patch_trailer(PageEdit &edit, int page_index, const format::PageTrailer &trailer);
+
+/// Rows for one tail page; tuples carry their final headers but for t_ctid, which the append sets.
+struct TailRow {
+    HeapTuple tuple;
+    uint16 fingerprint;
+    bool has_time;
+    int64 time;
+};
+
+/// Adds rows to an open tail page that has room for them; buffer pinned and exclusively locked. Sets t_self of each tuple.
+void append_to_page(Relation rel, Buffer buffer, const TailRow *rows, int row_count, CommandId cid);
+
+/// Adds one row to a page in memory: shared by append_to_page() and replay. False when it does not fit.
+bool place_row(Page page, const TailRow &row, OffsetNumber expected_offset);
+
+/// Writes pages of a segment. buffers: pinned, exclusively locked; payload: page i's part is at i * kPagePayloadBytes.
+void write_segment_pages(Relation rel, const Buffer *buffers, int page_count, const format::PageTrailer &first_trailer,
+                         const char *payload, Size payload_bytes);
+
+/// Fills one segment page in memory: shared by write_segment_pages() and replay.
+void fill_segment_page(Page page, const format::PageTrailer &trailer, const char *payload, Size payload_bytes);
+
+/// Registers the resource manager; only while shared_preload_libraries is loaded.
+void register_resource_manager();
+
+/// The trailer of a page of ours.
+inline format::PageTrailer *page_trailer(Page page) {
+    return reinterpret_cast<format::PageTrailer *>(static_cast<char *>(page) + format::kTrailerOffset);
+}
+
+inline format::TailSpecial *tail_special(Page page) {
+    return reinterpret_cast<format::TailSpecial *>(static_cast<char *>(page) + format::kPageBytes - sizeof(format::TailSpecial));
+}
+
+inline bool page_is(Page page, format::PageKind kind) {
+    return !PageIsNew(page) && page_trailer(page)->kind == static_cast<uint16>(kind);
+}
+
+}  // namespace historian::engine

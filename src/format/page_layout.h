@@ -1,0 +1,173 @@
+// Pages: what historian keeps in PostgreSQL's 8 kB blocks. Bytes: src/format/README.md, "Pages".
+//
+// Every page is a standard PostgreSQL page: 24 bytes of page header, contents up to pd_lower, a hole, and a special area whose last
+// 16 bytes are a PageTrailer. So full-page images, checksums, pg_rewind and CREATE DATABASE copy it like any other page.
+//
+// Invariants:
+//   1. A page of zeros is legal everywhere: a file that grew and then crashed has such pages. It means "nothing here".
+//   2. Nothing in a page names its database, tablespace or file: those change under CREATE DATABASE and TRUNCATE.
+//   3. Numbers are little-endian; big-endian machines are refused when the library loads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace historian::format {
+
+inline constexpr std::uint32_t kPageBytes = 8192;
+inline constexpr std::uint32_t kPageHeaderBytes = 24;
+
+inline constexpr std::uint32_t kMetapageMagic = 0x54534948;  // "HIST"
+inline constexpr std::uint16_t kPageFormatVersion = 1;
+
+enum class PageKind : std::uint16_t {
+    reserved = 0,  // a zeroed trailer is never valid
+    meta = 1,
+    map = 2,        // which blocks are allocated
+    directory = 3,  // entries of tail runs and segments
+    tail = 4,       // fresh rows
+    segment = 5,    // a piece of a segment's bytes
+};
+
+/// The last 16 bytes of every page.
+struct PageTrailer {
+    std::uint16_t kind;        // PageKind
+    std::uint16_t flags;       // kTailPageClosed
+    std::uint32_t slot;        // tail and segment: the directory entry that owns the page; directory: its first slot
+    std::uint32_t generation;  // tail and segment: the owner's generation
+    std::uint32_t sequence;    // tail and segment: the page's place in its entry, from 0; map: which map page it is
+};
+static_assert(sizeof(PageTrailer) == 16);
+static_assert(std::has_unique_object_representations_v<PageTrailer>, "no padding on disk");
+
+/// A tail page that takes no more rows, for ever (rule R2).
+inline constexpr std::uint16_t kTailPageClosed = 1;
+
+inline constexpr std::uint32_t kTrailerOffset = kPageBytes - sizeof(PageTrailer);
+inline constexpr std::uint32_t kPagePayloadBytes = kTrailerOffset - kPageHeaderBytes;  // 8152: a segment page's share
+static_assert(kPagePayloadBytes == 8152);
+
+// ------------------------------------------------------------------------------------------------------------- metapage
+
+inline constexpr std::uint32_t kMetaBlock = 0;
+inline constexpr std::uint32_t kFirstMapBlock = 1;
+inline constexpr std::uint32_t kFirstDirectoryBlock = 2;
+inline constexpr std::uint32_t kFixedBlocks = 3;
+
+inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFF;
+
+/// Extent e of the directory has 2^e pages, so 20 block numbers reach 2^20 - 1 pages: 32 million entries.
+inline constexpr std::uint32_t kDirectoryExtentsMax = 20;
+
+/// Block 0, from byte 24.
+struct Metapage {
+    std::uint32_t magic;
+    std::uint16_t version;
+    std::uint16_t tag_attnum;   // attribute numbers of the key columns, fixed when the metapage is made (rule R19)
+    std::uint16_t time_attnum;
+    std::uint16_t reserved;
+    std::uint32_t active_slot;  // the tail run that takes new rows, or kNoSlot
+    std::uint32_t slot_count;   // entries at or beyond it were never used
+    std::uint32_t free_slot_hint;   // no free slot is below it (a hint: may be too low, never too high)
+    std::uint32_t free_map_hint;    // map pages below it were full when last looked at (a hint only)
+    std::uint32_t directory_extent_count;
+    std::uint32_t directory_extents[kDirectoryExtentsMax];  // first block of each
+    std::uint32_t last_swap_xid;  // the newest seal or merge
+};
+static_assert(sizeof(Metapage) == 116);
+static_assert(std::has_unique_object_representations_v<Metapage>, "no padding on disk");
+
+// ------------------------------------------------------------------------------------------------------- allocation map
+
+/// One bit a block, 1 = allocated. Map page m tells of blocks [m * kMapBlocks, (m + 1) * kMapBlocks): 508 MB.
+/// It lies in block 1 for m = 0 and in the first block of its own range otherwise; that block is never free.
+inline constexpr std::uint32_t kMapBytes = 8128;
+inline constexpr std::uint32_t kMapBlocks = kMapBytes * 8;
+
+constexpr std::uint32_t map_page_block(std::uint32_t map_index) noexcept {
+    return map_index == 0 ? kFirstMapBlock : map_index * kMapBlocks;
+}
+
+// ------------------------------------------------------------------------------------------------------------ directory
+
+enum class EntryKind : std::uint8_t {
+    free = 0,      // a zeroed entry is a free one
+    tail = 1,      // a tail run: the extents of one future segment
+    segment = 2,
+    building = 3,  // extents that belong to transaction xmin, or to nobody when it is over without a commit
+};
+
+inline constexpr std::uint8_t kEntryTailClosed = 1;    // no page of the run is opened any more
+inline constexpr std::uint8_t kEntryNullTag = 2;       // a segment that holds NULL tags: tag_first does not bound them
+inline constexpr std::uint8_t kEntryNullTime = 4;      // a segment that holds NULL times: time_min, time_max do not bound them
+inline constexpr std::uint8_t kEntryTagsUnknown = 8;   // tag_first and tag_last say nothing (all tags are NULL)
+
+inline constexpr std::uint32_t kEntryExtentsMax = 8;
+inline constexpr std::uint32_t kEntryTagBytes = 24;
+
+/// A run of adjacent blocks.
+struct Extent {
+    std::uint32_t first_block;
+    std::uint32_t block_count;
+};
+
+struct DirectoryEntry {
+    std::uint8_t kind;   // EntryKind
+    std::uint8_t flags;  // kEntry...
+    std::uint8_t level;  // 0: sealed or loaded; higher: merged
+    std::uint8_t extent_count;
+    std::uint32_t generation;  // goes up each time the slot is reused
+    std::uint32_t xmin;        // tail: FrozenTransactionId (rule R1); segment, building: who made it
+    std::uint32_t xmax;        // who superseded or dropped it, or 0
+    std::uint32_t cmin;        // the command of xmin that made it
+    std::uint32_t free_after;  // with xmax: the next xid when it was set (rule R5)
+    Extent extents[kEntryExtentsMax];
+    std::uint32_t used_pages;  // tail: pages opened so far; segment: pages of the segment
+    std::uint32_t row_count;   // segment: its rows; tail: 0 (count them)
+    std::uint64_t byte_count;  // segment: its bytes, of which page p holds [p * 8152, (p + 1) * 8152)
+    std::int64_t time_min;     // segment: over times that are not NULL, both ends inclusive
+    std::int64_t time_max;
+    std::uint32_t tag_count;
+    std::uint8_t tag_first_bytes;  // segment: bytes of tag_first, at most kEntryTagBytes: a prefix of the first tag
+    std::uint8_t tag_last_bytes;
+    std::uint16_t reserved16;
+    std::uint8_t tag_first[kEntryTagBytes];
+    std::uint8_t tag_last[kEntryTagBytes];
+    std::uint32_t reserved[20];  // zero; the delete log and the statistics will live here
+};
+static_assert(sizeof(DirectoryEntry) == 256);
+static_assert(offsetof(DirectoryEntry, used_pages) == 88);
+static_assert(offsetof(DirectoryEntry, time_min) == 104);
+static_assert(offsetof(DirectoryEntry, tag_first) == 128);
+static_assert(std::has_unique_object_representations_v<DirectoryEntry>, "no padding on disk");
+
+inline constexpr std::uint32_t kEntriesPerPage = 31;
+static_assert(kPageHeaderBytes + kEntriesPerPage * sizeof(DirectoryEntry) <= kTrailerOffset);
+
+// ----------------------------------------------------------------------------------------------------------- tail pages
+
+/// The most rows of a tail page: 24 bytes of tuple header, 16 of data and a line pointer each fill it at 174.
+inline constexpr std::uint32_t kTailRowsMax = 176;
+
+/// The special area of a tail page; rows are heap tuples behind ordinary line pointers.
+struct TailSpecial {
+    std::int64_t time_min;  // over the rows' times that are not NULL; time_min > time_max when there is none
+    std::int64_t time_max;
+    std::uint16_t fingerprints[kTailRowsMax];  // one a line pointer: the low bits of the tag's hash, 0 for NULL
+    PageTrailer trailer;
+};
+static_assert(sizeof(TailSpecial) == 384);
+static_assert(std::has_unique_object_representations_v<TailSpecial>, "no padding on disk");
+
+/// The largest heap tuple (header included) that a tail page takes; a longer row becomes a segment of its own (rule R17).
+inline constexpr std::uint32_t kTailRowBytesMax = (kPageBytes - kPageHeaderBytes - sizeof(TailSpecial) - 4) & ~7u;
+static_assert(kTailRowBytesMax == 7776);
+
+// ----------------------------------------------------------------------------------------------------- row addresses
+
+/// A sealed row's TID: block 0x80000000 | v >> 15, offset (v & 0x7FFF) + 1 with v = slot << 22 | row. A tail row has its own TID.
+inline constexpr std::uint32_t kSealedBlockBit = 0x80000000;
+inline constexpr std::uint32_t kSlotsMax = (1u << 24) - 1;  // the last slot is kept out: its TIDs would reach InvalidBlockNumber
+
+}  // namespace historian::format

@@ -1,0 +1,146 @@
+#include "hooks.h"
+
+#include "engine/bulk_load.h"
+#include "engine/pages.h"
+#include "table_am/callbacks.h"
+
+extern "C" {
+#include "commands/defrem.h"
+#include "nodes/plannodes.h"
+#include "parser/parsetree.h"
+#include "tcop/utility.h"
+}
+
+namespace historian {
+
+namespace {
+
+ExecutorStart_hook_type previous_executor_start = nullptr;
+ProcessUtility_hook_type previous_process_utility = nullptr;
+object_access_hook_type previous_object_access = nullptr;
+
+// ------------------------------------------------------------------------------------------------------------ statements
+
+const char *range_table_name(const PlannedStmt *statement, Index rti) {
+    return get_rel_name(rt_fetch(rti, statement->rtable)->relid);
+}
+
+bool is_our_table(const PlannedStmt *statement, Index rti) {
+    const RangeTblEntry *entry = rt_fetch(rti, statement->rtable);
+    return entry->rtekind == RTE_RELATION && table_am::is_ours(entry->relid);
+}
+
+// One ModifyTable, of the statement itself or of a WITH clause.
+void check_modify_table(const PlannedStmt *statement, const ModifyTable *modify) {
+    ListCell *cell;
+    foreach(cell, modify->resultRelations) {
+        const Index rti = lfirst_int(cell);
+        if (modify->operation == CMD_INSERT && modify->onConflictAction == ONCONFLICT_NONE) continue;
+        if (!is_our_table(statement, rti)) continue;
+        const char *name = range_table_name(statement, rti);
+        if (modify->operation == CMD_UPDATE) table_am::report_update_refused(name);
+        if (modify->operation == CMD_DELETE) table_am::report_delete_refused(name);
+        if (modify->operation == CMD_INSERT) table_am::report_on_conflict_refused(name);
+    }
+}
+
+void check_plan(const PlannedStmt *statement, const Plan *plan) {
+    if (plan != nullptr && IsA(plan, ModifyTable)) check_modify_table(statement, reinterpret_cast<const ModifyTable *>(plan));
+}
+
+// What tag tables refuse is refused for any number of rows, none included: people find out at the first try.
+void check_statement(const PlannedStmt *statement) {
+    if (statement->commandType != CMD_SELECT || statement->hasModifyingCTE) {
+        check_plan(statement, statement->planTree);
+        ListCell *cell;
+        foreach(cell, statement->subplans) check_plan(statement, static_cast<const Plan *>(lfirst(cell)));
+    }
+    ListCell *cell;
+    foreach(cell, statement->rowMarks) {
+        const PlanRowMark *mark = lfirst_node(PlanRowMark, cell);
+        // FOR KEY SHARE is what foreign-key checks run; ROW_MARK_REFERENCE and COPY are no locks.
+        if (mark->isParent || mark->markType >= ROW_MARK_KEYSHARE) continue;
+        if (is_our_table(statement, mark->rti)) table_am::report_row_lock_refused(range_table_name(statement, mark->rti));
+    }
+}
+
+void on_executor_start(QueryDesc *query, int flags) {
+    // Rows that a COPY of this backend still holds back become visible to what its triggers run (rule R16).
+    engine::finish_all_bulk_loads();
+    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && query->plannedstmt != nullptr) check_statement(query->plannedstmt);
+    if (previous_executor_start != nullptr) previous_executor_start(query, flags);
+    else standard_ExecutorStart(query, flags);
+}
+
+// --------------------------------------------------------------------------------------------------------------- utility
+
+// Whether the table's own order serves what the index is for: (tag), (time), (tag, time), without conditions or expressions.
+bool order_serves_index(Oid relid, const IndexStmt *index) {
+    if (index->unique || index->primary || index->isconstraint || index->whereClause != nullptr) return false;
+    if (strcmp(index->accessMethod, "btree") != 0 && strcmp(index->accessMethod, "brin") != 0) return false;
+    const Relation rel = RelationIdGetRelation(relid);
+    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
+    bool serves = list_length(index->indexParams) <= 2;
+    AttrNumber previous = InvalidAttrNumber;
+    ListCell *cell;
+    foreach(cell, index->indexParams) {
+        const IndexElem *element = lfirst_node(IndexElem, cell);
+        const AttrNumber column = element->name != nullptr ? get_attnum(relid, element->name) : InvalidAttrNumber;
+        const bool is_key = column != InvalidAttrNumber && (column == keys.tag || column == keys.time);
+        serves = serves && is_key && column != previous && (previous == InvalidAttrNumber || column == keys.time);
+        previous = column;
+    }
+    RelationClose(rel);
+    return serves;
+}
+
+// True when CREATE INDEX has nothing to do; tools that always send one go on.
+bool skip_create_index(const IndexStmt *index) {
+    if (index->relation == nullptr) return false;
+    const Oid relid = RangeVarGetRelid(index->relation, ShareLock, true);
+    if (!OidIsValid(relid) || !table_am::is_ours(relid)) return false;
+    const char *name = get_rel_name(relid);
+    if (!order_serves_index(relid, index)) table_am::report_index_refused(name, index->unique || index->primary);
+    if (!owns_table(relid, GetUserId())) aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
+    ereport(NOTICE, errmsg("index on table \"%s\" is not needed, skipping", name),
+            errdetail("The table is clustered by tag and time already."));
+    return true;
+}
+
+void on_process_utility(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtilityContext context,
+                        ParamListInfo params, QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion) {
+    const Node *utility = statement->utilityStmt;
+    if (IsA(utility, IndexStmt) && skip_create_index(reinterpret_cast<const IndexStmt *>(utility))) return;
+    const ProcessUtility_hook_type next = previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
+    next(statement, query, read_only_tree, context, params, environment, receiver, completion);
+}
+
+// Segments are sorted by the key columns, so those two stay for as long as the table does (rule R19).
+void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *argument) {
+    if (previous_object_access != nullptr) previous_object_access(access, class_id, object_id, sub_id, argument);
+    if (access != OAT_DROP || class_id != RelationRelationId || sub_id <= 0 || !table_am::is_ours(object_id)) return;
+    const Relation rel = RelationIdGetRelation(object_id);
+    if (!RelationIsValid(rel)) return;
+    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
+    const bool is_key = sub_id == keys.tag || sub_id == keys.time;
+    const char *table = pstrdup(RelationGetRelationName(rel));
+    const char *column = sub_id <= RelationGetDescr(rel)->natts ? pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), sub_id - 1)->attname)) : "";
+    RelationClose(rel);
+    if (!is_key) return;
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot drop column \"%s\" of table \"%s\"", column, table),
+            errdetail("The table is sorted by it: the tag and time columns cannot be dropped."),
+            errhint("Copy the other columns into a new table."));
+}
+
+}  // namespace
+
+void install_hooks() {
+    previous_executor_start = ExecutorStart_hook;
+    ExecutorStart_hook = on_executor_start;
+    previous_process_utility = ProcessUtility_hook;
+    ProcessUtility_hook = on_process_utility;
+    previous_object_access = object_access_hook;
+    object_access_hook = on_object_access;
+}
+
+}  // namespace historian

@@ -1,0 +1,12 @@
+// Every setting of the engine and the planner, with unit and reason. Workers' settings: bgworker/settings.h.
+#pragma once
+
+namespace historian {
+
+/// historian.seal_interval: an open tail run that has rows is sealed when it is this old.
+extern int seal_interval_s;
+
+/// Defines the settings; once, when the library loads.
+void define_settings();
+
+}  // namespace historian

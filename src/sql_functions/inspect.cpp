@@ -1,0 +1,157 @@
+// historian_segments(), historian_size() and historian_check(): what a table is made of, and whether it is whole.
+#include "engine/check.h"
+#include "engine/pages.h"
+#include "engine/report.h"
+#include "engine/space.h"
+#include "engine/visibility.h"
+#include "table_am/callbacks.h"
+
+extern "C" {
+#include "access/table.h"
+
+PG_FUNCTION_INFO_V1(historian_segments);
+PG_FUNCTION_INFO_V1(historian_size);
+PG_FUNCTION_INFO_V1(historian_check);
+}
+
+namespace historian {
+
+namespace {
+
+using format::DirectoryEntry;
+using format::EntryKind;
+
+Relation open_for_reading(Oid relid) {
+    Relation rel = table_open(relid, AccessShareLock);
+    if (!table_am::is_ours(rel)) {
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("table \"%s\" is no tag table", RelationGetRelationName(rel)),
+                errhint("Such tables are made by CREATE TABLE ... USING tag."));
+    }
+    if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK) {
+        aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(rel));
+    }
+    return rel;
+}
+
+const char *state_of(const DirectoryEntry &entry) {
+    if (entry.kind == static_cast<uint8>(EntryKind::building)) return "building";
+    if (engine::xid_state(entry.xmin) == engine::XidState::in_progress) return "uncommitted";
+    if (engine::xid_state(entry.xmin) == engine::XidState::aborted) return "aborted";
+    if (engine::xid_state(entry.xmax) == engine::XidState::committed) return "superseded";
+    if (entry.kind == static_cast<uint8>(EntryKind::segment)) return "sealed";
+    return (entry.flags & format::kEntryTailClosed) != 0 ? "closed" : "open";
+}
+
+// A prefix of a tag as text, for people; bytes that are no text of the server's encoding are shown as hex.
+Datum tag_text(Relation rel, const uint8 *bytes, uint8 byte_count) {
+    const engine::KeyColumns keys = engine::key_columns(rel);
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), keys.tag - 1);
+    const char *text = reinterpret_cast<const char *>(bytes);
+    const bool is_text = column->atttypid == TEXTOID || column->atttypid == VARCHAROID;
+    const int valid = is_text ? pg_encoding_mbcliplen(GetDatabaseEncoding(), text, byte_count, byte_count) : 0;
+    if (is_text && pg_verify_mbstr(GetDatabaseEncoding(), text, valid, true)) return PointerGetDatum(cstring_to_text_with_len(text, valid));
+    StringInfoData hex;
+    initStringInfo(&hex);
+    appendStringInfoString(&hex, "\\x");
+    for (int i = 0; i < byte_count; i++) appendStringInfo(&hex, "%02x", bytes[i]);
+    return PointerGetDatum(cstring_to_text_with_len(hex.data, hex.len));
+}
+
+void put_entry(Relation rel, ReturnSetInfo *result, uint32 slot, const DirectoryEntry &entry) {
+    constexpr int kColumns = 13;
+    Datum values[kColumns] = {};
+    bool nulls[kColumns] = {};
+    const bool is_segment = entry.kind == static_cast<uint8>(EntryKind::segment);
+    const bool has_tags = is_segment && (entry.flags & format::kEntryTagsUnknown) == 0;
+    const bool has_times = is_segment && entry.time_min <= entry.time_max;
+    values[0] = Int64GetDatum(slot);
+    values[1] = CStringGetTextDatum(entry.kind == static_cast<uint8>(EntryKind::tail) ? "tail" : "segment");
+    values[2] = CStringGetTextDatum(state_of(entry));
+    values[3] = Int32GetDatum(entry.level);
+    values[4] = Int64GetDatum(entry.row_count);
+    values[5] = Int64GetDatum(entry.byte_count);
+    values[6] = Int64GetDatum(engine::entry_block_count(entry));
+    values[7] = Int64GetDatum(entry.tag_count);
+    values[8] = TimestampTzGetDatum(entry.time_min);
+    values[9] = TimestampTzGetDatum(entry.time_max);
+    if (has_tags) values[10] = tag_text(rel, entry.tag_first, entry.tag_first_bytes);
+    if (has_tags) values[11] = tag_text(rel, entry.tag_last, entry.tag_last_bytes);
+    values[12] = Int64GetDatum(entry.extents[0].first_block);
+    nulls[4] = nulls[5] = nulls[7] = !is_segment;
+    nulls[8] = nulls[9] = !has_times;
+    nulls[10] = nulls[11] = !has_tags;
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+}  // namespace
+
+}  // namespace historian
+
+// historian_segments(regclass): a row for each tail run and segment.
+extern "C" PGDLLEXPORT Datum historian_segments(PG_FUNCTION_ARGS) {
+    using namespace historian;
+    init_materialized_result(fcinfo);
+    ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    Relation rel = open_for_reading(PG_GETARG_OID(0));
+    format::Metapage meta;
+    if (engine::read_metapage(rel, &meta)) {
+        engine::for_each_entry(rel, meta, [rel, result](uint32 slot, const DirectoryEntry &entry) { put_entry(rel, result, slot, entry); });
+    }
+    table_close(rel, AccessShareLock);
+    return static_cast<Datum>(0);
+}
+
+// historian_size(regclass): where the bytes of a table are.
+extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
+    using namespace historian;
+    TupleDesc desc;
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+    Relation rel = open_for_reading(PG_GETARG_OID(0));
+    int64 segment_blocks = 0;
+    int64 tail_blocks = 0;
+    int64 dead_blocks = 0;
+    int64 sealed_rows = 0;
+    int64 segment_bytes = 0;
+    int64 segments = 0;
+    format::Metapage meta;
+    if (engine::read_metapage(rel, &meta)) {
+        engine::for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
+            const int64 blocks = engine::entry_block_count(entry);
+            const bool dead = engine::xid_state(entry.xmin) == engine::XidState::aborted ||
+                              engine::xid_state(entry.xmax) == engine::XidState::committed;
+            if (dead) {
+                dead_blocks += blocks;
+            } else if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
+                tail_blocks += blocks;
+            } else {
+                segment_blocks += blocks;
+                sealed_rows += entry.row_count;
+                segment_bytes += entry.byte_count;
+                segments++;
+            }
+        });
+    }
+    Datum values[7];
+    bool nulls[7] = {};
+    values[0] = Int64GetDatum(static_cast<int64>(RelationGetNumberOfBlocks(rel)) * BLCKSZ);
+    values[1] = Int64GetDatum(segment_blocks * BLCKSZ);
+    values[2] = Int64GetDatum(tail_blocks * BLCKSZ);
+    values[3] = Int64GetDatum(dead_blocks * BLCKSZ);
+    values[4] = Int64GetDatum(segments);
+    values[5] = Int64GetDatum(sealed_rows);
+    values[6] = Int64GetDatum(segment_bytes);
+    table_close(rel, AccessShareLock);
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+// historian_check(regclass): a summary, or an error that names the damage.
+extern "C" PGDLLEXPORT Datum historian_check(PG_FUNCTION_ARGS) {
+    using namespace historian;
+    Relation rel = open_for_reading(PG_GETARG_OID(0));
+    const engine::CheckSummary summary = engine::check_table(rel);
+    table_close(rel, AccessShareLock);
+    PG_RETURN_TEXT_P(cstring_to_text(psprintf(
+        UINT64_FORMAT " segments with " UINT64_FORMAT " granules and " UINT64_FORMAT " rows, " UINT64_FORMAT " tail runs with " UINT64_FORMAT
+                      " rows, " UINT64_FORMAT " blocks, " UINT64_FORMAT " of them free",
+        summary.segments, summary.granules, summary.sealed_rows, summary.tail_runs, summary.tail_rows, summary.blocks, summary.free_blocks)));
+}

@@ -1,0 +1,207 @@
+// compact() and historian.maintain(): when seal and merge run.
+#include "engine/maintenance_lock.h"
+#include "engine/pages.h"
+#include "engine/seal.h"
+#include "engine/space.h"
+#include "format/segment.h"
+#include "settings.h"
+#include "table_am/callbacks.h"
+
+extern "C" {
+#include "executor/spi.h"
+#include "nodes/parsenodes.h"
+#include "utils/fmgroids.h"
+#include "access/genam.h"
+#include "access/table.h"
+
+PG_FUNCTION_INFO_V1(historian_compact);
+PG_FUNCTION_INFO_V1(historian_maintain);
+}
+
+namespace historian {
+
+namespace {
+
+// compact() leaves no small segments behind; the background merges when enough of them have come together to be worth it.
+constexpr uint32 kCompactBelowRows = format::kSegmentRowsMax / 2;
+constexpr uint32 kBackgroundMergeBelowRows = format::kSegmentRowsMax / 4;
+constexpr uint32 kBackgroundMergeCount = 8;
+
+// Seal and merge change no row, so no commit has to wait for the disk or a standby (rule R9), and nothing may time out (rule R21).
+void relax_transaction() {
+    set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+    set_config_option("statement_timeout", "0", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+    set_config_option("idle_in_transaction_session_timeout", "0", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+Relation open_our_table(Oid relid, LOCKMODE mode) {
+    Relation rel = table_open(relid, mode);
+    if (!table_am::is_ours(rel)) {
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("table \"%s\" is no tag table", RelationGetRelationName(rel)),
+                errhint("Such tables are made by CREATE TABLE ... USING tag."));
+    }
+    return rel;
+}
+
+bool is_other_temporary(Relation rel) { return RELATION_IS_OTHER_TEMP(rel); }
+
+// One transaction of compact(): seals, or frees when nothing is left to seal. False when there is nothing more to do.
+bool compact_once(Oid relid, bool first) {
+    relax_transaction();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    Relation rel = open_our_table(relid, RowExclusiveLock);
+    if (is_other_temporary(rel)) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot compact temporary tables of other sessions"));
+    }
+    const engine::SealRequest request = {first, kCompactBelowRows, 2, true};
+    const engine::SealOutcome outcome = engine::seal_step(rel, request);
+    table_close(rel, NoLock);
+    PopActiveSnapshot();
+    return outcome.more;
+}
+
+void release_once(Oid relid) {
+    relax_transaction();
+    Relation rel = open_our_table(relid, RowExclusiveLock);
+    if (engine::lock_maintenance(rel, true)) engine::release_unneeded(rel);
+    table_close(rel, NoLock);
+}
+
+// ------------------------------------------------------------------------------------------------------- the background
+
+// When this worker first saw an open run with rows; runs older than historian.seal_interval are sealed.
+struct SeenRun {
+    Oid relid;
+    uint32 slot;
+    uint32 generation;
+    TimestampTz since;
+};
+constexpr int kSeenRunsMax = 4096;  // more tables than that are sealed by age only now and then
+SeenRun seen_runs[kSeenRunsMax];
+
+bool run_is_old(Oid relid, uint32 slot, uint32 generation) {
+    SeenRun *seen = &seen_runs[(relid * 31u + slot) % kSeenRunsMax];
+    const TimestampTz now = GetCurrentTimestamp();
+    if (seen->relid != relid || seen->slot != slot || seen->generation != generation) {
+        *seen = SeenRun{relid, slot, generation, now};
+        return false;
+    }
+    return TimestampDifferenceExceeds(seen->since, now, seal_interval_s * 1000);
+}
+
+struct Duty {
+    bool seal;
+    bool close_open_run;
+    bool release;
+};
+
+// What a table needs, seen from its directory.
+Duty find_duty(Relation rel) {
+    Duty duty = {};
+    format::Metapage meta;
+    if (!engine::read_metapage(rel, &meta)) return duty;
+    uint32 small_segments = 0;
+    engine::for_each_entry(rel, meta, [&](uint32 slot, const format::DirectoryEntry &entry) {
+        if (TransactionIdIsValid(entry.xmax)) {
+            duty.release = true;
+            return;
+        }
+        if (entry.kind == static_cast<uint8>(format::EntryKind::building)) duty.release = true;
+        if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.row_count < kBackgroundMergeBelowRows) small_segments++;
+        if (entry.kind != static_cast<uint8>(format::EntryKind::tail)) return;
+        const bool closed = (entry.flags & format::kEntryTailClosed) != 0;
+        if (closed) duty.seal = true;
+        else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation)) duty.seal = duty.close_open_run = true;
+    });
+    if (small_segments >= kBackgroundMergeCount) duty.seal = true;
+    return duty;
+}
+
+// Does what is due for one table in the current transaction; how many pieces of work that was.
+int64 maintain_table(Oid relid) {
+    if (!ConditionalLockRelationOid(relid, RowExclusiveLock)) return 0;  // DDL goes first
+    Relation rel = try_relation_open(relid, NoLock);
+    if (rel == nullptr) return 0;
+    int64 work = 0;
+    if (table_am::is_ours(rel) && !RelationUsesLocalBuffers(rel)) {
+        const Duty duty = find_duty(rel);
+        if (duty.seal) {
+            const engine::SealRequest request = {duty.close_open_run, kBackgroundMergeBelowRows, kBackgroundMergeCount, false};
+            work = engine::seal_step(rel, request).sources;
+        }
+        // Not in the transaction that sealed: its own xid keeps alive what it superseded.
+        if (work == 0 && duty.release && engine::lock_maintenance(rel, false)) work = engine::release_unneeded(rel);
+    }
+    relation_close(rel, NoLock);
+    return work;
+}
+
+// The tables of the tag access method in this database.
+List *list_our_tables() {
+    List *tables = NIL;
+    Relation catalog = table_open(RelationRelationId, AccessShareLock);
+    SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
+    for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+        const Form_pg_class about = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+        if (about->relkind != RELKIND_RELATION && about->relkind != RELKIND_MATVIEW) continue;
+        if (about->relam == HEAP_TABLE_AM_OID || about->relpersistence == RELPERSISTENCE_TEMP) continue;
+        if (table_am::is_ours(about->oid)) tables = lappend_oid(tables, about->oid);
+    }
+    systable_endscan(scan);
+    table_close(catalog, AccessShareLock);
+    return tables;
+}
+
+}  // namespace
+
+}  // namespace historian
+
+// CALL compact(regclass): seals and merges all there is, one bounded transaction after the other.
+extern "C" PGDLLEXPORT Datum historian_compact(PG_FUNCTION_ARGS) {
+    if (PG_ARGISNULL(0)) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("compact needs a table"));
+    const Oid relid = PG_GETARG_OID(0);
+    const bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || castNode(CallContext, fcinfo->context)->atomic;
+    if (atomic) {
+        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("compact cannot run inside a transaction block"),
+                errhint("Call it outside BEGIN ... COMMIT, not from a function."));
+    }
+    if (!historian::owns_table(relid, GetUserId())) aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+    SPI_connect_ext(SPI_OPT_NONATOMIC);
+    bool more = true;
+    for (bool first = true; more; first = false) {
+        more = historian::compact_once(relid, first);
+        SPI_commit();
+    }
+    historian::release_once(relid);
+    SPI_commit();
+    SPI_finish();
+    PG_RETURN_VOID();
+}
+
+// historian.maintain(): what is due for all tables, one table a call of the background worker; returns pieces of work done. Its transaction is
+// the worker's own.
+extern "C" PGDLLEXPORT Datum historian_maintain(PG_FUNCTION_ARGS) {
+    if (!historian::is_background_worker()) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("historian.maintain is for the maintenance worker"),
+                errhint("CALL compact('table') seals and merges a table now."));
+    }
+    // A different table comes first each time, so that a busy one does not starve the others.
+    static Oid last_done = InvalidOid;
+    List *tables = historian::list_our_tables();
+    list_sort(tables, list_oid_cmp);
+    for (int round = 0; round < 2; round++) {
+        ListCell *cell;
+        foreach(cell, tables) {
+            const Oid relid = lfirst_oid(cell);
+            if ((round == 0) != (relid > last_done)) continue;
+            CHECK_FOR_INTERRUPTS();
+            const int64 work = historian::maintain_table(relid);
+            if (work > 0) {
+                last_done = relid;
+                PG_RETURN_INT64(work);
+            }
+        }
+    }
+    last_done = InvalidOid;
+    PG_RETURN_INT64(0);
+}

@@ -1,0 +1,71 @@
+// Callbacks about whole tables: creation, TRUNCATE, SET TABLESPACE, VACUUM, sizes.
+#include "engine/bulk_load.h"
+#include "engine/pages.h"
+#include "engine/vacuum.h"
+#include "table_am/callbacks.h"
+
+namespace historian::table_am {
+
+namespace {
+
+void require_key_columns(Relation rel) {
+    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
+    if (keys.tag != InvalidAttrNumber && keys.time != InvalidAttrNumber) return;
+    ereport(ERROR, errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+            errmsg("table \"%s\" cannot use access method \"tag\"", RelationGetRelationName(rel)),
+            keys.time == InvalidAttrNumber ? errdetail("It has no column of type timestamp with time zone or timestamp, which would be the time.")
+                                           : errdetail("It has no column besides the time, which would be the tag."),
+            errhint("Define it like (name text, time timestamptz, value double precision)."));
+}
+
+}  // namespace
+
+// A table starts without any block: its first row makes the metapage (rule R14), so the init fork of an unlogged table is empty too.
+void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid, MultiXactId *min_multi) {
+    require_key_columns(rel);
+    engine::discard_bulk_load(RelationGetRelid(rel));
+    *freeze_xid = RecentXmin;
+    *min_multi = GetOldestMultiXactId();
+    SMgrRelation file = RelationCreateStorage(*locator, persistence, true);
+    if (persistence == RELPERSISTENCE_UNLOGGED) {
+        smgrcreate(file, INIT_FORKNUM, false);
+        log_smgrcreate(locator, INIT_FORKNUM);
+        smgrimmedsync(file, INIT_FORKNUM);
+    }
+    smgrclose(file);
+}
+
+void relation_nontransactional_truncate(Relation rel) {
+    engine::discard_bulk_load(RelationGetRelid(rel));
+    RelationTruncate(rel, 0);
+}
+
+void relation_copy_data(Relation rel, const FileLocator *locator) {
+    const char persistence = rel->rd_rel->relpersistence;
+    SMgrRelation target = smgropen(*locator, rel->rd_backend);
+    // The copy reads the file, not the buffers.
+    FlushRelationBuffers(rel);
+    RelationCreateStorage(*locator, persistence, true);
+    RelationCopyStorage(RelationGetSmgr(rel), target, MAIN_FORKNUM, persistence);
+    if (smgrexists(RelationGetSmgr(rel), INIT_FORKNUM)) {
+        smgrcreate(target, INIT_FORKNUM, false);
+        log_smgrcreate(locator, INIT_FORKNUM);
+        RelationCopyStorage(RelationGetSmgr(rel), target, INIT_FORKNUM, persistence);
+    }
+    RelationDropStorage(rel);
+    smgrclose(target);
+}
+
+void relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy) { engine::vacuum_table(rel, params, strategy); }
+
+uint64 relation_size(Relation rel, ForkNumber fork) { return table_block_relation_size(rel, fork); }
+
+// Long values are stored whole in segments (rule R17).
+bool relation_needs_toast_table(Relation) { return false; }
+
+void relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double *rows, double *all_visible_fraction) {
+    engine::estimate_size(rel, attr_widths, pages, rows);
+    *all_visible_fraction = 0;
+}
+
+}  // namespace historian::table_am

@@ -1,0 +1,98 @@
+// What tag tables refuse, one message each.
+#include "table_am/callbacks.h"
+
+namespace historian::table_am {
+
+void report_update_refused(const char *table) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot update table \"%s\"", table),
+            errdetail("Points are written once."), errhint("Insert a corrected point; the newest one can be chosen when reading."));
+    pg_unreachable();
+}
+
+void report_delete_refused(const char *table) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot delete from table \"%s\"", table),
+            errdetail("This version of historian does not delete points."),
+            errhint("TRUNCATE empties the table; a partition of a partitioned table can be dropped."));
+    pg_unreachable();
+}
+
+void report_row_lock_refused(const char *table) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot lock rows of table \"%s\"", table),
+            errdetail("Points are written once, so a row lock would protect nothing."), errhint("Leave out FOR UPDATE or FOR SHARE."));
+    pg_unreachable();
+}
+
+void report_on_conflict_refused(const char *table) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("ON CONFLICT is not supported on table \"%s\"", table),
+            errdetail("The table has no unique constraint that a row could conflict with."), errhint("Leave out ON CONFLICT."));
+    pg_unreachable();
+}
+
+void report_index_refused(const char *table, bool unique) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+            unique ? errmsg("unique indexes and primary keys are not supported on table \"%s\"", table)
+                   : errmsg("indexes are not supported on table \"%s\"", table),
+            errdetail("The table is clustered by tag and time and skips what a query on them does not need."),
+            unique ? errhint("Leave out PRIMARY KEY and UNIQUE.") : errhint("Query by tag and time; keep other look-up columns in a heap table."));
+    pg_unreachable();
+}
+
+TM_Result refuse_delete(Relation rel, ItemPointer, CommandId, Snapshot, Snapshot, bool, TM_FailureData *, bool) {
+    report_delete_refused(RelationGetRelationName(rel));
+}
+
+TM_Result refuse_update(Relation rel, ItemPointer, TupleTableSlot *, CommandId, Snapshot, Snapshot, bool, TM_FailureData *, LockTupleMode *,
+#if PG_VERSION_NUM >= 160000
+                        TU_UpdateIndexes *) {
+#else
+                        bool *) {
+#endif
+    report_update_refused(RelationGetRelationName(rel));
+}
+
+void refuse_speculative_insert(Relation rel, TupleTableSlot *, CommandId, int, BulkInsertStateData *, uint32) {
+    report_on_conflict_refused(RelationGetRelationName(rel));
+}
+
+void refuse_complete_speculative(Relation rel, TupleTableSlot *, uint32, bool) { report_on_conflict_refused(RelationGetRelationName(rel)); }
+
+void refuse_latest_tid(TableScanDesc scan, ItemPointer) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+            errmsg("WHERE CURRENT OF is not supported on table \"%s\"", RelationGetRelationName(scan->rs_rd)),
+            errdetail("Rows move when they are sealed."), errhint("Name the rows by tag and time."));
+}
+
+IndexFetchTableData *refuse_index_fetch_begin(Relation rel) { report_index_refused(RelationGetRelationName(rel), false); }
+
+void ignore_index_fetch(IndexFetchTableData *) {}
+
+bool refuse_index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer, Snapshot, TupleTableSlot *, bool *, bool *) {
+    report_index_refused(RelationGetRelationName(fetch->rel), false);
+}
+
+// Must neither raise an error nor call a row dead: either would poison the table for good.
+TransactionId ignore_index_deletes(Relation, TM_IndexDeleteOp *state) {
+    state->ndeltids = 0;
+    return InvalidTransactionId;
+}
+
+double refuse_index_build(Relation rel, Relation, IndexInfo *info, bool, bool, bool, BlockNumber, BlockNumber, IndexBuildCallback, void *,
+                          TableScanDesc) {
+    report_index_refused(RelationGetRelationName(rel), info->ii_Unique);
+}
+
+void refuse_index_validate(Relation rel, Relation, IndexInfo *info, Snapshot, ValidateIndexState *) {
+    report_index_refused(RelationGetRelationName(rel), info->ii_Unique);
+}
+
+void refuse_cluster(Relation old_rel, Relation, Relation, bool, TransactionId, TransactionId *, MultiXactId *, double *, double *, double *) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+            errmsg("VACUUM FULL and CLUSTER are not supported on table \"%s\"", RelationGetRelationName(old_rel)),
+            errdetail("The table is clustered by tag and time already."), errhint("CALL compact(...) packs it tightly; VACUUM reuses its free space."));
+}
+
+void refuse_toast_slice(Relation toast_rel, Oid, int32, int32, int32, varlena *) {
+    elog(ERROR, "table \"%s\" has no TOAST table", RelationGetRelationName(toast_rel));
+}
+
+}  // namespace historian::table_am
