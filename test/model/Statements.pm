@@ -45,13 +45,15 @@ sub literal_rows
     return join ",\n", map { '(' . $row->() . ')' } 1 .. $count;
 }
 
+# Many rows only while the table is small: time goes to statements, not to checksums.
 sub row_count
 {
+    my ($state) = @_;
     my $kind = rand();
-    return 1 + int(rand(5)) if $kind < 0.4;
-    return 1 + int(rand(300)) if $kind < 0.75;
-    return 1 + int(rand(6000)) if $kind < 0.96;
-    return 20_000 + int(rand(60_000));
+    my $count = 1 + int(rand($kind < 0.4 ? 5 : $kind < 0.75 ? 300 : $kind < 0.96 ? 6000 : 60_000));
+    $count = 1 + $count % 20 if $count > 20 && $state->{rows_sent} + $count > $state->{rows_most};
+    $state->{rows_sent} += $count;
+    return $count;
 }
 
 sub insert_values
@@ -65,10 +67,10 @@ sub insert_values
 
 sub insert_select
 {
-    my (@columns) = @_;
+    my ($state, @columns) = @_;
     my $select = join ', ', map { series_expression($_->{type}, $_->{role}) } @columns;
-    return sprintf 'INSERT INTO @T@ (%s) SELECT %s FROM generate_series(1, %d) AS i%s', names(@columns), $select, row_count(),
-        rand() < 0.3 ? ' ORDER BY i % 7, i DESC' : '';
+    return sprintf 'INSERT INTO @T@ (%s) SELECT %s FROM generate_series(1, %d) AS i%s', names(@columns), $select,
+        row_count($state), rand() < 0.3 ? ' ORDER BY i % 7, i DESC' : '';
 }
 
 sub insert_prepared
@@ -116,15 +118,15 @@ sub copy_inline
 # Rows of the heap table, doubled by way of a file, in a format that psql cannot send.
 sub copy_file
 {
-    my ($folder, @columns) = @_;
+    my ($state, @columns) = @_;
     my $format = one_of('binary', 'binary', 'csv', 'text');
     my $names = names(@columns);
     # Both reads come after both writes, so that the heap table's new rows are not among them.
-    return ["COPY (SELECT $names FROM model.h LIMIT " . row_count() . ") TO '$folder/rows' (FORMAT $format)",
-        "COPY \@T@ ($names) FROM '$folder/rows' (FORMAT $format)"];
+    return ["COPY (SELECT $names FROM model.h LIMIT " . row_count($state) . ") TO '$state->{folder}/rows' (FORMAT $format)",
+        "COPY \@T@ ($names) FROM '$state->{folder}/rows' (FORMAT $format)"];
 }
 
-# Gives a list of texts for both tables; those without @T@ are run once. $state: columns, added (a counter), in_transaction.
+# Gives a list of texts for both tables; those without @T@ are run once. $state: see test/model/run.
 sub writing_statement
 {
     my ($state) = @_;
@@ -132,10 +134,10 @@ sub writing_statement
     my @free = grep { !$_->{role} } @columns;
     my $kind = rand();
     return insert_values(@columns) if $kind < 0.3;
-    return insert_select(@columns) if $kind < 0.55;
+    return insert_select($state, @columns) if $kind < 0.55;
     return insert_prepared(@columns) if $kind < 0.65;
     return copy_inline(@columns) if $kind < 0.78;
-    return @{ copy_file($state->{folder}, @columns) } if $kind < 0.85;
+    return @{ copy_file($state, @columns) } if $kind < 0.85;
     if ($kind < 0.87 && $state->{can_delete})
     {
         my $key = $columns[0]{role} eq 'tag' ? $columns[0] : $columns[1];
@@ -170,7 +172,7 @@ sub writing_statement
         $state->{columns} = [map { $_ == $column ? { %$_, name => $name } : $_ } @columns];
         return "ALTER TABLE \@T\@ RENAME COLUMN $column->{name} TO $name";
     }
-    return insert_select(@columns);
+    return insert_select($state, @columns);
 }
 
 # What keeps the rows as they are. Outside of transactions only, and while no other session holds a lock for those marked so.
