@@ -1,4 +1,6 @@
 // _PG_init: what happens when the server loads the library.
+#include "bgworker/launcher.h"
+#include "bgworker/settings.h"
 #include "engine/bulk_load.h"
 #include "engine/server.h"
 #include "engine/wal.h"
@@ -28,4 +30,7 @@ void _PG_init(void) {
     historian::engine::register_resource_manager();
     historian::engine::register_bulk_load_callbacks();
     historian::install_hooks();
+    historian::bgworker::define_worker_settings();
+    historian::bgworker::register_workers();
+    EmitWarningsOnPlaceholders("historian");
 }

@@ -47,6 +47,11 @@ KeyColumns derive_key_columns(TupleDesc desc);
 /// a column's type that could change them rewrites the table.
 KeyColumns key_columns(Relation rel);
 
+/// The key columns that a table was written with (rule R19). They differ from the derived ones only while ALTER TABLE rewrites it.
+inline KeyColumns key_columns_of(const format::Metapage &meta) {
+    return {static_cast<AttrNumber>(meta.tag_attnum), static_cast<AttrNumber>(meta.time_attnum)};
+}
+
 /// Raises XX001 when the metapage remembers other key columns (rule R19).
 void check_key_columns(Relation rel, const format::Metapage &meta, const KeyColumns &keys);
 

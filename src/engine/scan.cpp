@@ -239,7 +239,7 @@ void list_items(TableScan *scan) {
     scan->item_count = 0;
     scan->item_index = -1;
     scan->is_empty = !read_metapage(scan->rel, &scan->meta);
-    if (!scan->is_empty) check_key_columns(scan->rel, scan->meta, scan->keys);
+    if (!scan->is_empty) scan->keys = scan->granule->keys = key_columns_of(scan->meta);
     if (scan->is_empty || scan->parallel != nullptr) return;
     uint32 room = 0;
     for_each_entry(scan->rel, scan->meta, [scan, &room](uint32 slot, const DirectoryEntry &entry) {
@@ -389,7 +389,7 @@ bool fetch_sealed_row(Relation rel, SealedAddress address, Snapshot snapshot, Tu
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian row", ALLOCSET_DEFAULT_SIZES);
     OpenSegment segment;
     open_segment(rel, address.slot, entry, context, &segment);
-    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns(rel), context);
+    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns_of(meta), context);
     bool found = false;
     for (uint32 g = 0; g < segment.header.granule_count && !found; g++) {
         const format::Granule about = format::granule_at(*segment.index, g);

@@ -180,12 +180,12 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint32 room = 64;
     Source *found = static_cast<Source *>(palloc(sizeof(Source) * room));
     uint32 count = 0;
-    uint32 small_segments = 0;
+    uint32 candidates = 0;
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         const bool closed_run = is_tail(entry) && (entry.flags & format::kEntryTailClosed) != 0;
         if (!closed_run && !is_mergeable(entry, request)) return;
         if (is_superseded_or_doubtful(entry)) return;
-        if (!closed_run) small_segments++;
+        candidates++;
         if (count == room) {
             room *= 2;
             found = static_cast<Source *>(repalloc_huge(found, sizeof(Source) * room));
@@ -198,7 +198,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint64 rows = 0;
     for (uint32 i = 0; i < count; i++) {
         const bool tail = is_tail(found[i].entry);
-        if (!tail && small_segments < Max(request.merge_count_min, 2)) continue;
+        if (!tail && candidates < Max(request.merge_count_min, 2)) continue;
         if (tail && !run_is_decided(rel, found[i].entry)) continue;
         const uint64 source_rows = tail ? static_cast<uint64>(found[i].entry.used_pages) * format::kTailRowsMax / 2 : found[i].entry.row_count;
         if (choice.count > 0 && rows + source_rows > kStepRowsMax) {
@@ -260,6 +260,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
         stop_point(StopPoint::seal_closed);
     }
     read_metapage(rel, &meta);
+    check_key_columns(rel, meta, key_columns(rel));
 
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian seal", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
