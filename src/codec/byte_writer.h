@@ -73,6 +73,15 @@ public:
     /// Forgets what was written after the first `mark` bytes.
     void rewind(std::size_t mark) noexcept { next_ = begin_ + mark; }
 
+    /// Of two encodings of the same, the first from mark to rival and the second from rival to the end, keeps the shorter at
+    /// mark.
+    void keep_shorter(std::size_t mark, std::size_t rival) noexcept {
+        const std::size_t rival_size = size() - rival;
+        if (rival_size >= rival - mark) return rewind(rival);
+        std::memmove(begin_ + mark, begin_ + rival, rival_size);
+        rewind(mark + rival_size);
+    }
+
     Status status() const noexcept {
         return full_ ? Status{StatusCode::no_room, "the encoded bytes do not fit"} : Status::success();
     }

@@ -1,6 +1,7 @@
 #include "format/segment_builder.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <new>
 
@@ -27,7 +28,7 @@ const std::byte *copy_bytes(SegmentBuilder &builder, const std::byte *data, std:
     auto *copy = builder.arena->array<std::byte>(size);
     if (copy == nullptr) return nullptr;
     if (size != 0) std::memcpy(copy, data, size);
-    builder.bytes += size;
+    builder.bytes += (std::uint64_t{size} + 15) & ~std::uint64_t{15};  // what the arena takes
     return copy;
 }
 
@@ -194,6 +195,7 @@ Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
         if (is_number(column.type.kind)) {
             column.numbers.blocks[builder.block][builder.block_row] = cell.number;
         } else {
+            assert(cell.is_null || column.type.kind == PhysicalKind::bytes || cell.byte_count == column.type.fixed_bytes);
             if (!put_text(builder, column, cell)) return no_memory();
             content_bytes += cell.is_null ? 0 : cell.byte_count;
         }
