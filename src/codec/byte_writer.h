@@ -65,6 +65,8 @@ public:
         return place;
     }
 
+    /// Where the next byte goes; room() bytes may be used as scratch from here.
+    std::byte *end() noexcept { return next_; }
     std::size_t size() const noexcept { return static_cast<std::size_t>(next_ - begin_); }
     std::size_t room() const noexcept { return full_ ? 0 : static_cast<std::size_t>(end_ - next_); }
     std::span<const std::byte> written() const noexcept { return {begin_, size()}; }
