@@ -20,6 +20,10 @@ static_assert(std::bit_cast<std::uint64_t>(kIntegerShift) == 0x4338000000000000u
 
 constexpr std::size_t kSampleCount = 32;
 
+// A decimal stream with this many bytes a value may be noise.
+template <FloatSize Size>
+constexpr std::size_t kNoiseBytes = Size == FloatSize::four ? 2 : 5;
+
 template <FloatSize Size>
 double to_double(std::int64_t value) noexcept {
     if constexpr (Size == FloatSize::four) {
@@ -120,34 +124,55 @@ void write_exceptions(std::span<const std::int64_t> values, std::size_t exceptio
     }
 }
 
-/// Negative floats are stored as sign and magnitude: as integers in the floats' order they are the negative magnitude, which keeps
-/// zeros at the end of the bits. -0, which then has no place beside 0, stays where it is, below all others. Its own inverse.
+/// Negative floats are stored as sign and magnitude: as integers in the floats' order they are the negative magnitude, which
+/// keeps zeros at the end of the bits. -0, which then has no place beside 0, stays where it is, below all others. Its own
+/// inverse.
 template <FloatSize Size>
 constexpr std::int64_t ordered(std::int64_t bits) noexcept {
     constexpr std::int64_t kMinusZero = Size == FloatSize::four ? INT32_MIN : INT64_MIN;
     const auto flipped = static_cast<std::int64_t>(static_cast<std::uint64_t>(kMinusZero) - static_cast<std::uint64_t>(bits));
-    return bits < 0 && bits != kMinusZero ? flipped : bits;
+    // Without a branch: the signs of noise are random.
+    const std::int64_t mask = -static_cast<std::int64_t>((bits < 0) & (bits != kMinusZero));
+    return (flipped & mask) | (bits & ~mask);
 }
 static_assert(ordered<FloatSize::eight>(INT64_MIN + 5) == -5 && ordered<FloatSize::eight>(-5) == INT64_MIN + 5);
+
+/// False, with nothing written, when too many of the floats are no decimals.
+template <FloatSize Size>
+bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, Status *status) noexcept {
+    const unsigned exponent = choose_exponent<Size>(values);
+    if (exponent > kExponentMax) return false;
+    const std::size_t exceptions = scale_all<Size>(values, exponent, space);
+    if (exceptions > values.size() / 8) return false;
+    out.u8(static_cast<std::uint8_t>(CodecId::decimal_floats));
+    out.u8(static_cast<std::uint8_t>(exponent));
+    write_exceptions<Size>(values, exceptions, space, out);
+    *status = encode_integers({space.mapped, values.size()}, space, out);
+    return true;
+}
+
+template <FloatSize Size>
+Status encode_ordered(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    out.u8(static_cast<std::uint8_t>(CodecId::ordered_floats));
+    for (std::size_t i = 0; i < values.size(); ++i) space.mapped[i] = ordered<Size>(values[i]);
+    return encode_integers({space.mapped, values.size()}, space, out);
+}
 
 template <FloatSize Size>
 Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
     if (std::all_of(values.begin(), values.end(), [&](std::int64_t value) { return value == values[0]; })) {
         return encode_integers(values, space, out);
     }
-    const unsigned exponent = choose_exponent<Size>(values);
-    if (exponent <= kExponentMax) {
-        const std::size_t exceptions = scale_all<Size>(values, exponent, space);
-        if (exceptions <= values.size() / 8) {
-            out.u8(static_cast<std::uint8_t>(CodecId::decimal_floats));
-            out.u8(static_cast<std::uint8_t>(exponent));
-            write_exceptions<Size>(values, exceptions, space, out);
-            return encode_integers({space.mapped, values.size()}, space, out);
-        }
-    }
-    out.u8(static_cast<std::uint8_t>(CodecId::ordered_floats));
-    for (std::size_t i = 0; i < values.size(); ++i) space.mapped[i] = ordered<Size>(values[i]);
-    return encode_integers({space.mapped, values.size()}, space, out);
+    const std::size_t mark = out.size();
+    Status status;
+    if (!encode_decimals<Size>(values, space, out, &status)) return encode_ordered<Size>(values, space, out);
+    if (!status.ok()) return status;
+    // Noise has a decimal form too (every float4 has one of 9 digits), but its bits are shorter.
+    const std::size_t rival = out.size();
+    if (rival - mark < values.size() * kNoiseBytes<Size> || values.size() < 2) return status;
+    status = encode_ordered<Size>(values, space, out);
+    if (status.ok()) out.keep_shorter(mark, rival);
+    return status;
 }
 
 template <FloatSize Size>

@@ -26,7 +26,8 @@ namespace historian::codec {
 
 enum class FloatSize : std::uint8_t { four = 4, eight = 8 };
 
-constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return integers_bytes_max(count) + 32 + 11 * count; }
+/// Both forms may be tried, side by side.
+constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return 2 * integers_bytes_max(count) + 32 + 11 * count; }
 
 /// values   the floats' bits; of FloatSize::four sign-extended from 32 bits; at most kStreamValuesMax
 /// errors   no_room

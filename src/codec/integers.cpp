@@ -1,7 +1,6 @@
 #include "codec/integers.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 #include "codec/codec_id.h"
@@ -85,17 +84,6 @@ Status encode_few(std::size_t distinct, std::size_t count, EncodeSpace &space, B
     return encode_flat({space.nested_indexes, count}, space, out);
 }
 
-/// Keeps the shorter of the stream [mark, rival) and the one from rival to the end.
-void keep_shorter(std::size_t mark, std::size_t rival, std::byte *begin, ByteWriter &out) noexcept {
-    const std::size_t rival_size = out.size() - rival;
-    if (rival_size < rival - mark) {
-        std::memmove(begin + mark, begin + rival, rival_size);
-        out.rewind(mark + rival_size);
-    } else {
-        out.rewind(rival);
-    }
-}
-
 }  // namespace
 
 Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept {
@@ -123,18 +111,17 @@ Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space,
     if (const Status status = encode_packed_integers(values, space, out); !status.ok()) return status;
 
     const std::size_t rival = out.size();
-    std::byte *begin = const_cast<std::byte *>(out.written().data());
     const std::size_t run_count = count_runs(values);
     if (run_count * kRunRowsMin <= values.size()) {
         if (const Status status = encode_runs(values, run_count, space, out); !status.ok()) {
             return status;
         }
-        keep_shorter(mark, rival, begin, out);
+        out.keep_shorter(mark, rival);
     } else if (values.size() >= kFewValuesRowsMin && rival - mark > values.size()) {
         const std::size_t distinct = find_few(values, space);
         if (distinct == 0) return out.status();
         if (const Status status = encode_few(distinct, values.size(), space, out); !status.ok()) return status;
-        keep_shorter(mark, rival, begin, out);
+        out.keep_shorter(mark, rival);
     }
     return out.status();
 }

@@ -31,7 +31,7 @@ Sample choose_sample(std::size_t count) noexcept {
 template <typename Residual>
 Spread spread_of(const Sample &sample, Residual residual) noexcept {
     if (sample.count == 0) return {};
-    std::int64_t residuals[kSampleCountMax];
+    std::int64_t residuals[kSampleCountMax] = {};
     for (std::size_t i = 0; i < sample.count; ++i) residuals[i] = static_cast<std::int64_t>(residual(sample.at[i]));
     const std::size_t cut = sample.count / 20;
     auto *end = residuals + sample.count;

@@ -28,6 +28,7 @@ struct BuilderColumn {
     RowBlocks<codec::Text> texts;     // fixed, bytes
     RowBlocks<std::uint8_t> nulls;    // a missing block has no NULL
     codec::Text last;                 // repeated values are copied once
+    std::uint8_t spare_bits = 0;      // of 64, above a number of this kind
     bool has_nulls = false;
 };
 

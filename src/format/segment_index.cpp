@@ -24,6 +24,11 @@ Status validate_header(const SegmentHeader &header) noexcept {
         header.granule_count > header.row_count || header.tag_count > header.row_count) {
         return {StatusCode::corrupt, "the header of a segment has impossible counts"};
     }
+    // Every granule has a chunk of the tag's column: what a small segment can claim takes little memory.
+    const std::uint64_t chunk_bytes = header.segment_bytes - header.index.byte_count - kSegmentHeaderBytes;
+    if (header.granule_count > chunk_bytes / kChunkBytesMin) {
+        return {StatusCode::corrupt, "a segment is too short for its granules"};
+    }
     if (header.column_count == 0 || header.column_count > kColumnCountMax || header.tag_column >= header.column_count ||
         header.time_column >= header.column_count || header.tag_column == header.time_column) {
         return {StatusCode::corrupt, "the header of a segment has impossible columns"};

@@ -53,6 +53,20 @@ TEST(Segment, PutsNullTagsAndNullTimesFirst) {
     check_round_trip(kPointTypes, kPointKey, rows);
 }
 
+TEST(Segment, SignExtendsNumbersOfFewBytes) {
+    const std::vector<ColumnType> types = {
+        {PhysicalKind::int4}, {PhysicalKind::int8}, {PhysicalKind::int1}, {PhysicalKind::int4}};
+    const std::string bytes =
+        build(types, {0, 1}, {{Value::of(4000000000), Value::of(1), Value::of(200), Value::of(4294967295)}});
+    OpenSegment segment{bytes};
+    const std::int64_t expected[] = {4000000000 - 4294967296, 1, 200 - 256, -1};
+    for (std::uint32_t c = 0; c < 4; ++c) {
+        ColumnVector column;
+        ASSERT_TRUE(segment.decode(0, c, &column).ok());
+        EXPECT_EQ(column.numbers[0], expected[c]);
+    }
+}
+
 TEST(Segment, HoldsOnlyNulls) {
     std::vector<Row> rows(100, Row(3, Value::null()));
     check_round_trip(kPointTypes, kPointKey, rows);
@@ -164,6 +178,64 @@ TEST(Segment, DoesNotFindTagsThatAreNotThere) {
         ASSERT_TRUE(find_tag(*segment.index, bytes_of(tag), &found, &position).ok());
         EXPECT_FALSE(found) << tag;
     }
+}
+
+TEST(Segment, ADamagedByteIsFound) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 700; ++i) rows.push_back(point("tag" + std::to_string(i % 7), i * 1000, i * 0.5));
+    const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        std::string damaged = bytes;
+        damaged[at] = static_cast<char>(damaged[at] ^ (1 << at % 8));
+        OpenSegment segment{damaged};
+        bool found = !segment.status.ok();
+        for (std::uint32_t g = 0; !found && g < segment.header.granule_count; ++g) {
+            for (std::uint32_t c = 0; c < 3; ++c) {
+                ColumnVector column;
+                found |= !segment.decode(g, c, &column).ok();
+            }
+        }
+        EXPECT_TRUE(found) << "byte " << at;
+    }
+}
+
+TEST(Segment, ManyColumnsOfWhichSomeAreAbsent) {
+    std::vector<ColumnType> types = {{PhysicalKind::bytes}, {PhysicalKind::int8}};
+    for (std::size_t c = 2; c < 1600; ++c) types.push_back({c % 3 == 0 ? PhysicalKind::absent : PhysicalKind::int4});
+    std::vector<Row> rows;
+    for (int i = 0; i < 20; ++i) {
+        Row row(types.size(), Value::of(i));
+        row[0] = Value::of(std::string("a"));
+        rows.push_back(row);
+    }
+    check_round_trip(types, kPointKey, rows);
+}
+
+TEST(Segment, RefusesWhatItCannotBuild) {
+    TestArena arena;
+    SegmentBuilder *builder = nullptr;
+    EXPECT_EQ(create_builder(arena, {}, {0, 1}, &builder).code, StatusCode::too_large);
+    EXPECT_EQ(create_builder(arena, std::vector<ColumnType>(1601, {PhysicalKind::int8}), {0, 1}, &builder).code,
+              StatusCode::too_large);
+    EXPECT_EQ(create_builder(arena, kPointTypes, {0, 2}, &builder).code, StatusCode::unsupported);
+    EXPECT_EQ(create_builder(arena, kPointTypes, {1, 1}, &builder).code, StatusCode::unsupported);
+}
+
+TEST(Segment, ABuilderIsFullAtItsLimit) {
+    TestArena arena;
+    SegmentBuilder *builder = nullptr;
+    const std::vector<ColumnType> types = {{PhysicalKind::int4}, {PhysicalKind::int8}};
+    ASSERT_TRUE(create_builder(arena, types, {0, 1}, &builder).ok());
+    Cell row[2];
+    for (std::uint32_t i = 0; i < kSegmentRowsMax; ++i) {
+        row[1].number = i;
+        ASSERT_TRUE(append_row(*builder, row).ok());
+    }
+    EXPECT_EQ(append_row(*builder, row).code, StatusCode::too_large);
+    SegmentBytes segment;
+    ASSERT_TRUE(finish_builder(*builder, &segment).ok());
+    EXPECT_EQ(segment.summary.row_count, kSegmentRowsMax);
+    EXPECT_EQ(segment.summary.granule_count, 256u);
 }
 
 /// Random columns of every kind, in random order of arrival.
