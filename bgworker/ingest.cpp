@@ -29,7 +29,7 @@ struct Group {
 
 struct Batch {
     const Subscription *subscription;
-    MemoryContext context;  ///< lives until the next batch
+    MemoryContext context;  ///< lives until the batch is stored
     Incoming *messages;
     int message_count;
     Group *groups;
@@ -51,8 +51,11 @@ enum class Outcome : uint8 { stored, refused, transient };
 
 MemoryContext batch_context = nullptr;
 
-// Set while messages keep failing: the hopeful first attempt is then skipped.
-bool last_batch_had_rejects = false;
+// Set while inserts keep failing: the hopeful first attempt is then skipped.
+bool inserts_fail = false;
+
+// The reason of a failed batch, outside the memory that the batch leaves behind.
+char batch_problem[256];
 
 /// Errors that are the server's state, not the message's content: the message will do better later.
 bool is_transient(int sqlstate) {
@@ -252,6 +255,7 @@ void store_carefully(const Attempt &attempt, const Group &group, Incoming **mess
     if (try_messages(attempt, group, messages, count, &error, &sqlstate)) return;
     if (count == 1) {
         reject(messages[0], error, sqlstate);
+        inserts_fail = true;
         return;
     }
     // The subtransaction took rejections for arity and the like with it; they are found again.
@@ -288,7 +292,7 @@ Outcome try_attempt(const Attempt &attempt, const char **error, int *sqlstate) {
     }
     PG_TRY();
     {
-        begin_transaction();
+        begin_transaction("store MQTT messages");
         run_attempt(attempt);
         commit_durably();
     }
@@ -317,6 +321,7 @@ bool store_one_by_one(const Batch &batch, const char **problem) {
             if (outcome == Outcome::refused) {
                 (*message)->error = *problem;
                 (*message)->sqlstate = sqlstate;
+                (*message)->rejected_here = false;
                 outcome = try_attempt({&batch, *message, 1, nullptr, 0, true}, problem, &sqlstate);
             }
             if (outcome != Outcome::stored) return false;
@@ -334,11 +339,12 @@ bool store_one_by_one(const Batch &batch, const char **problem) {
 bool store_prepared(const Batch &batch, const char **problem) {
     Attempt whole{&batch, batch.messages, batch.message_count, batch.groups, batch.group_count, false};
     int sqlstate;
-    if (!last_batch_had_rejects) {
+    if (!inserts_fail) {
         const Outcome outcome = try_attempt(whole, problem, &sqlstate);
         if (outcome != Outcome::refused) return outcome == Outcome::stored;
     }
     whole.careful = true;
+    inserts_fail = false;
     const Outcome outcome = try_attempt(whole, problem, &sqlstate);
     if (outcome != Outcome::refused) return outcome == Outcome::stored;
     return store_one_by_one(batch, problem);
@@ -346,14 +352,12 @@ bool store_prepared(const Batch &batch, const char **problem) {
 
 void count_batch(const Batch &batch, BatchCounts *counts) {
     *counts = {batch.message_count, 0, 0};
-    last_batch_had_rejects = false;
     for (int i = 0; i < batch.message_count; ++i) {
         const Incoming &incoming = batch.messages[i];
         if (incoming.error == nullptr) {
             counts->row_count += incoming.payload.row_count;
         } else {
             ++counts->dead_letter_count;
-            last_batch_had_rejects = last_batch_had_rejects || incoming.rejected_here;
         }
     }
 }
@@ -365,15 +369,19 @@ bool store_batch(const Subscription &subscription, const ReceivedMessage *messag
     if (batch_context == nullptr) {
         batch_context = AllocSetContextCreate(TopMemoryContext, "historian MQTT batch", ALLOCSET_DEFAULT_SIZES);
     }
-    MemoryContextReset(batch_context);
     MemoryContext before = MemoryContextSwitchTo(batch_context);
+    const char *reason = "";
     Batch batch{};
     batch.subscription = &subscription;
     batch.context = batch_context;
     prepare_batch(&batch, messages, message_count);
-    const bool stored = store_prepared(batch, problem);
+    const bool stored = store_prepared(batch, &reason);
     if (stored) count_batch(batch, counts);
+    strlcpy(batch_problem, reason, sizeof batch_problem);
+    *problem = batch_problem;
     MemoryContextSwitchTo(before);
+    // One huge message must not hold its memory until the next.
+    MemoryContextReset(batch_context);
     return stored;
 }
 

@@ -79,14 +79,20 @@ void scan_databases() {
     table_close(rel, AccessShareLock);
     CommitTransactionCommand();
 
+    const auto is_gone = [found_count](Oid database) {
+        for (int i = 0; i < found_count; ++i) {
+            if (found[i] == database) return false;
+        }
+        return OidIsValid(database);
+    };
     LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
     for (DatabaseSlot &slot : shared_state->databases) {
-        bool exists = false;
-        for (int i = 0; i < found_count; ++i) exists = exists || found[i] == slot.database;
-        if (!exists && OidIsValid(slot.database)) {
-            slot.process.wanted = false;
-            if (slot.process.phase == WorkerPhase::idle) slot.database = InvalidOid;
-        }
+        if (!is_gone(slot.database)) continue;
+        slot.process.wanted = false;
+        if (slot.process.phase == WorkerPhase::idle) slot.database = InvalidOid;
+    }
+    for (SubscriptionSlot &slot : shared_state->subscriptions) {
+        if (is_gone(slot.database)) slot.process.wanted = false;
     }
     for (int i = 0; i < found_count; ++i) note_database(found[i], &missed);
     LWLockRelease(shared_state->lock);

@@ -45,7 +45,7 @@ Round run_round(DatabaseSlot *slot, const char *doing, Work work) {
     MemoryContext context = CurrentMemoryContext;
     PG_TRY();
     {
-        begin_transaction();
+        begin_transaction(doing);
         round = extension_exists() ? work() : Round::no_extension;
         commit_transaction();
     }
@@ -58,7 +58,9 @@ Round run_round(DatabaseSlot *slot, const char *doing, Work work) {
         ereport(WARNING, errcode(error->sqlerrcode), errmsg("could not %s: %s", doing, error->message),
                 error->detail != nullptr ? errdetail_internal("%s", error->detail) : 0,
                 error->context != nullptr ? errcontext("%s", error->context) : 0);
+        LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
         copy_problem(slot->problem, error->message);
+        LWLockRelease(shared_state->lock);
         FreeErrorData(error);
         round = Round::failed;
     }
@@ -78,9 +80,11 @@ Round maintain_tables(DatabaseSlot *slot) {
         // Nothing is lost with the last moments of a seal: it is done again.
         SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION);
         const int64 work = call_maintain();
+        LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
         slot->last_round = GetCurrentTimestamp();
         ++slot->round_count;
         slot->work_count += work;
+        LWLockRelease(shared_state->lock);
         return work > 0 ? Round::worked : Round::idle;
     });
 }

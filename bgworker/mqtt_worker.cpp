@@ -201,7 +201,7 @@ void announce_connection() {
 /// After the broker's answer to SUBSCRIBE.
 void mark_subscribed() {
     if (!worker.subscription.session_started) {
-        begin_transaction();
+        begin_transaction("note the MQTT session");
         mark_session_started(worker.subscription.id);
         commit_durably();
         worker.subscription.session_started = true;
@@ -366,7 +366,7 @@ void fill_options() {
 
 /// Reads what this worker is for; leaves when it was dropped or disabled meanwhile.
 void load_subscription() {
-    begin_transaction();
+    begin_transaction("read the MQTT subscription");
     const bool found = read_subscription(worker.slot->subscription, TopMemoryContext, &worker.subscription);
     if (found) fill_options();
     commit_transaction();

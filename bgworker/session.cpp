@@ -24,7 +24,8 @@ void pin_session_settings(int lock_timeout_ms) {
 #endif
 }
 
-void begin_transaction() {
+void begin_transaction(const char *activity) {
+    pgstat_report_activity(STATE_RUNNING, activity);
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     // A trigger of an earlier batch may have changed the defaults of the session.
@@ -36,6 +37,7 @@ void begin_transaction() {
 void commit_transaction() {
     PopActiveSnapshot();
     CommitTransactionCommand();
+    pgstat_report_activity(STATE_IDLE, nullptr);
 }
 
 void commit_durably() {
@@ -43,11 +45,13 @@ void commit_durably() {
     // Not by the setting: a deferred trigger runs inside CommitTransactionCommand and could set it again.
     ForceSyncCommit();
     CommitTransactionCommand();
+    pgstat_report_activity(STATE_IDLE, nullptr);
 }
 
 void abort_transaction() {
     AbortCurrentTransaction();
     FlushErrorState();
+    pgstat_report_activity(STATE_IDLE, nullptr);
 }
 
 Oid historian_owner() {

@@ -13,7 +13,9 @@ namespace historian::bgworker {
 void pin_session_settings(int lock_timeout_ms);
 
 /// Begins a transaction that is READ COMMITTED and read write, with an active snapshot.
-void begin_transaction();
+///
+/// activity   what pg_stat_activity shows as the query
+void begin_transaction(const char *activity);
 
 /// Ends it.
 void commit_transaction();

@@ -47,7 +47,7 @@ const char *take_identifier(std::string_view *rest, char *name) noexcept {
 
 bool copy_part(std::string_view part, char *out, std::size_t room) noexcept {
     if (part.size() >= room || part.find('\0') != std::string_view::npos) return false;
-    std::memcpy(out, part.data(), part.size());
+    if (!part.empty()) std::memcpy(out, part.data(), part.size());
     out[part.size()] = '\0';
     return true;
 }
@@ -131,7 +131,10 @@ const char *parse_broker_url(std::string_view url, BrokerAddress *out) noexcept 
     }
     if (host.empty()) return "it names no host";
     if (!copy_part(host, out->host, sizeof out->host)) return "its host is too long";
-    if (host.find_first_of("/?# \t\r\n") != std::string_view::npos) return "its host has characters that a host cannot have";
+    for (const char c : host) {
+        const bool control = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+        if (control || c == '/' || c == '?' || c == '#') return "its host has characters that a host cannot have";
+    }
     out->port = out->tls ? 8883 : 1883;
     if (rest.empty()) return nullptr;
     if (rest.front() != ':') return "its port is not a number from 1 to 65535";
