@@ -28,6 +28,7 @@ constexpr int kReconnectDelayMsMin = 100;
 constexpr int kReconnectDelayMsMax = 30'000;
 constexpr int kLockTimeoutMs = 10'000;
 constexpr int kIdleWaitMs = 1'000;
+constexpr int kDeadLetterLogMs = 10'000;  // a flood of bad messages must not flood the log too
 
 struct MqttWorker {
     SubscriptionSlot *slot;
@@ -42,6 +43,8 @@ struct MqttWorker {
     bool subscribe_sent;
     bool announced;  ///< this connection's success was logged
     bool problem_logged;
+    int64 unlogged_dead_letters;
+    TimestampTz dead_letters_logged_at;
 };
 
 MqttWorker worker;
@@ -127,9 +130,12 @@ void count_stored(const BatchCounts &counts) {
         ++slot->batch_count;
         slot->last_commit = GetCurrentTimestamp();
     });
-    if (counts.dead_letter_count == 0) return;
+    worker.unlogged_dead_letters += counts.dead_letter_count;
+    if (worker.unlogged_dead_letters == 0 || !has_passed(worker.dead_letters_logged_at, kDeadLetterLogMs)) return;
     ereport(LOG, errmsg("MQTT subscription \"%s\" put %lld messages into mqtt_dead_letter", worker.subscription.name,
-                        static_cast<long long>(counts.dead_letter_count)));
+                        static_cast<long long>(worker.unlogged_dead_letters)));
+    worker.unlogged_dead_letters = 0;
+    worker.dead_letters_logged_at = GetCurrentTimestamp();
 }
 
 /// Stores and acknowledges what is held. False: the connection must be given up, and the broker will send again what was not acknowledged.
@@ -145,8 +151,10 @@ bool store_held_messages() {
                 errdetail("They are not acknowledged; the broker delivers them again."));
         return false;
     }
-    const bool acknowledged = acknowledge();
     count_stored(counts);
+    if (debug_mqtt_ack_delay_ms > 0) pause_for(debug_mqtt_ack_delay_ms);
+    CHECK_FOR_INTERRUPTS();
+    const bool acknowledged = acknowledge();
     pgstat_report_stat(false);
     return acknowledged;
 }
@@ -233,6 +241,7 @@ bool receive() {
 /// One round of a connection: write what may be written, read, store. False: the connection is over.
 bool run_round() {
     const bool nothing_held = worker.link.held_count() == 0;
+    if (nothing_held && worker.link.is_subscribed() && worker.slot->link == LinkState::subscribing) mark_subscribed();
     if (nothing_held && !subscribe_once()) return false;
     if (nothing_held && worker.link.wants_write() && !worker.link.write_pending()) return false;
     // Reading while writes wait would put new acknowledgements behind them; only a handshake needs both.
@@ -240,7 +249,6 @@ bool run_round() {
     if (may_read && !receive()) return false;
     if (!worker.link.keep_alive()) return false;
     if (worker.link.is_accepted() && !worker.announced) announce_connection();
-    if (worker.link.held_count() == 0 && worker.link.is_subscribed() && worker.slot->link == LinkState::subscribing) mark_subscribed();
     if (batch_is_due() && !store_held_messages()) return false;
     return true;
 }

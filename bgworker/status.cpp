@@ -1,6 +1,10 @@
 // What mqtt_status and historian_workers show: the slots of shared memory as rows.
 #include "bgworker/worker_state.h"
 
+extern "C" {
+#include "catalog/pg_authid.h"
+}
+
 namespace historian::bgworker {
 
 namespace {
@@ -45,6 +49,7 @@ HISTORIAN_SQL_FUNCTION(historian_mqtt_worker_status) {
     require_preloaded();
     InitMaterializedSRF(fcinfo, 0);
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const bool sees_all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
     // A copy, so that nothing that may fail runs under the lock.
     auto *slots = static_cast<SubscriptionSlot *>(palloc(sizeof shared_state->subscriptions));
     LWLockAcquire(shared_state->lock, LW_SHARED);
@@ -52,7 +57,7 @@ HISTORIAN_SQL_FUNCTION(historian_mqtt_worker_status) {
     LWLockRelease(shared_state->lock);
     for (int i = 0; i < kSubscriptionCountMax; ++i) {
         const SubscriptionSlot &slot = slots[i];
-        if (slot.database != MyDatabaseId) continue;
+        if (slot.database != MyDatabaseId || !(sees_all || has_privs_of_role(GetUserId(), slot.owner))) continue;
         RowWriter row{};
         row.add(Int64GetDatum(slot.subscription));
         row.add_text(describe_link(slot));

@@ -122,7 +122,7 @@ CREATE FUNCTION historian.mqtt_worker_status(OUT id bigint, OUT state text, OUT 
     OUT protocol text, OUT session_present boolean, OUT connects bigint, OUT sessions_lost bigint, OUT messages bigint, OUT rows bigint,
     OUT dead_letters bigint, OUT batches bigint, OUT last_commit timestamptz, OUT last_error text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_mqtt_worker_status';
-REVOKE ALL ON FUNCTION historian.mqtt_worker_status() FROM PUBLIC;
+COMMENT ON FUNCTION historian.mqtt_worker_status() IS 'Behind mqtt_status: the workers of subscriptions whose owner''s rights the caller has.';
 
 CREATE VIEW @extschema@.mqtt_status WITH (security_barrier) AS
     SELECT s.name, s.owner, s.broker, s.topic, s.target, s.enabled, coalesce(w.state, 'stopped') AS state, w.pid, w.connected_since,

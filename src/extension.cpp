@@ -5,6 +5,7 @@
 #include "engine/server.h"
 #include "engine/wal.h"
 #include "hooks.h"
+#include "planner/planner.h"
 #include "settings.h"
 
 #ifdef WORDS_BIGENDIAN
@@ -30,6 +31,7 @@ void _PG_init(void) {
     historian::engine::register_resource_manager();
     historian::engine::register_bulk_load_callbacks();
     historian::install_hooks();
+    historian::planner::install_planner_hooks();
     historian::bgworker::define_worker_settings();
     historian::bgworker::register_workers();
     EmitWarningsOnPlaceholders("historian");

@@ -56,7 +56,7 @@ int main(int argc, char **argv) {
         if (rate > 0) std::this_thread::sleep_until(begin + std::chrono::duration<double>(i / rate));
         char payload[128];
         const long number = first + i;
-        const int bytes = std::snprintf(payload, sizeof payload, "[\"tag%ld\",%ld000000,%ld]", number % tags, number, number);
+        const int bytes = std::snprintf(payload, sizeof payload, "[\"tag%ld\",%ld,%ld]", number % tags, number * 1000000, number);
         const int result = mosquitto_publish(client, nullptr, topic, bytes, payload, 1, false);
         // Without a connection the message is queued all the same, and sent when there is one again.
         if (result != MOSQ_ERR_SUCCESS && result != MOSQ_ERR_NO_CONN && result != MOSQ_ERR_CONN_LOST) {

@@ -8,7 +8,7 @@
 //         positions          varint[]  floats skipped since the last exception
 //         exceptions         u32[] or u64[], by the floats' size
 //         integers           stream; at an exception's position any value
-//     ordered_floats         integer stream of the bits, mapped so that integers are in the floats' order
+//     ordered_floats         integer stream of the bits, those of a negative float (but -0) as minus its magnitude
 //
 // Invariants:
 //   1. decode(encode(x)) == x in every bit: -0, denormals, infinities, and a NaN's sign and payload.

@@ -20,8 +20,7 @@ void write_id(CodecId id, ByteWriter &out) noexcept { out.u8(static_cast<std::ui
 /// The forms that cost a handful of bytes; false when the values have neither.
 bool encode_simple(std::span<const std::int64_t> values, ByteWriter &out) noexcept {
     const std::int64_t first = values.empty() ? 0 : values[0];
-    const std::uint64_t step =
-        values.size() < 2 ? 0 : static_cast<std::uint64_t>(values[1]) - static_cast<std::uint64_t>(first);
+    const std::uint64_t step = values.size() < 2 ? 0 : static_cast<std::uint64_t>(values[1]) - static_cast<std::uint64_t>(first);
     for (std::size_t i = 2; i < values.size(); ++i) {
         if (static_cast<std::uint64_t>(values[i]) - static_cast<std::uint64_t>(values[i - 1]) != step) return false;
     }
@@ -164,16 +163,14 @@ Status decode_stream(ByteReader &in, std::span<std::int64_t> values, Arena &aren
             }
             return in.status();
         }
-        case CodecId::packed_integers:
-            return decode_packed_integers(in, values, arena);
+        case CodecId::packed_integers: return decode_packed_integers(in, values);
         case CodecId::run_length_integers:
             if (nested) break;
             return decode_runs(in, values, arena);
         case CodecId::few_integers:
             if (nested) break;
             return decode_few(in, values, arena);
-        default:
-            break;
+        default: break;
     }
     return {StatusCode::unsupported, "a stream of integers has a codec number that cannot be here"};
 }
@@ -204,7 +201,8 @@ Status decode_few(ByteReader &in, std::span<std::int64_t> values, Arena &arena) 
     const std::uint64_t distinct = in.varint();
     if (distinct == 0 || distinct > kFewValuesMax) return {StatusCode::corrupt, "a list of few values has an impossible length"};
     std::int64_t few[kFewValuesMax];
-    if (const Status status = decode_stream(in, {few, static_cast<std::size_t>(distinct)}, arena, true); !status.ok()) return status;
+    if (const Status status = decode_stream(in, {few, static_cast<std::size_t>(distinct)}, arena, true); !status.ok())
+        return status;
     if (const Status status = decode_stream(in, values, arena, true); !status.ok()) return status;
     std::uint64_t index_max = 0;
     for (const std::int64_t index : values) index_max = std::max(index_max, static_cast<std::uint64_t>(index));

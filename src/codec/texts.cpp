@@ -67,7 +67,7 @@ Status write_entries(std::size_t count, EntryAt entry_at, EncodeSpace &space, By
     if (total >= kCompressBytesMin) {
         const std::size_t room = std::min<std::uint64_t>(out.room(), total - total / 16);
         std::byte *frame = raw + total;
-        frame_bytes = space.compressor->compress({raw, static_cast<std::size_t>(total)}, Effort::usual, {frame, room});
+        frame_bytes = space.compressor->compress({raw, static_cast<std::size_t>(total)}, {frame, room});
         if (frame_bytes != 0) kept = frame;
     }
     out.rewind(mark);
@@ -85,7 +85,8 @@ Status read_entries(ByteReader &in, std::uint32_t count, Arena &arena, DecodedTe
     if (const Status status = decode_integers(in, {lengths, count}, arena); !status.ok()) return status;
     offsets[0] = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
-        if (static_cast<std::uint64_t>(lengths[i]) > kTextBytesMax) return {StatusCode::corrupt, "a text has an impossible length"};
+        if (static_cast<std::uint64_t>(lengths[i]) > kTextBytesMax)
+            return {StatusCode::corrupt, "a text has an impossible length"};
         offsets[i + 1] = offsets[i] + static_cast<std::uint64_t>(lengths[i]);
     }
     const std::uint64_t total = offsets[count];
@@ -109,7 +110,8 @@ Status encode_texts(std::span<const Text> texts, EncodeSpace &space, ByteWriter 
     const std::size_t entries = find_entries(texts, space);
     if (entries == 0) {
         out.u8(static_cast<std::uint8_t>(CodecId::plain_texts));
-        return write_entries(texts.size(), [&](std::size_t i) -> const Text & { return texts[i]; }, space, out);
+        return write_entries(
+            texts.size(), [&](std::size_t i) -> const Text & { return texts[i]; }, space, out);
     }
     out.u8(static_cast<std::uint8_t>(CodecId::dictionary_texts));
     out.varint(entries);

@@ -97,7 +97,10 @@ void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber o
         tuple->t_hoff != MAXALIGN(tuple->t_hoff)) {
         report_damage(rel, block, psprintf("The row at offset %u has an impossible header.", offset));
     }
-    if (natts > RelationGetDescr(rel)->natts) report_damage(rel, block, psprintf("The row at offset %u has too many columns.", offset));
+    // An aborted inserter may have added columns that never came to be.
+    if (natts > RelationGetDescr(rel)->natts && xid_state(HeapTupleHeaderGetXmin(tuple)) == XidState::committed) {
+        report_damage(rel, block, psprintf("The row at offset %u has too many columns.", offset));
+    }
     if (ItemPointerGetBlockNumberNoCheck(&tuple->t_ctid) != block || ItemPointerGetOffsetNumberNoCheck(&tuple->t_ctid) != offset) {
         report_damage(rel, block, psprintf("The row at offset %u does not point to itself.", offset));
     }

@@ -18,7 +18,8 @@ bool has_texts(PhysicalKind kind) noexcept { return kind == PhysicalKind::fixed 
 
 bool valid_type(const ColumnType &type) noexcept {
     if (type.kind == PhysicalKind::fixed) return type.fixed_bytes > 0;
-    return type.fixed_bytes == 0 && (is_number(type.kind) || type.kind == PhysicalKind::bytes || type.kind == PhysicalKind::absent);
+    return type.fixed_bytes == 0 &&
+           (is_number(type.kind) || type.kind == PhysicalKind::bytes || type.kind == PhysicalKind::absent);
 }
 
 /// A copy of the bytes; never nullptr but for want of memory.

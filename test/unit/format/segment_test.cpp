@@ -29,7 +29,8 @@ TEST(Segment, OfTenRowsTakesAFewHundredBytes) {
 TEST(Segment, SortsInterleavedTags) {
     std::vector<Row> rows;
     for (int step = 0; step < 700; ++step) {
-        for (int tag = 9; tag >= 0; --tag) rows.push_back(point("tag" + std::to_string(tag), step * 1000000 + tag * 1000, step * 0.25));
+        for (int tag = 9; tag >= 0; --tag)
+            rows.push_back(point("tag" + std::to_string(tag), step * 1000000 + tag * 1000, step * 0.25));
     }
     check_round_trip(kPointTypes, kPointKey, rows);
 }
@@ -59,11 +60,17 @@ TEST(Segment, HoldsOnlyNulls) {
 
 TEST(Segment, KeepsEveryBitOfAFloat) {
     const double infinity = std::numeric_limits<double>::infinity();
-    const std::vector<std::int64_t> special = {
-        std::bit_cast<std::int64_t>(-0.0),       std::bit_cast<std::int64_t>(0.0),       std::bit_cast<std::int64_t>(infinity),
-        std::bit_cast<std::int64_t>(-infinity),  0x7ff8000000000001,                     0x7ff0000000000001,
-        static_cast<std::int64_t>(0xfff8dead0000beef), 1,                                std::bit_cast<std::int64_t>(1.7976931348623157e308),
-        std::bit_cast<std::int64_t>(0.1),        std::bit_cast<std::int64_t>(-123.456)};
+    const std::vector<std::int64_t> special = {std::bit_cast<std::int64_t>(-0.0),
+                                               std::bit_cast<std::int64_t>(0.0),
+                                               std::bit_cast<std::int64_t>(infinity),
+                                               std::bit_cast<std::int64_t>(-infinity),
+                                               0x7ff8000000000001,
+                                               0x7ff0000000000001,
+                                               static_cast<std::int64_t>(0xfff8dead0000beef),
+                                               1,
+                                               std::bit_cast<std::int64_t>(1.7976931348623157e308),
+                                               std::bit_cast<std::int64_t>(0.1),
+                                               std::bit_cast<std::int64_t>(-123.456)};
     for (const std::size_t share : {1u, 3u, 40u}) {
         std::vector<Row> rows;
         for (int i = 0; i < 1500; ++i) {
@@ -79,7 +86,8 @@ TEST(Segment, KeepsIntegersAtBothEnds) {
     std::vector<Row> rows;
     const std::vector<ColumnType> types = {{PhysicalKind::int8}, {PhysicalKind::int8}, {PhysicalKind::int8}};
     for (int i = 0; i < 1200; ++i) {
-        const std::int64_t extreme = i % 2 == 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
+        const std::int64_t extreme =
+            i % 2 == 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
         rows.push_back({Value::of(extreme), Value::of(extreme - (i % 2 == 0 ? -i : i)), Value::of(extreme)});
     }
     check_round_trip(types, kPointKey, rows);
@@ -148,8 +156,9 @@ TEST(Segment, DoesNotFindTagsThatAreNotThere) {
     for (int i = 0; i < 1000; ++i) rows.push_back(point("tag" + std::to_string(2 * i), i, i));
     const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
     OpenSegment segment{bytes};
-    for (const std::string &tag : {std::string(), std::string("tag"), std::string("tag1"), std::string("tag1999"), std::string("zzz"),
-                                   std::string("tag0\0", 5), std::string("tag00"), std::string(1000, '\xff')}) {
+    for (const std::string &tag :
+         {std::string(), std::string("tag"), std::string("tag1"), std::string("tag1999"), std::string("zzz"),
+          std::string("tag0\0", 5), std::string("tag00"), std::string(1000, '\xff')}) {
         bool found = true;
         std::uint32_t position = 0;
         ASSERT_TRUE(find_tag(*segment.index, bytes_of(tag), &found, &position).ok());
@@ -165,10 +174,16 @@ TEST(Segment, GivesBackRandomRowsOfEveryKind) {
     for (int trial = 0; trial < 30; ++trial) {
         const PhysicalKind tag_kinds[] = {PhysicalKind::bytes, PhysicalKind::fixed, PhysicalKind::int4, PhysicalKind::float8};
         const PhysicalKind tag_kind = tag_kinds[random() % 4];
-        const std::vector<ColumnType> types = {
-            {PhysicalKind::int1}, {PhysicalKind::int2}, {PhysicalKind::int4}, {PhysicalKind::int8},
-            {tag_kind, static_cast<std::uint16_t>(tag_kind == PhysicalKind::fixed ? 16 : 0)},
-            {PhysicalKind::float4}, {PhysicalKind::float8}, {PhysicalKind::fixed, 12}, {PhysicalKind::bytes}, {PhysicalKind::absent}};
+        const std::vector<ColumnType> types = {{PhysicalKind::int1},
+                                               {PhysicalKind::int2},
+                                               {PhysicalKind::int4},
+                                               {PhysicalKind::int8},
+                                               {tag_kind, static_cast<std::uint16_t>(tag_kind == PhysicalKind::fixed ? 16 : 0)},
+                                               {PhysicalKind::float4},
+                                               {PhysicalKind::float8},
+                                               {PhysicalKind::fixed, 12},
+                                               {PhysicalKind::bytes},
+                                               {PhysicalKind::absent}};
         const SortKey key{4, 3};
         const std::uint64_t tags = 1 + random() % 200;
         const std::uint64_t nulls = random() % 3 == 0 ? 1000000 : 1 + random() % 20;
@@ -177,16 +192,18 @@ TEST(Segment, GivesBackRandomRowsOfEveryKind) {
         for (std::uint64_t i = 0, count = 1 + random() % 6000; i < count; ++i) {
             const std::uint64_t tag = random() % tags;
             const auto small = static_cast<std::int64_t>(random() % range);
-            Row row = {Value::of(static_cast<std::int8_t>(small)),
-                       Value::of(static_cast<std::int16_t>(small)),
-                       Value::of(static_cast<std::int32_t>(random() % 4 == 0 ? random() : small)),
-                       Value::of(static_cast<std::int64_t>(i * 1000 + random() % range)),
-                       is_number(tag_kind) ? Value::of(static_cast<std::int32_t>(tag) - 50) : Value::of(std::string(16, static_cast<char>(tag))),
-                       Value::of(std::bit_cast<std::int32_t>(static_cast<float>(small) / 10)),
-                       number(trial % 2 == 0 ? static_cast<double>(small) / 1000 : std::sin(static_cast<double>(random() % 10000))),
-                       Value::of(std::string(12, static_cast<char>(random() % range))),
-                       Value::of(std::string(random() % 30, static_cast<char>('a' + random() % 3))),
-                       Value::of(5)};
+            Row row = {
+                Value::of(static_cast<std::int8_t>(small)),
+                Value::of(static_cast<std::int16_t>(small)),
+                Value::of(static_cast<std::int32_t>(random() % 4 == 0 ? random() : small)),
+                Value::of(static_cast<std::int64_t>(i * 1000 + random() % range)),
+                is_number(tag_kind) ? Value::of(static_cast<std::int32_t>(tag) - 50)
+                                    : Value::of(std::string(16, static_cast<char>(tag))),
+                Value::of(std::bit_cast<std::int32_t>(static_cast<float>(small) / 10)),
+                number(trial % 2 == 0 ? static_cast<double>(small) / 1000 : std::sin(static_cast<double>(random() % 10000))),
+                Value::of(std::string(12, static_cast<char>(random() % range))),
+                Value::of(std::string(random() % 30, static_cast<char>('a' + random() % 3))),
+                Value::of(5)};
             for (Value &value : row) {
                 if (random() % nulls == 0) value = Value::null();
             }
