@@ -1,6 +1,6 @@
 # What demo/run, demo/stop, test/run and test/bench/run share. Sourced, with $top set to the checkout.
 #
-#   say, fail              messages
+#   say, fail              messages, one line an argument
 #   find_server            sets PG_CONFIG, bindir and server_user: $PG_CONFIG if set, else Debian's newest server with headers
 #   install_extension      builds in the checkout and installs into that server
 #   as_server_user         runs a command as the unprivileged user: PostgreSQL refuses to run as root
@@ -9,11 +9,11 @@
 #   server_folder, make_server_folder   where a server that stays may keep its files
 
 say() {
-    printf '%s\n' "$*"
+    printf '%s\n' "$@"
 }
 
 fail() {
-    printf '%s\n' "$*" >&2
+    printf '%s\n' "$@" >&2
     exit 1
 }
 

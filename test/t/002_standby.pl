@@ -5,6 +5,8 @@
 # HISTORIAN_TEST_SEED repeats a run; HISTORIAN_TEST_AM=heap tests the test.
 use strict;
 use warnings;
+# A standby that died is found out sooner than by default.
+BEGIN { $ENV{PG_TEST_TIMEOUT_DEFAULT} //= 60 }
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
