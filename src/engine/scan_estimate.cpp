@@ -13,15 +13,26 @@ using format::EntryKind;
 
 namespace {
 
-// How many of the filter's tags an entry may hold; the filter's tags are sorted, and so are those of the segment.
+int compare_to_prefix(const TagFilter &tag, const uint8 *prefix, uint32 prefix_bytes) {
+    const uint32 tag_bytes = Min(tag.byte_count, format::kEntryTagBytes);
+    const int order = memcmp(tag.data, prefix, Min(tag_bytes, prefix_bytes));
+    return order != 0 ? order : static_cast<int>(tag_bytes) - static_cast<int>(prefix_bytes);
+}
+
+// How many of the filter's tags lie between the entry's first and last; the filter's tags are sorted.
 double tags_in_entry(const ScanFilter &filter, const DirectoryEntry &entry) {
-    const double most = Max(entry.tag_count, 1);
-    if (filter.tag_count > most * 4) return most;  // close enough, and cheap for thousands of tags
-    double count = 0;
-    for (uint32 i = 0; i < filter.tag_count && count < most; i++) {
-        if (entry_may_hold(entry, filter.tags[i])) count++;
-    }
-    return count;
+    const auto count_before = [&filter](const uint8 *prefix, uint32 prefix_bytes, int order) {
+        uint32 low = 0;
+        for (uint32 high = filter.tag_count; low < high;) {
+            const uint32 middle = low + (high - low) / 2;
+            if (compare_to_prefix(filter.tags[middle], prefix, prefix_bytes) < order) low = middle + 1;
+            else high = middle;
+        }
+        return low;
+    };
+    const uint32 before = count_before(entry.tag_first, entry.tag_first_bytes, 0);
+    const uint32 until = count_before(entry.tag_last, entry.tag_last_bytes, 1);
+    return Min(static_cast<double>(until - before), static_cast<double>(Max(entry.tag_count, 1)));
 }
 
 // The share of an entry's time that the filter wants, as if its rows were spread evenly.

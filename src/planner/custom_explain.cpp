@@ -30,9 +30,8 @@ namespace {
 void show_clauses(const char *label, CustomScanState *state, List *clauses, List *ancestors, ExplainState *explain) {
     if (clauses == NIL) return;
     List *context = set_deparse_context_plan(explain->deparse_cxt, state->ss.ps.plan, ancestors);
-    const bool with_table = list_length(explain->rtable) > 1 || explain->verbose;
     Node *all = reinterpret_cast<Node *>(make_ands_explicit(clauses));
-    ExplainPropertyText(label, deparse_expression(all, context, with_table, false), explain);
+    ExplainPropertyText(label, deparse_expression(all, context, explain->verbose, false), explain);  // as "Filter" is shown
 }
 
 void show_counter(const char *what, uint64 read, uint64 skipped, ExplainState *explain) {

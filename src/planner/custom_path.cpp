@@ -42,7 +42,8 @@ ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
     return conditions;
 }
 
-CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int workers, engine::ScanEstimate *estimate) {
+// A path without costs.
+CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int workers) {
     RelOptInfo *rel = scanned.rel;
     CustomPath *custom = makeNode(CustomPath);
     custom->methods = &kPathMethods;
@@ -55,23 +56,25 @@ CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int wo
     path->parallel_aware = workers > 0;
     path->parallel_safe = rel->consider_parallel;
     path->parallel_workers = workers;
-    List *clauses = list_copy(rel->baserestrictinfo);
-    if (path->param_info != nullptr) clauses = list_concat(clauses, path->param_info->ppi_clauses);
-    const ConditionList conditions = conditions_of(scanned, clauses);
-    *estimate = estimate_conditions(scanned.root, rel, scanned.table, scanned.keys, conditions, clauses);
-    cost_scan(scanned.root, rel, path, *estimate);
     return custom;
+}
+
+engine::ScanEstimate estimate_path(const ScannedTable &scanned, const Path *path) {
+    List *clauses = list_copy(scanned.rel->baserestrictinfo);
+    if (path->param_info != nullptr) clauses = list_concat(clauses, path->param_info->ppi_clauses);
+    return estimate_conditions(scanned.root, scanned.rel, scanned.table, scanned.keys, conditions_of(scanned, clauses), clauses);
 }
 
 // -------------------------------------------------------------------------------------------------------------- join paths
 
-bool member_is_key(PlannerInfo *, RelOptInfo *rel, EquivalenceClass *, EquivalenceMember *member, void *argument) {
-    const KeyTypes *keys = static_cast<const KeyTypes *>(argument);
+// Whether a member of an equivalence class is the column in question.
+bool member_is_column(PlannerInfo *, RelOptInfo *rel, EquivalenceClass *, EquivalenceMember *member, void *argument) {
+    const AttrNumber column = *static_cast<const AttrNumber *>(argument);
     Node *node = reinterpret_cast<Node *>(member->em_expr);
     while (node != nullptr && IsA(node, RelabelType)) node = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg);
     if (node == nullptr || !IsA(node, Var)) return false;
     const Var *var = reinterpret_cast<const Var *>(node);
-    return var->varno == static_cast<int>(rel->relid) && (var->varattno == keys->columns.tag || var->varattno == keys->columns.time);
+    return var->varno == static_cast<int>(rel->relid) && var->varattno == column;
 }
 
 // The other tables that a join clause takes its value from.
@@ -103,17 +106,19 @@ List *collect_outer_sets(const ScannedTable &scanned, List *clauses, bool must_b
 }
 
 void add_join_paths(const ScannedTable &scanned) {
-    KeyTypes keys = scanned.keys;
     List *sets = NIL;
-    if (scanned.rel->has_eclass_joins) {
-        List *implied = generate_implied_equalities_for_column(scanned.root, scanned.rel, member_is_key, &keys, nullptr);
+    // One call a column: each answers for the first equivalence class that it finds.
+    AttrNumber columns[] = {scanned.keys.columns.tag, scanned.keys.columns.time};
+    for (AttrNumber &column : columns) {
+        if (!scanned.rel->has_eclass_joins || column == InvalidAttrNumber) continue;
+        List *implied = generate_implied_equalities_for_column(scanned.root, scanned.rel, member_is_column, &column, nullptr);
         sets = collect_outer_sets(scanned, implied, false, sets);
     }
     sets = collect_outer_sets(scanned, scanned.rel->joininfo, true, sets);
     ListCell *cell;
     foreach(cell, sets) {
-        engine::ScanEstimate estimate;
-        CustomPath *path = make_path(scanned, static_cast<Relids>(lfirst(cell)), 0, &estimate);
+        CustomPath *path = make_path(scanned, static_cast<Relids>(lfirst(cell)), 0);
+        cost_scan(scanned.root, scanned.rel, &path->path, estimate_path(scanned, &path->path));
         add_path(scanned.rel, &path->path);
     }
 }
@@ -122,8 +127,9 @@ void add_join_paths(const ScannedTable &scanned) {
 
 void add_paths(const ScannedTable &scanned) {
     RelOptInfo *rel = scanned.rel;
-    engine::ScanEstimate estimate;
-    CustomPath *path = make_path(scanned, rel->lateral_relids, 0, &estimate);
+    CustomPath *path = make_path(scanned, rel->lateral_relids, 0);
+    const engine::ScanEstimate estimate = estimate_path(scanned, &path->path);
+    cost_scan(scanned.root, rel, &path->path, estimate);
     add_path(rel, &path->path);
     add_join_paths(scanned);
     if (!rel->consider_parallel || !bms_is_empty(rel->lateral_relids)) return;
@@ -131,7 +137,8 @@ void add_paths(const ScannedTable &scanned) {
     const int wanted = compute_parallel_worker(rel, estimate.pages + estimate.tail_pages, -1, max_parallel_workers_per_gather);
     const int workers = Min(wanted, static_cast<int>(Min(estimate.segments, 1024.0)));
     if (workers > 0) {
-        CustomPath *partial = make_path(scanned, nullptr, workers, &estimate);
+        CustomPath *partial = make_path(scanned, nullptr, workers);
+        cost_scan(scanned.root, rel, &partial->path, estimate);
         add_partial_path(rel, &partial->path);
     }
 }
