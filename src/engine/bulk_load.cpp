@@ -136,6 +136,9 @@ void stage_row(Relation rel, BulkLoad *load, const bool *nulls) {
 
 void store_rows_of(Relation rel, BulkLoad *load) {
     load->is_writing = true;
+    // This may be an inner subtransaction that has no xid yet. Its WAL must carry one that is no older than the rows' xmin: after a crash
+    // PostgreSQL hands out again the xids that no record carries, and the rows would become another transaction's.
+    GetCurrentTransactionId();
     if (load->builder != nullptr) {
         write_built_segment(rel, load);
     } else if (load->staged_count > 0) {

@@ -54,7 +54,7 @@ void redo_edit(XLogReaderState *record) {
 }
 
 // Rebuilds one row of an APPEND record in `space`, which has room for kPageBytes. Gives the bytes consumed.
-Size rebuild_row(const char *data, Size left, const AppendRecord &append, TransactionId xid, ItemPointerData tid,
+Size rebuild_row(const char *data, Size left, const AppendRecord &append, ItemPointerData tid,
                  HeapTuple tuple, uint16 *fingerprint) {
     AppendedRow row;
     if (left < sizeof(row)) report_bad_record("a row is cut short");
@@ -67,7 +67,7 @@ Size rebuild_row(const char *data, Size left, const AppendRecord &append, Transa
     header->t_infomask2 = row.infomask2;
     header->t_infomask = row.infomask;
     header->t_hoff = row.hoff;
-    HeapTupleHeaderSetXmin(header, xid);
+    HeapTupleHeaderSetXmin(header, append.xmin);
     HeapTupleHeaderSetCmin(header, append.cid);
     header->t_ctid = tid;
     tuple->t_len = SizeofHeapTupleHeader + row.byte_count;
@@ -100,14 +100,14 @@ void redo_append(XLogReaderState *record) {
             const OffsetNumber offset = append.first_offset + i;
             ItemPointerSet(&tid, BufferGetBlockNumber(buffer), offset);
             TailRow row = {&tuple, 0, false, 0};
-            const Size used = rebuild_row(data, left, append, XLogRecGetXid(record), tid, &tuple, &row.fingerprint);
+            const Size used = rebuild_row(data, left, append, tid, &tuple, &row.fingerprint);
             if (!place_row(page, row, offset)) report_bad_record("a row does not fit its page");
             data += used;
             left -= used;
         }
         tail_special(page)->time_min = header.time_min;
         tail_special(page)->time_max = header.time_max;
-        PageSetPrunable(page, XLogRecGetXid(record));
+        PageSetPrunable(page, append.xmin);
         PageSetLSN(page, record->EndRecPtr);
         MarkBufferDirty(buffer);
     }

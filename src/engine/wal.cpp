@@ -122,7 +122,7 @@ void append_to_page(Relation rel, Buffer buffer, const TailRow *rows, int row_co
     }
     StringInfoData data = {};
     if (logged) data = flatten_rows(header, rows, row_count);
-    AppendRecord record = {static_cast<uint16>(row_count), first_offset, cid};
+    AppendRecord record = {static_cast<uint16>(row_count), first_offset, cid, HeapTupleHeaderGetRawXmin(rows[0].tuple->t_data)};
 
     START_CRIT_SECTION();
     for (int i = 0; i < row_count; i++) {
@@ -130,7 +130,7 @@ void append_to_page(Relation rel, Buffer buffer, const TailRow *rows, int row_co
     }
     tail_special(page)->time_min = header.time_min;
     tail_special(page)->time_max = header.time_max;
-    PageSetPrunable(page, GetCurrentTransactionIdIfAny());
+    PageSetPrunable(page, record.xmin);
     MarkBufferDirty(buffer);
     if (logged) {
         XLogBeginInsert();
