@@ -285,6 +285,21 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     return step.outcome;
 }
 
+namespace {
+
+enum class Need : uint8 { needed, never_seen, outlived };
+
+// Whether anybody may still read an entry.
+Need need_for(const DirectoryEntry &entry, TransactionId oldest) {
+    const XidState maker = xid_state(entry.xmin);
+    const bool unfinished = entry.kind == static_cast<uint8>(EntryKind::building) && maker != XidState::in_progress;
+    if (maker == XidState::aborted || unfinished) return Need::never_seen;
+    const bool superseded = TransactionIdIsValid(entry.xmax) && xid_state(entry.xmax) == XidState::committed;
+    return superseded && TransactionIdPrecedesOrEquals(entry.free_after, oldest) ? Need::outlived : Need::needed;
+}
+
+}  // namespace
+
 uint32 release_unneeded(Relation rel) {
     Metapage meta;
     if (!read_metapage(rel, &meta)) return 0;
@@ -294,16 +309,15 @@ uint32 release_unneeded(Relation rel) {
         const DirectoryEntry entry = read_entry(rel, meta, slot);
         if (entry.kind == static_cast<uint8>(EntryKind::free)) continue;
         CHECK_FOR_INTERRUPTS();
-        const XidState maker = xid_state(entry.xmin);
-        const bool unfinished = entry.kind == static_cast<uint8>(EntryKind::building) && maker != XidState::in_progress;
-        if (maker == XidState::aborted || unfinished) {  // nobody ever saw it
-            release_entry(rel, slot, InvalidTransactionId);
-            freed++;
-        } else if (TransactionIdIsValid(entry.xmax) && xid_state(entry.xmax) == XidState::committed &&
-                   TransactionIdPrecedesOrEquals(entry.free_after, oldest)) {
-            release_entry(rel, slot, entry.xmax);
-            freed++;
-        }
+        stop_point(StopPoint::release_seen);
+        const Need need = need_for(entry, oldest);
+        if (need == Need::needed) continue;
+        // Its maker may have finished the entry and committed after we read it and before we asked. Now that the maker is over, only holders
+        // of the maintenance lock change the entry: if it still is what we judged, it stays that.
+        const DirectoryEntry now = read_entry(rel, meta, slot);
+        if (memcmp(&now, &entry, sizeof(entry)) != 0) continue;
+        release_entry(rel, slot, need == Need::outlived ? entry.xmax : InvalidTransactionId);
+        freed++;
     }
     return freed;
 }

@@ -3,6 +3,7 @@
 #include "engine/pages.h"
 #include "engine/report.h"
 #include "engine/space.h"
+#include "engine/stop_points.h"
 
 namespace historian::engine {
 
@@ -104,6 +105,7 @@ uint32 write_segment(Relation rel, const SegmentBytes &segment, const SegmentSta
     DirectoryEntry entry = describe_segment(segment, stamp);
     const uint32 slot = allocate_segment(rel, &entry);
     write_pages(rel, slot, entry, segment.bytes);
+    stop_point(StopPoint::segment_building);
     entry.kind = static_cast<uint8>(EntryKind::segment);
     write_entry(rel, slot, entry, EditPurpose::finish_segment, InvalidTransactionId);
     return slot;
