@@ -186,7 +186,7 @@ void mask(char *raw_page, BlockNumber block) {
     if (!page_is(page, format::PageKind::tail)) return;
     for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
         const ItemId item = PageGetItemId(page, offset);
-        if (!ItemIdIsNormal(item)) continue;
+        if (!ItemIdHasStorage(item)) continue;
         HeapTupleHeader tuple = reinterpret_cast<HeapTupleHeader>(raw_page + ItemIdGetOffset(item));
         if (!HeapTupleHeaderXminFrozen(tuple)) tuple->t_infomask &= ~HEAP_XACT_MASK;
         else tuple->t_infomask &= ~(HEAP_XMAX_COMMITTED | HEAP_XMAX_INVALID);
