@@ -260,7 +260,7 @@ uint32 find_free_slot(Relation rel, const Metapage &meta) {
 
 // With the entry's directory page and the map page locked: takes the metapage and writes all three. False when the request to become the
 // active run came too late.
-bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer directory_buffer, Allocation *allocation,
+bool commit_new_entry(Relation rel, const Metapage &seen, uint32 slot, const EntryPlace &place, Buffer directory_buffer, Allocation *allocation,
                       NewEntry *request) {
     const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
     Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
@@ -273,7 +273,7 @@ bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer
         stage_bits(edit, map, allocation->bits, allocation->extent, true);
         const int page = edit.add_page(meta_buffer);
         meta.slot_count = Max(meta.slot_count, slot + 1);
-        meta.free_slot_hint = slot + 1;
+        if (meta.free_slot_hint == seen.free_slot_hint) meta.free_slot_hint = slot + 1;  // else an entry below was freed meanwhile
         if (request->activate) meta.active_slot = slot;
         patch_metapage(edit, page, meta);
         edit.commit();
@@ -321,7 +321,7 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         request->entry.generation = old.generation + 1;
         request->entry.extent_count = 1;
         request->entry.extents[0] = allocation.extent;
-        const bool done = commit_new_entry(rel, slot, place, directory_buffer, &allocation, request);
+        const bool done = commit_new_entry(rel, meta, slot, place, directory_buffer, &allocation, request);
         UnlockReleaseBuffer(allocation.map_buffer);
         UnlockReleaseBuffer(directory_buffer);
         pfree(allocation.bits);
