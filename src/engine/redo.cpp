@@ -20,6 +20,7 @@ void redo_edit(XLogReaderState *record) {
     EditRecord edit;
     if (XLogRecGetDataLen(record) < sizeof(edit)) report_bad_record("its header is cut short");
     memcpy(&edit, XLogRecGetData(record), sizeof(edit));
+    if (edit.page_count > kEditPagesMax) report_bad_record("it names too many pages");
     if (XLogRecGetDataLen(record) < sizeof(edit) + sizeof(uint16) * edit.page_count) report_bad_record("its page list is cut short");
 
     if (InHotStandby && TransactionIdIsValid(edit.conflict_xid)) {
