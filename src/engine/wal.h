@@ -79,7 +79,7 @@ struct AppendRecord {
 inline constexpr int kEditPagesMax = 16;
 inline constexpr int kSegmentPagesPerRecord = 32;
 
-/// A staged edit. Plain memory in the current memory context: an error needs no clean-up.
+/// A staged edit. Plain memory in the current memory context, freed by commit(): an error needs no clean-up.
 class PageEdit {
 public:
     PageEdit(Relation rel, EditPurpose purpose);
