@@ -95,9 +95,10 @@ void write_built_segment(Relation rel, BulkLoad *load) {
     if (load->builder == nullptr) return;
     SegmentBuilder *builder = load->builder;
     if (format::builder_row_count(*builder) > 0) {
+        const bool is_full = builder_is_full(*builder);
         format::SegmentBytes segment;
         check_status(format::finish_builder(*builder, &segment), rel, "build a segment");
-        write_segment(rel, segment, SegmentStamp{load->xid, load->cid, 0});
+        write_segment(rel, segment, SegmentStamp{load->xid, load->cid, 0, is_full});
     }
     load->builder = nullptr;
     MemoryContextReset(load->segment_context);
@@ -277,9 +278,10 @@ void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPoin
     const std::span types(column_types(desc, keys), static_cast<size_t>(desc->natts));
     check_status(format::create_builder(arena, types, key, &builder), rel, "store a large row");
     check_status(format::append_row(*builder, cells), rel, "store a large row");
+    const bool is_full = builder_is_full(*builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*builder, &segment), rel, "store a large row");
-    const uint32 slot_number = write_segment(rel, segment, SegmentStamp{GetCurrentTransactionId(), cid, 0});
+    const uint32 slot_number = write_segment(rel, segment, SegmentStamp{GetCurrentTransactionId(), cid, 0, is_full});
     set_sealed_tid(tid, slot_number, 0);
     MemoryContextSwitchTo(old);
     MemoryContextDelete(context);

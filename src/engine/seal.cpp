@@ -51,9 +51,10 @@ struct SealStep {
 
 void finish_segment(SealStep *step) {
     if (step->builder == nullptr) return;
+    const bool is_full = builder_is_full(*step->builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
-    write_segment(step->rel, segment, SegmentStamp{GetCurrentTransactionId(), GetCurrentCommandId(true), step->level});
+    write_segment(step->rel, segment, SegmentStamp{GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full});
     step->outcome.segments++;
     step->builder = nullptr;
     MemoryContextReset(step->segment_context);
@@ -155,9 +156,10 @@ void add_segment(SealStep *step, const Source &source) {
 
 // ---------------------------------------------------------------------------------------------------------------- choosing
 
+// A step leaves at most one segment that is not full, so merging comes to an end, however few rows the limit of bytes allows.
 bool is_mergeable(const DirectoryEntry &entry, const SealRequest &request) {
     return entry.kind == static_cast<uint8>(EntryKind::segment) && entry.row_count < request.merge_rows_below &&
-           xid_state(entry.xmin) == XidState::committed;
+           (entry.flags & format::kEntryFull) == 0 && xid_state(entry.xmin) == XidState::committed;
 }
 
 bool is_superseded_or_doubtful(const DirectoryEntry &entry) { return xid_state(entry.xmax) != XidState::aborted; }
