@@ -256,6 +256,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     Metapage meta;
     if (!read_metapage(rel, &meta)) return nothing;
     if (!lock_maintenance(rel, request.wait)) return nothing;
+    read_metapage(rel, &meta);  // the wait may have been long
     Assert(ActiveSnapshotSet());
     if (request.close_open_run && meta.active_slot != format::kNoSlot) {
         close_tail_run(rel, meta.active_slot);
@@ -266,10 +267,15 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
 
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian seal", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
-    const Choice choice = choose_sources(rel, meta, request);
+    Choice choice = choose_sources(rel, meta, request);
     SealStep step = make_step(rel, context);
     if (choice.count > 0) {
         for (uint32 i = 0; i < choice.count; i++) {
+            if (i > 0 && LockHasWaitersRelation(rel, RowExclusiveLock)) {  // DDL waits, and everybody behind it (rule R10)
+                choice.count = i;
+                choice.more = true;
+                break;
+            }
             step.level = Max(step.level, choice.sources[i].entry.level);
             if (is_tail(choice.sources[i].entry)) add_run(&step, choice.sources[i].entry);
             else add_segment(&step, choice.sources[i]);
