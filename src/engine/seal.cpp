@@ -242,6 +242,14 @@ void supersede(Relation rel, const Choice &choice) {
     UnlockReleaseBuffer(meta_buffer);
 }
 
+// Whether another session waits for the table exclusively: a further lock is then not to be had, though we hold one. (LockHasWaitersRelation
+// would crash: our lock may have been taken on the fast path, where PostgreSQL keeps no lock object for it.)
+bool ddl_is_waiting(Relation rel) {
+    if (!ConditionalLockRelation(rel, RowShareLock)) return true;
+    UnlockRelation(rel, RowShareLock);
+    return false;
+}
+
 SealStep make_step(Relation rel, MemoryContext context) {
     SealStep step = {};
     step.rel = rel;
@@ -280,7 +288,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     SealStep step = make_step(rel, context);
     if (choice.count > 0) {
         for (uint32 i = 0; i < choice.count; i++) {
-            if (i > 0 && LockHasWaitersRelation(rel, RowExclusiveLock)) {  // DDL waits, and everybody behind it (rule R10)
+            if (i > 0 && ddl_is_waiting(rel)) {  // and everybody queues behind it (rule R10)
                 choice.count = i;
                 choice.more = true;
                 break;
