@@ -43,6 +43,7 @@ struct Frequencies {
 void scale_weights(std::span<const std::uint32_t> weights, unsigned first_symbol, Frequencies *frequencies) noexcept {
     std::uint64_t weight_sum = 0;
     for (const std::uint32_t weight : weights) weight_sum += weight;
+    assert(weight_sum > 0);
     std::uint32_t sum = 0;
     std::size_t largest = 0;
     std::uint16_t *of = frequencies->of + first_symbol;
@@ -69,6 +70,7 @@ void scale_weights(std::span<const std::uint32_t> weights, unsigned first_symbol
 
 /// 256 * log2(value), interpolated between powers of two: the same on every CPU, unlike libm.
 std::uint32_t log2_256(std::uint32_t value) noexcept {
+    assert(value > 0);
     const auto whole = static_cast<std::uint32_t>(std::bit_width(value) - 1);
     return whole * 256 + static_cast<std::uint32_t>((std::uint64_t{value} << 8 >> whole) - 256);
 }
