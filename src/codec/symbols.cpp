@@ -26,6 +26,7 @@ static_assert(weight_of(4) == 4 && weight_of(7) == 7 && weight_of(8) == 8 && wei
 /// The code of the weight nearest to a count; never 0 for a count above 0.
 constexpr std::uint32_t code_of(std::uint32_t count) noexcept {
     if (count < 4) return count;
+    assert(std::bit_width(count) >= 3);
     const auto shift = static_cast<std::uint32_t>(std::bit_width(count)) - 3;
     const std::uint32_t rounded = count + (shift == 0 ? 0 : 1u << (shift - 1));
     const auto up = static_cast<std::uint32_t>(std::bit_width(rounded)) - 3;
