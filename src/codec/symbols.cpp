@@ -26,6 +26,7 @@ static_assert(weight_of(4) == 4 && weight_of(7) == 7 && weight_of(8) == 8 && wei
 /// The code of the weight nearest to a count; never 0 for a count above 0.
 constexpr std::uint32_t code_of(std::uint32_t count) noexcept {
     if (count < 4) return count;
+    assert(std::bit_width(count) >= 3);
     const auto shift = static_cast<std::uint32_t>(std::bit_width(count)) - 3;
     const std::uint32_t rounded = count + (shift == 0 ? 0 : 1u << (shift - 1));
     const auto up = static_cast<std::uint32_t>(std::bit_width(rounded)) - 3;
@@ -43,6 +44,7 @@ struct Frequencies {
 void scale_weights(std::span<const std::uint32_t> weights, unsigned first_symbol, Frequencies *frequencies) noexcept {
     std::uint64_t weight_sum = 0;
     for (const std::uint32_t weight : weights) weight_sum += weight;
+    assert(weight_sum > 0);
     std::uint32_t sum = 0;
     std::size_t largest = 0;
     std::uint16_t *of = frequencies->of + first_symbol;
@@ -69,6 +71,7 @@ void scale_weights(std::span<const std::uint32_t> weights, unsigned first_symbol
 
 /// 256 * log2(value), interpolated between powers of two: the same on every CPU, unlike libm.
 std::uint32_t log2_256(std::uint32_t value) noexcept {
+    assert(value > 0);
     const auto whole = static_cast<std::uint32_t>(std::bit_width(value) - 1);
     return whole * 256 + static_cast<std::uint32_t>((std::uint64_t{value} << 8 >> whole) - 256);
 }

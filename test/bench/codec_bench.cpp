@@ -227,92 +227,96 @@ struct Plant {
     }
 };
 
-void bench_segment() {
-    using namespace historian::format;
-    constexpr std::size_t kRows = kSegmentRowsMax;
+/// Appends the plant's rows to a builder.
+void append_plant(const Plant &plant, format::SegmentBuilder &builder) {
     constexpr std::int64_t kStart = 820454400000000;  // 2026-01-01 in PostgreSQL's microseconds
-    const Plant plant{kRows};
-    const std::vector<ColumnType> types = {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::float8}};
+    format::Cell row[3];
+    for (std::size_t i = 0; i < plant.values.size(); ++i) {
+        const std::string &name = plant.names[i % Plant::kTags];
+        row[0].data = reinterpret_cast<const std::byte *>(name.data());
+        row[0].byte_count = static_cast<std::uint32_t>(name.size());
+        row[1].number = kStart + static_cast<std::int64_t>(i / Plant::kTags * 1000000 + i % Plant::kTags * 1000);
+        row[2].number = std::bit_cast<std::int64_t>(plant.values[i]);
+        if (const Status status = append_row(builder, row); !status.ok()) fail("segment", status);
+    }
+}
+
+/// The plant as one segment.
+std::string bench_build(const Plant &plant) {
+    const std::vector<format::ColumnType> types = {
+        {format::PhysicalKind::bytes}, {format::PhysicalKind::int8}, {format::PhysicalKind::float8}};
+    const auto rows = static_cast<double>(plant.values.size());
     double append = 1e9;
     double finish = 1e9;
+    double memory = 0;
     std::string bytes;
     for (int repeat = 0; repeat < 3; ++repeat) {
         TestArena arena;
-        SegmentBuilder *builder = nullptr;
+        format::SegmentBuilder *builder = nullptr;
         if (const Status status = create_builder(arena, types, {0, 1}, &builder); !status.ok()) fail("segment", status);
-        append = std::min(append, seconds_of(
-                                      [&] {
-                                          Cell row[3];
-                                          for (std::size_t i = 0; i < kRows; ++i) {
-                                              const std::string &name = plant.names[i % Plant::kTags];
-                                              row[0].data = reinterpret_cast<const std::byte *>(name.data());
-                                              row[0].byte_count = static_cast<std::uint32_t>(name.size());
-                                              row[1].number = kStart + static_cast<std::int64_t>(i / Plant::kTags * 1000000 +
-                                                                                                 i % Plant::kTags * 1000);
-                                              row[2].number = std::bit_cast<std::int64_t>(plant.values[i]);
-                                              if (const Status status = append_row(*builder, row); !status.ok())
-                                                  fail("segment", status);
-                                          }
-                                      },
-                                      1));
-        SegmentBytes segment;
-        finish = std::min(finish, seconds_of(
-                                      [&] {
-                                          if (const Status status = finish_builder(*builder, &segment); !status.ok())
-                                              fail("segment", status);
-                                      },
-                                      1));
+        append = std::min(append, seconds_of([&] { append_plant(plant, *builder); }, 1));
+        memory = static_cast<double>(builder_bytes(*builder));
+        format::SegmentBytes segment;
+        const auto work = [&] {
+            if (const Status status = finish_builder(*builder, &segment); !status.ok()) fail("segment", status);
+        };
+        finish = std::min(finish, seconds_of(work, 1));
         bytes.assign(reinterpret_cast<const char *>(segment.bytes.data()), segment.bytes.size());
-        if (repeat == 0)
-            std::printf("\nplant segment: %zu rows, builder memory %.1f bytes a row\n", kRows,
-                        static_cast<double>(builder_bytes(*builder)) / kRows);
     }
-    std::printf("append %.0f ns a row, finish %.0f ns a row, %.3f bytes a row\n", append / kRows * 1e9, finish / kRows * 1e9,
-                static_cast<double>(bytes.size()) / kRows);
+    std::printf("\nplant segment: %.0f rows, builder memory %.1f bytes a row\n", rows, memory / rows);
+    std::printf("append %.0f ns a row, finish %.0f ns a row, %.3f bytes a row\n", append / rows * 1e9, finish / rows * 1e9,
+                static_cast<double>(bytes.size()) / rows);
+    return bytes;
+}
 
-    const std::span all{reinterpret_cast<const std::byte *>(bytes.data()), bytes.size()};
-    SegmentHeader header;
-    if (const Status status = open_segment(all.first(kSegmentHeaderBytes), &header); !status.ok()) fail("segment", status);
-    TestArena index_arena;
-    SegmentIndex *index = nullptr;
-    const double parse = seconds_of(
-        [&] {
+/// Decodes every chunk of a column.
+void bench_column(const format::SegmentIndex &index, const format::SegmentHeader &header, std::span<const std::byte> all,
+                  std::uint32_t column) {
+    std::uint64_t size = 0;
+    const double decode = seconds_of([&] {
+        size = 0;
+        for (std::uint32_t g = 0; g < header.granule_count; ++g) {
             TestArena arena;
-            if (const Status status =
-                    parse_index(header, all.subspan(header.index.offset, header.index.byte_count), arena, &index);
-                !status.ok())
+            format::ColumnVector decoded;
+            const format::ByteRange range = chunk_range(index, g, column);
+            const std::span chunk = all.subspan(range.offset, range.byte_count);
+            if (const Status status = decode_chunk(index, g, column, chunk, arena, &decoded); !status.ok())
                 fail("segment", status);
-        },
-        20);
-    if (const Status status = parse_index(header, all.subspan(header.index.offset, header.index.byte_count), index_arena, &index);
-        !status.ok())
+            size += range.byte_count;
+        }
+    });
+    std::printf("column %u: %.3f bytes a row, decoded at %.0f M rows/s\n", column, static_cast<double>(size) / header.row_count,
+                header.row_count / decode / 1e6);
+}
+
+void bench_segment() {
+    const Plant plant{format::kSegmentRowsMax};
+    const std::string bytes = bench_build(plant);
+    const std::span all{reinterpret_cast<const std::byte *>(bytes.data()), bytes.size()};
+    format::SegmentHeader header;
+    if (const Status status = open_segment(all.first(format::kSegmentHeaderBytes), &header); !status.ok())
         fail("segment", status);
-    std::printf("index %llu bytes, parsed in %.1f us, %u granules\n", static_cast<unsigned long long>(header.index.byte_count),
-                parse * 1e6, header.granule_count);
-    for (std::uint32_t column = 0; column < 3; ++column) {
-        std::uint64_t size = 0;
-        const double decode = seconds_of([&] {
-            size = 0;
-            for (std::uint32_t g = 0; g < header.granule_count; ++g) {
-                TestArena arena;
-                ColumnVector decoded;
-                const ByteRange range = chunk_range(*index, g, column);
-                size += range.byte_count;
-                if (const Status status =
-                        decode_chunk(*index, g, column, all.subspan(range.offset, range.byte_count), arena, &decoded);
-                    !status.ok())
-                    fail("segment", status);
-            }
-        });
-        std::printf("column %u: %.3f bytes a row, decoded at %.0f M rows/s\n", column, static_cast<double>(size) / kRows,
-                    kRows / decode / 1e6);
-    }
+    const std::span index_bytes = all.subspan(header.index.offset, header.index.byte_count);
+    const auto parse = [&](TestArena &arena) {
+        format::SegmentIndex *index = nullptr;
+        if (const Status status = parse_index(header, index_bytes, arena, &index); !status.ok()) fail("segment", status);
+        return index;
+    };
+    const auto parse_once = [&] {
+        TestArena arena;
+        parse(arena);
+    };
+    const double seconds = seconds_of(parse_once, 20);
+    std::printf("index %zu bytes, parsed in %.1f us, %u granules\n", index_bytes.size(), seconds * 1e6, header.granule_count);
+    TestArena arena;
+    const format::SegmentIndex *index = parse(arena);
+    for (std::uint32_t column = 0; column < header.column_count; ++column) bench_column(*index, header, all, column);
     const double find = seconds_of([&] {
         for (const std::string &name : plant.names) {
             bool found = false;
             std::uint32_t position = 0;
-            const Status status =
-                find_tag(*index, {reinterpret_cast<const std::byte *>(name.data()), name.size()}, &found, &position);
+            const std::span tag{reinterpret_cast<const std::byte *>(name.data()), name.size()};
+            const Status status = find_tag(*index, tag, &found, &position);
             if (!status.ok() || !found) fail("segment", status);
         }
     });
