@@ -7,7 +7,8 @@ namespace historian::bgworker {
 
 namespace {
 
-/// A topic that the database can store whatever its bytes: where they are not text of its encoding, the bytes above ASCII become \xNN.
+/// A topic that the database can store whatever its bytes: where they are not text of its encoding, the bytes above ASCII become
+/// \xNN.
 const char *printable_topic(const char *topic) {
     const bool keeps = GetDatabaseEncoding() == PG_UTF8 && find_invalid_utf8(topic) == std::string_view::npos;
     if (keeps) return topic;

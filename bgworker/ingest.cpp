@@ -14,7 +14,7 @@ namespace {
 struct Incoming {
     const ReceivedMessage *message;
     Payload payload;
-    const char *error;   ///< nullptr: to be stored; otherwise the dead letter's reason
+    const char *error;  ///< nullptr: to be stored; otherwise the dead letter's reason
     int sqlstate;
     bool rejected_here;  ///< `error` was found by this attempt, not while parsing: the next attempt judges afresh
 };
@@ -60,13 +60,12 @@ char batch_problem[256];
 /// Errors that are the server's state, not the message's content: the message will do better later.
 bool is_transient(int sqlstate) {
     switch (ERRCODE_TO_CATEGORY(sqlstate)) {
-        case ERRCODE_TRANSACTION_ROLLBACK:        // 40: deadlock, serialization
-        case ERRCODE_INSUFFICIENT_RESOURCES:      // 53: disk full, out of memory, too many connections
-        case ERRCODE_OPERATOR_INTERVENTION:       // 57: shutdown, cancel
-        case ERRCODE_SYSTEM_ERROR:                // 58: input/output error
+        case ERRCODE_TRANSACTION_ROLLBACK:    // 40: deadlock, serialization
+        case ERRCODE_INSUFFICIENT_RESOURCES:  // 53: disk full, out of memory, too many connections
+        case ERRCODE_OPERATOR_INTERVENTION:   // 57: shutdown, cancel
+        case ERRCODE_SYSTEM_ERROR:            // 58: input/output error
             return true;
-        default:
-            return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_OBJECT_IN_USE;
+        default: return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_OBJECT_IN_USE;
     }
 }
 
@@ -76,9 +75,7 @@ void *grow_in_batch(void *context, std::size_t bytes) noexcept {
 }
 
 /// An errcode() from five characters.
-int pack_sqlstate(const char *text) {
-    return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]);
-}
+int pack_sqlstate(const char *text) { return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]); }
 
 void reject(Incoming *incoming, const char *error, int sqlstate) {
     incoming->error = error;
@@ -149,7 +146,8 @@ void prepare_batch(Batch *batch, const ReceivedMessage *messages, size_t count) 
         Incoming *incoming = &batch->messages[batch->message_count++];
         incoming->message = message;
         TopicTable name;
-        if (name_table(batch, incoming, &name) && parse_message(incoming, &arena)) add_to_group(find_group(batch, name), incoming);
+        if (name_table(batch, incoming, &name) && parse_message(incoming, &arena))
+            add_to_group(find_group(batch, name), incoming);
     }
 }
 
@@ -182,7 +180,8 @@ bool check_arity(const Batch *batch, const TargetTable *target, Incoming *incomi
         if (end - begin != static_cast<uint32>(target->column_count)) {
             MemoryContext before = MemoryContextSwitchTo(batch->context);
             reject(incoming,
-                   psprintf("row %u has %u values, table %s takes %d", row + 1, end - begin, target->display_name, target->column_count),
+                   psprintf("row %u has %u values, table %s takes %d", row + 1, end - begin, target->display_name,
+                            target->column_count),
                    ERRCODE_INVALID_PARAMETER_VALUE);
             MemoryContextSwitchTo(before);
             return false;

@@ -2,10 +2,10 @@
 //
 // How a batch is tried, from fast to careful:
 //   1. all of it, without subtransactions. Most batches end here.
-//   2. an error that a message may have caused: again, per table in subtransactions that are halved until the message is alone; deferred
-//      constraints are checked at once. What fails alone becomes a dead letter in the same transaction.
+//   2. an error that a message may have caused: again, per table in subtransactions that are halved until the message is alone,
+//      deferred constraints checked at once. What fails alone becomes a dead letter in the same transaction.
 //   3. COMMIT itself refused: message by message, each in a transaction of its own.
-// An error of the server's (is_transient) ends the attempt at any stage: nothing is stored, the caller lets the broker send all again.
+// An error of the server's (is_transient) ends the attempt at any stage: nothing is stored, and the broker is to send all again.
 //
 // Invariants:
 //   1. When store_batch returns true every message is durable, as rows or as a dead letter; otherwise none must be acknowledged.
@@ -24,8 +24,8 @@ struct BatchCounts {
     int64 dead_letter_count;
 };
 
-/// Stores messages (a list of message_count); true when they are durable. False: nothing may be acknowledged; *problem says why, in
-/// memory that lives until the next call.
+/// Stores messages (a list of message_count); true when they are durable. False: nothing may be acknowledged; *problem says why,
+/// in memory that lives until the next call.
 bool store_batch(const Subscription &subscription, const ReceivedMessage *messages, size_t message_count, BatchCounts *counts,
                  const char **problem);
 

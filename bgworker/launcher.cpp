@@ -1,7 +1,7 @@
 // Keeps one `historian` worker per database and one `historian mqtt` worker per subscription running.
 //
-// It connects to no database, reads pg_database, and never waits for anything but its latch. All decisions are taken from worker_state.h:
-// a slot's `wanted` says what should be, its `phase` what is; each round brings the second nearer to the first.
+// It connects to no database, reads pg_database, and never waits for anything but its latch. All decisions are taken from
+// worker_state.h: a slot's `wanted` says what should be, its `phase` what is; each round brings the second nearer to the first.
 #include "bgworker/launcher.h"
 
 #include "bgworker/worker_state.h"
@@ -10,12 +10,12 @@ namespace historian::bgworker {
 
 namespace {
 
-constexpr int kScanIntervalMs = 10'000;         // new and dropped databases are noticed within this time
-constexpr int kStartTimeoutMs = 30'000;         // a start that nothing came of by then is given up
-constexpr int kStopPatienceMs = 5'000;          // a worker that was asked to leave is sent SIGTERM after this
-constexpr int kForgetPatienceMs = 12'000;       // longer, when it still has a session to delete at the broker
-constexpr int kKeepOutMs = 10'000;              // after stop_database_workers()
-constexpr int kNoSlotDelayMs = 5'000;           // when max_worker_processes is exhausted
+constexpr int kScanIntervalMs = 10'000;    // new and dropped databases are noticed within this time
+constexpr int kStartTimeoutMs = 30'000;    // a start that nothing came of by then is given up
+constexpr int kStopPatienceMs = 5'000;     // a worker that was asked to leave is sent SIGTERM after this
+constexpr int kForgetPatienceMs = 12'000;  // longer, when it still has a session to delete at the broker
+constexpr int kKeepOutMs = 10'000;         // after stop_database_workers()
+constexpr int kNoSlotDelayMs = 5'000;      // when max_worker_processes is exhausted
 
 bool commit_callback_registered = false;
 bool wake_at_commit = false;
@@ -98,7 +98,8 @@ void scan_databases() {
     LWLockRelease(shared_state->lock);
     if (missed > 0) {
         ereport(WARNING, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                errmsg("historian maintains at most %d databases", kDatabaseCountMax), errdetail("%d more have no worker.", missed));
+                errmsg("historian maintains at most %d databases", kDatabaseCountMax),
+                errdetail("%d more have no worker.", missed));
     }
 }
 
@@ -123,9 +124,11 @@ void start_worker(const WorkerKind &kind, Process *process, int slot_index, uint
     const bool first_time = process->failure_count++ == 0;
     LWLockRelease(shared_state->lock);
     if (first_time) {
-        ereport(WARNING, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                errmsg("could not start a background worker of type \"%s\"", kind.type),
-                errhint("Raise max_worker_processes; historian needs one, one more per database and one more per MQTT subscription."));
+        ereport(
+            WARNING, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+            errmsg("could not start a background worker of type \"%s\"", kind.type),
+            errhint(
+                "Raise max_worker_processes; historian needs one, one more per database and one more per MQTT subscription."));
     }
 }
 

@@ -9,8 +9,11 @@ namespace historian::bgworker {
 void register_workers();
 
 /// Sends the workers of a database away, waits up to 5 s for them, and keeps new ones out for the next 10 s.
-/// Called before DROP DATABASE, CREATE DATABASE ... TEMPLATE, and ALTER DATABASE RENAME or SET TABLESPACE, which need the database alone.
 void stop_database_workers(Oid database);
+
+/// Does that for DROP DATABASE, CREATE DATABASE ... TEMPLATE, ALTER DATABASE RENAME and SET TABLESPACE, which need a database for
+/// themselves, and nothing for other commands. Called from the ProcessUtility hook before the command is run.
+void make_way_for_command(const Node *command);
 
 /// Makes the launcher look at the current database when the transaction commits: the extension or its subscriptions changed.
 void wake_workers_at_commit();

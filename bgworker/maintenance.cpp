@@ -1,7 +1,8 @@
 // The worker of one database: runs historian.maintain() in rounds, and keeps the list of MQTT subscriptions current.
 //
-// Each round is its own transaction. historian.maintain() returns how much it did; while that is more than nothing the next round follows at
-// once. An error is logged, and the pause before the next try doubles up to a minute. Without the extension the worker leaves.
+// Each round is its own transaction. historian.maintain() returns how much it did; while that is more than nothing the next round
+// follows at once. An error is logged, and the pause before the next try doubles up to a minute. Without the extension the worker
+// leaves.
 #include "bgworker/launcher.h"
 #include "bgworker/session.h"
 #include "bgworker/settings.h"
@@ -17,9 +18,7 @@ constexpr int kErrorDelayMsMax = 60'000;
 
 enum class Round : uint8 { idle, worked, failed, no_extension };
 
-bool extension_exists() {
-    return OidIsValid(get_extension_oid("historian", true));
-}
+bool extension_exists() { return OidIsValid(get_extension_oid("historian", true)); }
 
 /// Calls historian.maintain() when it exists; returns the pieces of work that it did.
 int64 call_maintain() {

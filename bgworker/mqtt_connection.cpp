@@ -83,11 +83,12 @@ struct Callbacks {
         connection->held_bytes_ += sizeof(ReceivedMessage) + topic_bytes + kept_bytes;
     }
 
-    /// Keeps the library's own words on a failure: they are the only place where TLS errors are explained. Set until the connection
-    /// is accepted: the library formats a text for each message otherwise.
+    /// Keeps the library's own words on a failure: they are the only place where TLS errors are explained. Set until the
+    /// connection is accepted: the library formats a text for each message otherwise.
     static void logged(mosquitto *, void *self, int level, const char *text) {
         auto *connection = static_cast<MqttConnection *>(self);
-        if (connection->problem_[0] == '\0' && (level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING)) != 0) connection->set_problem("connection failed", text);
+        if (connection->problem_[0] == '\0' && (level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING)) != 0)
+            connection->set_problem("connection failed", text);
     }
 };
 
@@ -115,8 +116,9 @@ bool MqttConnection::configure(const ConnectionOptions &options) noexcept {
         if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not set the user name");
     }
     if (options.tls) {
-        const int result = options.ca_file != nullptr ? mosquitto_tls_set(handle_, options.ca_file, nullptr, nullptr, nullptr, nullptr)
-                                                      : mosquitto_int_option(handle_, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
+        const int result = options.ca_file != nullptr
+                               ? mosquitto_tls_set(handle_, options.ca_file, nullptr, nullptr, nullptr, nullptr)
+                               : mosquitto_int_option(handle_, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
         if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not prepare TLS");
     }
     if (!options.mqtt5 || options.clean_start) return true;
@@ -163,7 +165,8 @@ bool MqttConnection::choose_address(unsigned attempt, char *address, std::size_t
 }
 
 bool MqttConnection::start_connecting(unsigned attempt) noexcept {
-    // A connect that does not wait tries one address only, so we choose it. With TLS the name is needed to verify the certificate.
+    // A connect that does not wait tries one address only, so we choose it. With TLS the name is needed to verify the
+    // certificate.
     char address[256];
     std::snprintf(address, sizeof address, "%s", options_.host);
     if (!options_.tls && !choose_address(attempt, address, sizeof address)) return false;

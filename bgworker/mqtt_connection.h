@@ -1,13 +1,14 @@
 // One connection to an MQTT broker: libmosquitto, held back so that acknowledgements leave only when we say so.
 //
-// This is the only file that knows mosquitto.h, and it knows no PostgreSQL: nothing here can ereport, and no callback calls anything but
-// malloc, memcpy and snprintf. The reasons for each rule are in README.md ("The nine rules").
+// This is the only file that knows mosquitto.h, and it knows no PostgreSQL: nothing here can ereport, and no callback calls
+// anything but malloc, memcpy and snprintf. The reasons for each rule are in README.md ("The nine rules").
 //
-// Life: open() -> start_connecting() -> [receive_packet() | write_pending() | keep_alive()]* -> close(). An object that was closed can be
-// opened again; each connection is a fresh mosquitto handle, so nothing unsent survives from one to the next.
+// Life: open() -> start_connecting() -> [receive_packet() | write_pending() | keep_alive()]* -> close(). An object that was
+// closed can be opened again; each connection is a fresh mosquitto handle, so nothing unsent survives from one to the next.
 //
 // Invariants:
-//   1. While held_count() > 0 nothing is written to the broker: write_pending(), subscribe() and say_goodbye() require held_count() == 0.
+//   1. While held_count() > 0 nothing is written to the broker: write_pending(), subscribe() and say_goodbye() require that it
+//      is 0.
 //   2. Messages are held in the order of arrival until release_messages() or close().
 //   3. close() writes nothing.
 #pragma once
@@ -38,7 +39,7 @@ struct ConnectionOptions {
     const char *host = nullptr;
     const char *username = nullptr;  ///< nullptr: none
     const char *password = nullptr;
-    const char *ca_file = nullptr;   ///< nullptr: the system's certificate authorities
+    const char *ca_file = nullptr;  ///< nullptr: the system's certificate authorities
     const char *topic = nullptr;
     std::size_t payload_max_bytes = 0;
     int port = 0;
@@ -47,7 +48,7 @@ struct ConnectionOptions {
     std::uint16_t receive_maximum = 0;  ///< messages in flight before the first acknowledgement; MQTT 5 only
     bool tls = false;
     bool mqtt5 = true;
-    bool clean_start = false;           ///< true: the session ends with this connection, and an older one is deleted
+    bool clean_start = false;  ///< true: the session ends with this connection, and an older one is deleted
 };
 
 class MqttConnection {
@@ -81,17 +82,17 @@ public:
     /// Frees the held messages: they are stored. Their acknowledgements may now be written.
     void release_messages() noexcept;
 
-    int socket() const noexcept;            ///< -1 when closed
+    int socket() const noexcept;  ///< -1 when closed
     bool wants_write() const noexcept;
-    bool is_readable() const noexcept;      ///< bytes wait at the socket
+    bool is_readable() const noexcept;  ///< bytes wait at the socket
     const ReceivedMessage *first_message() const noexcept { return first_; }
     std::size_t held_count() const noexcept { return held_count_; }
     std::size_t held_bytes() const noexcept { return held_bytes_; }
     std::size_t received_count() const noexcept { return received_count_; }
-    bool is_accepted() const noexcept { return accepted_; }         ///< the broker accepted our CONNECT
+    bool is_accepted() const noexcept { return accepted_; }  ///< the broker accepted our CONNECT
     bool session_present() const noexcept { return session_present_; }
-    bool is_subscribed() const noexcept { return subscribed_; }     ///< the broker accepted our SUBSCRIBE
-    bool is_refused() const noexcept { return refused_; }           ///< the broker refused one of them
+    bool is_subscribed() const noexcept { return subscribed_; }  ///< the broker accepted our SUBSCRIBE
+    bool is_refused() const noexcept { return refused_; }        ///< the broker refused one of them
     bool wants_older_protocol() const noexcept { return older_protocol_; }
     const char *problem() const noexcept { return problem_; }
 
@@ -117,7 +118,7 @@ private:
     bool subscribed_ = false;
     bool refused_ = false;
     bool older_protocol_ = false;
-    bool failed_ = false;             ///< a callback ran out of memory: the connection must go before its ack is written
+    bool failed_ = false;  ///< a callback ran out of memory: the connection must go before its ack is written
     char problem_[256] = "";
 };
 

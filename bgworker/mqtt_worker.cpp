@@ -1,7 +1,7 @@
 // The worker of one subscription: receive, store, acknowledge, reconnect. README.md has the promise and the interleavings.
 //
-// The loop is one thread with one invariant: acknowledgements are written only by acknowledge(), after store_batch() returned true, or while
-// no message is held. It looks at its latch, at interrupts and at the socket at least once a second.
+// The loop is one thread with one invariant: acknowledgements are written only by acknowledge(), after store_batch() returned
+// true, or while no message is held. It looks at its latch, at interrupts and at the socket at least once a second.
 #include "bgworker/ingest.h"
 #include "bgworker/mqtt_connection.h"
 #include "bgworker/session.h"
@@ -138,7 +138,8 @@ void count_stored(const BatchCounts &counts) {
     worker.dead_letters_logged_at = GetCurrentTimestamp();
 }
 
-/// Stores and acknowledges what is held. False: the connection must be given up, and the broker will send again what was not acknowledged.
+/// Stores and acknowledges what is held. False: the connection must be given up, and the broker will send again what was not
+/// acknowledged.
 bool store_held_messages() {
     if (debug_mqtt_delay_ms > 0) pause_for(debug_mqtt_delay_ms);
     CHECK_FOR_INTERRUPTS();
@@ -146,8 +147,9 @@ bool store_held_messages() {
     const char *problem = "";
     if (!store_batch(worker.subscription, worker.link.first_message(), worker.link.held_count(), &counts, &problem)) {
         update_slot([problem](SubscriptionSlot *slot) { copy_problem(slot->problem, problem); });
-        ereport(WARNING, errmsg("MQTT subscription \"%s\" could not store %zu messages: %s", worker.subscription.name,
-                                worker.link.held_count(), problem),
+        ereport(WARNING,
+                errmsg("MQTT subscription \"%s\" could not store %zu messages: %s", worker.subscription.name,
+                       worker.link.held_count(), problem),
                 errdetail("They are not acknowledged; the broker delivers them again."));
         return false;
     }
@@ -165,9 +167,7 @@ bool batch_is_full() {
 }
 
 /// How long to go on without a message before a batch is closed: senders that pause are not made to wait for the full time.
-int quiet_ms() {
-    return worker.options.mqtt5 ? mqtt_batch_ms / 10 : Min(mqtt_batch_ms / 10, kQuietMsOldProtocol);
-}
+int quiet_ms() { return worker.options.mqtt5 ? mqtt_batch_ms / 10 : Min(mqtt_batch_ms / 10, kQuietMsOldProtocol); }
 
 bool batch_is_due() {
     if (worker.link.held_count() == 0) return false;
@@ -190,8 +190,10 @@ void announce_connection() {
         ++slot->connect_count;
         if (lost) ++slot->session_lost_count;
     });
-    ereport(LOG, errmsg("MQTT subscription \"%s\" connected to %s:%d", worker.subscription.name, worker.options.host, worker.options.port),
-            errdetail("Protocol MQTT %s, %s session.", worker.options.mqtt5 ? "5" : "3.1.1", resumed ? "resumed" : "new"));
+    ereport(
+        LOG,
+        errmsg("MQTT subscription \"%s\" connected to %s:%d", worker.subscription.name, worker.options.host, worker.options.port),
+        errdetail("Protocol MQTT %s, %s session.", worker.options.mqtt5 ? "5" : "3.1.1", resumed ? "resumed" : "new"));
     if (!lost) return;
     ereport(WARNING, errmsg("broker has lost the session of MQTT subscription \"%s\"", worker.subscription.name),
             errdetail("Messages published while it was not connected may be missing."),
@@ -209,7 +211,8 @@ void mark_subscribed() {
     update_slot([](SubscriptionSlot *slot) { slot->link = LinkState::receiving; });
 }
 
-/// Sends SUBSCRIBE once per connection. MQTT 3.1.1 brokers repeat retained messages at each one, so a resumed session is left as it is.
+/// Sends SUBSCRIBE once per connection. MQTT 3.1.1 brokers repeat retained messages at each one, so a resumed session is left as
+/// it is.
 bool subscribe_once() {
     if (worker.subscribe_sent || !worker.link.is_accepted()) return true;
     worker.subscribe_sent = true;
@@ -277,7 +280,8 @@ void serve_connection() {
     while (alive && !leaving()) {
         alive = run_round();
         if (alive && !worker.link.is_accepted() && has_passed(begin, kHandshakeTimeoutMs)) alive = false;
-        const bool waits = alive && !leaving() && !(worker.link.is_accepted() && !worker.subscribe_sent && worker.link.held_count() == 0);
+        const bool waits =
+            alive && !leaving() && !(worker.link.is_accepted() && !worker.subscribe_sent && worker.link.held_count() == 0);
         if (waits) wait_for_socket(wanted_socket_events(), wait_milliseconds());
     }
     // An orderly end stores what is held; after SIGTERM there is no time, and the broker delivers it again.
@@ -333,7 +337,8 @@ void forget_session() {
     if (forgotten) worker.link.say_goodbye();
     close_events();
     if (!forgotten) {
-        ereport(WARNING, errmsg("could not delete the session of MQTT subscription \"%s\" at the broker", worker.subscription.name),
+        ereport(WARNING,
+                errmsg("could not delete the session of MQTT subscription \"%s\" at the broker", worker.subscription.name),
                 errdetail("The broker may go on keeping messages for client \"%s\".", worker.options.client_id));
     }
     worker.link.close();
@@ -379,7 +384,8 @@ void load_subscription() {
 bool fall_back_to_old_protocol() {
     if (!worker.link.wants_older_protocol() || !worker.options.mqtt5) return false;
     worker.options.mqtt5 = false;
-    ereport(WARNING, errmsg("broker of MQTT subscription \"%s\" does not support MQTT 5, using MQTT 3.1.1", worker.subscription.name),
+    ereport(WARNING,
+            errmsg("broker of MQTT subscription \"%s\" does not support MQTT 5, using MQTT 3.1.1", worker.subscription.name),
             errdetail("With 3.1.1 the broker limits how many messages it sends ahead of their acknowledgements."),
             errhint("For mosquitto, raise max_inflight_messages."));
     return true;

@@ -17,8 +17,8 @@ bool is_digit(char character) noexcept { return character >= '0' && character <=
 /// A JSON number taken apart: digits * 10^exponent.
 struct Decimal {
     bool negative = false;
-    unsigned __int128 digits = 0;   ///< at most kDigitCountMax + 1 significant ones, no trailing zero counted
-    int digit_count = 0;            ///< significant digits gathered
+    unsigned __int128 digits = 0;  ///< at most kDigitCountMax + 1 significant ones, no trailing zero counted
+    int digit_count = 0;           ///< significant digits gathered
     long exponent = 0;
     bool too_many_digits = false;
 };

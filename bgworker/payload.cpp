@@ -47,7 +47,8 @@ private:
     std::size_t capacity_ = 0;
 };
 
-/// Receives the parser's events. Depth 1 is the outer array, depth 2 a row of the several-rows form; deeper is the inside of a json cell.
+/// Receives the parser's events. Depth 1 is the outer array, depth 2 a row of the several-rows form; deeper is the inside of a
+/// json cell.
 class CellBuilder {
 public:
     static constexpr std::size_t max_array_size = std::numeric_limits<std::size_t>::max();
@@ -102,9 +103,7 @@ public:
     bool on_comment(string_view, error_code &) noexcept { return true; }
 
     PayloadFault fault() const noexcept { return fault_; }
-    Payload payload() const noexcept {
-        return {cells_.data(), row_ends_.data(), static_cast<std::uint32_t>(row_ends_.size())};
-    }
+    Payload payload() const noexcept { return {cells_.data(), row_ends_.data(), static_cast<std::uint32_t>(row_ends_.size())}; }
     std::size_t cell_count() const noexcept { return cells_.size(); }
 
 private:
@@ -266,7 +265,9 @@ void describe_payload_error(PayloadError error, char *text, std::size_t room) no
             std::snprintf(text, room, "payload mixes rows and single values at offset %zu", at);
             break;
         case PayloadFault::invalid_utf8: std::snprintf(text, room, "payload is not valid UTF-8 at offset %zu", at); break;
-        case PayloadFault::nul_in_text: std::snprintf(text, room, "payload has a NUL character in a string at offset %zu", at); break;
+        case PayloadFault::nul_in_text:
+            std::snprintf(text, room, "payload has a NUL character in a string at offset %zu", at);
+            break;
         case PayloadFault::too_deep:
             std::snprintf(text, room, "payload is nested deeper than %zu levels at offset %zu", kPayloadDepthMax, at);
             break;
@@ -281,11 +282,11 @@ const char *payload_error_sqlstate(PayloadFault fault) noexcept {
     switch (fault) {
         case PayloadFault::none: return "00000";
         case PayloadFault::empty:
-        case PayloadFault::malformed: return "22032";      // invalid_json_text
+        case PayloadFault::malformed: return "22032";  // invalid_json_text
         case PayloadFault::not_an_array:
-        case PayloadFault::row_expected: return "22023";   // invalid_parameter_value
-        case PayloadFault::invalid_utf8: return "22021";   // character_not_in_repertoire
-        case PayloadFault::nul_in_text: return "22P05";    // untranslatable_character
+        case PayloadFault::row_expected: return "22023";  // invalid_parameter_value
+        case PayloadFault::invalid_utf8: return "22021";  // character_not_in_repertoire
+        case PayloadFault::nul_in_text: return "22P05";   // untranslatable_character
         case PayloadFault::too_deep:
         case PayloadFault::too_many_cells: return "54000";  // program_limit_exceeded
         case PayloadFault::out_of_memory: return "53200";
@@ -302,7 +303,10 @@ std::size_t find_invalid_utf8(std::string_view bytes) noexcept {
             ++at;
             continue;
         }
-        const std::size_t length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+        const std::size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                                   : (lead & 0xF0) == 0xE0        ? 3
+                                   : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                                  : 0;
         if (length == 0 || size - at < length) return at;
         // The second byte excludes overlong forms, surrogates and what lies above U+10FFFF (RFC 3629, section 4).
         const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;

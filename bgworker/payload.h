@@ -4,8 +4,9 @@
 //     ["name", time, value, ...]                       one row
 //     [["name", time, value], ["name", time, value]]   several; chosen when the first element is an array
 //
-// A cell keeps its text as it was written: which type it becomes is the table's business. Objects and arrays inside a row become cells of
-// kind json, with white space removed. Times are cells of kind number, in nanoseconds since 1970 UTC (parse_nanoseconds).
+// A cell keeps its text as it was written: which type it becomes is the table's business. Objects and arrays inside a row become
+// cells of kind json, with white space removed. Times are cells of kind number, in nanoseconds since 1970 UTC
+// (parse_nanoseconds).
 //
 // Invariants:
 //   1. Any bytes give rows or a PayloadError; memory comes from the arena and stays below

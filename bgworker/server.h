@@ -55,11 +55,11 @@ extern "C" {
 #define HISTORIAN_EXPORT extern "C" __attribute__((visibility("default")))
 
 // What PG_FUNCTION_INFO_V1 does, visible: PGDLLEXPORT is empty in PostgreSQL 15.
-#define HISTORIAN_SQL_FUNCTION(name)                                                \
-    HISTORIAN_EXPORT Datum name(PG_FUNCTION_ARGS);                                  \
-    HISTORIAN_EXPORT const Pg_finfo_record *CppConcat(pg_finfo_, name)(void);       \
-    HISTORIAN_EXPORT const Pg_finfo_record *CppConcat(pg_finfo_, name)(void) {      \
-        static const Pg_finfo_record info = {1};                                    \
-        return &info;                                                               \
-    }                                                                               \
+#define HISTORIAN_SQL_FUNCTION(name)                                           \
+    HISTORIAN_EXPORT Datum name(PG_FUNCTION_ARGS);                             \
+    HISTORIAN_EXPORT const Pg_finfo_record *CppConcat(pg_finfo_, name)(void);  \
+    HISTORIAN_EXPORT const Pg_finfo_record *CppConcat(pg_finfo_, name)(void) { \
+        static const Pg_finfo_record info = {1};                               \
+        return &info;                                                          \
+    }                                                                          \
     HISTORIAN_EXPORT Datum name(PG_FUNCTION_ARGS)

@@ -4,9 +4,7 @@ namespace historian::bgworker {
 
 namespace {
 
-void pin(const char *name, const char *value) {
-    SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
-}
+void pin(const char *name, const char *value) { SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION); }
 
 }  // namespace
 

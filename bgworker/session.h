@@ -20,7 +20,8 @@ void begin_transaction(const char *activity);
 /// Ends it.
 void commit_transaction();
 
-/// Ends it durably: an asynchronous commit, whoever set it, becomes a local flush. After this the rows survive any crash of the server.
+/// Ends it durably: an asynchronous commit, whoever set it, becomes a local flush. After this the rows survive any crash of the
+/// server.
 void commit_durably();
 
 /// After an error was caught: aborts the transaction and forgets the error.

@@ -1,7 +1,8 @@
 // The SQL functions that create, drop, enable and disable subscriptions.
 //
-// They are C functions that run as their caller, not SECURITY DEFINER ones: so the caller, who becomes the subscription's owner, is known
-// exactly, also under SET ROLE and inside other functions. Only the statements on our own table run as the extension's owner.
+// They are C functions that run as their caller, not SECURITY DEFINER ones: so the caller, who becomes the subscription's owner,
+// is known exactly, also under SET ROLE and inside other functions. Only the statements on our own table run as the extension's
+// owner.
 #include "bgworker/launcher.h"
 #include "bgworker/session.h"
 #include "bgworker/subscriptions.h"
@@ -101,21 +102,29 @@ struct NewSubscription {
     int qos;
 };
 
-Datum text_datum(const char *text) {
-    return text == nullptr ? static_cast<Datum>(0) : CStringGetTextDatum(text);
-}
+Datum text_datum(const char *text) { return text == nullptr ? static_cast<Datum>(0) : CStringGetTextDatum(text); }
 
 void insert_subscription(const NewSubscription &added) {
     const Oid owner = GetUserId();
     SPI_connect();
     as_historian_owner([&added, owner] {
         Oid types[] = {TEXTOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, OIDOID, TEXTOID, INT2OID};
-        Datum values[] = {text_datum(added.name),     ObjectIdGetDatum(owner),      text_datum(added.broker),
-                          text_datum(added.username), text_datum(added.password),   text_datum(added.ca_file),
-                          text_datum(added.topic),    ObjectIdGetDatum(added.target), text_datum(added.default_schema),
-                          Int16GetDatum(static_cast<int16>(added.qos))};
-        const char nulls[] = {' ', ' ', ' ', added.username ? ' ' : 'n', added.password ? ' ' : 'n', added.ca_file ? ' ' : 'n', ' ',
-                              OidIsValid(added.target) ? ' ' : 'n', ' ', ' ', '\0'};
+        Datum values[] = {text_datum(added.name),           ObjectIdGetDatum(owner),
+                          text_datum(added.broker),         text_datum(added.username),
+                          text_datum(added.password),       text_datum(added.ca_file),
+                          text_datum(added.topic),          ObjectIdGetDatum(added.target),
+                          text_datum(added.default_schema), Int16GetDatum(static_cast<int16>(added.qos))};
+        const char nulls[] = {' ',
+                              ' ',
+                              ' ',
+                              added.username ? ' ' : 'n',
+                              added.password ? ' ' : 'n',
+                              added.ca_file ? ' ' : 'n',
+                              ' ',
+                              OidIsValid(added.target) ? ' ' : 'n',
+                              ' ',
+                              ' ',
+                              '\0'};
         SPI_execute_with_args(
             "INSERT INTO historian.mqtt_subscription"
             " (name, owner, broker, username, password, ca_file, topic, target, default_schema, qos)"
@@ -136,8 +145,8 @@ void check_ownership(const char *name) {
     as_historian_owner([name, &owner] {
         Oid types[] = {TEXTOID};
         Datum values[] = {CStringGetTextDatum(name)};
-        SPI_execute_with_args("SELECT owner FROM historian.mqtt_subscription WHERE name OPERATOR(pg_catalog.=) $1 FOR UPDATE", 1, types,
-                              values, nullptr, false, 1);
+        SPI_execute_with_args("SELECT owner FROM historian.mqtt_subscription WHERE name OPERATOR(pg_catalog.=) $1 FOR UPDATE", 1,
+                              types, values, nullptr, false, 1);
         bool is_null;
         if (SPI_processed == 1) {
             owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));

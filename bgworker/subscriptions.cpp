@@ -33,8 +33,8 @@ void fill_subscription(MemoryContext context, Subscription *subscription) {
     subscription->owner = DatumGetObjectId(column_datum(0, 2));
     const char *fault = parse_broker_url(copy_column(0, 3), &subscription->broker);
     if (fault != nullptr) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid broker URL of subscription \"%s\"", subscription->name),
-                errdetail("The cause: %s.", fault));
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("invalid broker URL of subscription \"%s\"", subscription->name), errdetail("The cause: %s.", fault));
     }
     subscription->username = copy_text(context, copy_column(0, 4));
     subscription->password = copy_text(context, copy_column(0, 5));

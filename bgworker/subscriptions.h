@@ -19,7 +19,7 @@ struct Subscription {
     const char *default_schema;  ///< where `db/append/TABLE` looks for TABLE
     Oid target;                  ///< InvalidOid: the topic names the table
     int qos;
-    bool session_started;        ///< the broker has had a session of ours before
+    bool session_started;  ///< the broker has had a session of ours before
 };
 
 /// Reads one enabled subscription into `context`; false when it does not exist or is disabled. Needs a transaction.

@@ -57,8 +57,9 @@ KeptPlan *find_kept_plan(Oid table) {
 char *compose_statement(const TargetTable *target) {
     StringInfoData sql;
     initStringInfo(&sql);
-    appendStringInfo(&sql, "INSERT INTO %s (",
-                     quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target->rel)), RelationGetRelationName(target->rel)));
+    appendStringInfo(
+        &sql, "INSERT INTO %s (",
+        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target->rel)), RelationGetRelationName(target->rel)));
     for (int i = 0; i < target->column_count; ++i) {
         appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "", quote_identifier(target->columns[i].name));
     }
@@ -67,7 +68,9 @@ char *compose_statement(const TargetTable *target) {
         const TargetColumn &column = target->columns[i];
         appendStringInfo(&sql, "%su.c%d", i > 0 ? ", " : "", i + 1);
         if (column.sent_type != column.type) {
-            appendStringInfo(&sql, "::%s", format_type_extended(column.type, column.typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+            appendStringInfo(
+                &sql, "::%s",
+                format_type_extended(column.type, column.typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
         }
     }
     appendStringInfoString(&sql, " FROM ROWS FROM (");
@@ -129,9 +132,7 @@ bool is_system_schema(Oid schema, const char *name) {
 }
 
 /// A name of a topic, which is UTF-8, in the database's encoding.
-const char *to_server(const char *name) {
-    return pg_any_to_server(name, static_cast<int>(strlen(name)), PG_UTF8);
-}
+const char *to_server(const char *name) { return pg_any_to_server(name, static_cast<int>(strlen(name)), PG_UTF8); }
 
 /// Raises an error for a number that is not a time.
 Datum convert_time(const Cell &cell) {
@@ -240,8 +241,8 @@ void RowBuffer::insert() {
         const TargetColumn &column = target_->columns[i];
         int size = row_count_;
         int lower_bound = 1;
-        arrays[i] = PointerGetDatum(construct_md_array(values_[i], nulls_[i], 1, &size, &lower_bound, column.sent_type, column.sent_length,
-                                                       column.sent_by_value, column.sent_align));
+        arrays[i] = PointerGetDatum(construct_md_array(values_[i], nulls_[i], 1, &size, &lower_bound, column.sent_type,
+                                                       column.sent_length, column.sent_by_value, column.sent_align));
     }
     MemoryContextSwitchTo(before);
     const int result = SPI_execute_plan(target_->plan, arrays, nullptr, false, 0);

@@ -1,7 +1,9 @@
-// A table as the rows of messages meet it: its columns, how JSON cells become their values, and the INSERT that takes many rows at once.
+// A table as the rows of messages meet it: its columns, how JSON cells become their values, and the INSERT that takes many rows
+// at once.
 //
-// Values go through the columns' own input functions, one cell at a time, so that a cell that does not fit is known by row and column. Rows
-// then enter by one ordinary statement over arrays: defaults, generated columns, constraints, triggers, partitions, rights, all as usual.
+// Values go through the columns' own input functions, one cell at a time, so that a cell that does not fit is known by row and
+// column. Rows then enter by one ordinary statement over arrays: defaults, generated columns, constraints, triggers, partitions,
+// rights, all as usual.
 #pragma once
 
 #include "bgworker/server.h"
@@ -17,7 +19,7 @@ struct TargetColumn {
     const char *name;
     Oid type;
     int32 typmod;
-    Oid sent_type;   ///< the array's element: type, or text when type has no array that unnest leaves whole
+    Oid sent_type;  ///< the array's element: type, or text when type has no array that unnest leaves whole
     int16 sent_length;
     bool sent_by_value;
     char sent_align;
@@ -35,7 +37,7 @@ struct TargetTable {
 
 /// Where a conversion is, for the text of its error.
 struct CellPosition {
-    uint32 row;          ///< from 1; 0: no conversion under way
+    uint32 row;  ///< from 1; 0: no conversion under way
     const char *column;
 };
 
@@ -51,7 +53,8 @@ public:
     /// Makes room in the current context, for rows of `target`.
     void begin(TargetTable *target, CellPosition *position);
 
-    /// Converts and adds the rows of one message, inserting whenever the buffer is full. Every row has target->column_count cells.
+    /// Converts and adds the rows of one message, inserting whenever the buffer is full. Every row has target->column_count
+    /// cells.
     void add(const Payload &payload);
 
     /// Inserts what is left.

@@ -122,9 +122,7 @@ void leave_quietly() {
     proc_exit(0);
 }
 
-bool is_leaving(const Process *process) {
-    return process->stop_requested || ProcDiePending;
-}
+bool is_leaving(const Process *process) { return process->stop_requested || ProcDiePending; }
 
 void copy_problem(char *to, const char *text) {
     const int bytes = pg_mbcliplen(text, static_cast<int>(strlen(text)), kProblemBytes - 1);

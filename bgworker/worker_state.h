@@ -1,7 +1,7 @@
 // What the background workers and the sessions share: which workers should run, which do, and how they fare.
 //
-// One fixed block of shared memory under one lock. A slot stands for one worker that may be running or not; it outlives the process, so
-// counters survive a restart of the worker (not of the server).
+// One fixed block of shared memory under one lock. A slot stands for one worker that may be running or not; it outlives the
+// process, so counters survive a restart of the worker (not of the server).
 //
 // Invariants (under the lock):
 //   1. phase == running  <=>  pid and latch belong to a live process of ours; its exit callback clears them.
@@ -22,10 +22,10 @@ enum class WorkerPhase : uint8 { idle, starting, running };
 /// One worker process that is wanted, starting or running.
 struct Process {
     WorkerPhase phase;
-    bool wanted;             ///< the launcher keeps it running
-    bool stop_requested;     ///< a running one leaves at the next quiet moment
-    uint32 generation;       ///< counts the starts
-    uint32 failure_count;    ///< error exits in a row
+    bool wanted;           ///< the launcher keeps it running
+    bool stop_requested;   ///< a running one leaves at the next quiet moment
+    uint32 generation;     ///< counts the starts
+    uint32 failure_count;  ///< error exits in a row
     pid_t pid;
     Latch *latch;
     TimestampTz phase_since;
@@ -38,7 +38,7 @@ struct DatabaseSlot {
     bool reread_subscriptions;
     TimestampTz last_round;  ///< of maintenance
     int64 round_count;
-    int64 work_count;        ///< what historian.maintain() returned, summed
+    int64 work_count;  ///< what historian.maintain() returned, summed
     char problem[kProblemBytes];
 };
 
@@ -50,10 +50,10 @@ struct SubscriptionSlot {
     Oid owner;
     bool forget_session;  ///< the subscription was dropped: delete the session at the broker before leaving
     Process process;
-    NameData name;        ///< cut to a name's length; for the log
+    NameData name;  ///< cut to a name's length; for the log
     LinkState link;
     bool session_present;
-    uint8 protocol;       ///< 5 or 3; 0: never connected
+    uint8 protocol;  ///< 5 or 3; 0: never connected
     TimestampTz connected_since;
     TimestampTz last_commit;
     int64 message_count;
@@ -95,7 +95,8 @@ void request_stop(Process *process);
 /// From here on the slot is cleaned up when the process exits, whatever the reason.
 void attach_process(Process *process, uint32 generation);
 
-/// The running worker leaves with this as its verdict: a quiet exit counts as success, any other one makes the launcher wait longer.
+/// The running worker leaves with this as its verdict: a quiet exit counts as success, any other one makes the launcher wait
+/// longer.
 [[noreturn]] void leave_quietly();
 
 /// True when this worker should leave: it was asked to, or the server stops.

@@ -91,42 +91,48 @@ CREATE VIEW @extschema@.mqtt_dead_letter WITH (security_barrier) AS
     FROM historian.mqtt_dead_letter
     WHERE pg_catalog.pg_has_role(owner, 'USAGE');
 COMMENT ON VIEW @extschema@.mqtt_dead_letter IS
-    'Messages that could not be stored, and why. Shows those of subscriptions whose owner''s rights you have; delete what is dealt with.';
+    'Messages that could not be stored, and why: of the subscriptions whose owner''s rights you have. Delete what is dealt with.';
 GRANT SELECT, DELETE ON @extschema@.mqtt_dead_letter TO PUBLIC;
 
-CREATE FUNCTION @extschema@.mqtt_subscribe(name text, broker text, topic text, target regclass DEFAULT NULL, username text DEFAULT NULL,
-    password text DEFAULT NULL, ca_file text DEFAULT NULL, qos integer DEFAULT 1, in_schema name DEFAULT current_schema())
+CREATE FUNCTION @extschema@.mqtt_subscribe(name text, broker text, topic text, target regclass DEFAULT NULL,
+    username text DEFAULT NULL, password text DEFAULT NULL, ca_file text DEFAULT NULL, qos integer DEFAULT 1,
+    in_schema name DEFAULT current_schema())
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_subscribe';
 COMMENT ON FUNCTION @extschema@.mqtt_subscribe(text, text, text, regclass, text, text, text, integer, name) IS
-    'Stores what arrives at an MQTT broker, from COMMIT on and whenever the server runs, with the rights of the caller. Topics db/append/TABLE '
-    'name the table (in in_schema, unless written SCHEMA.TABLE); with target, every message goes there. Errors: 42710 the name is taken, '
-    '22023 broker, topic or qos, 42501 rights, 55000 not preloaded or the caller may not log in.';
+    'Stores what arrives at an MQTT broker, from COMMIT on and whenever the server runs, with the rights of the caller. '
+    'Topics db/append/TABLE name the table (in in_schema, unless written SCHEMA.TABLE); with target, every message goes there. '
+    'Errors: 42710 the name is taken, 22023 broker, topic or qos, 42501 rights, 55000 not preloaded or the caller may not log in.';
 REVOKE ALL ON FUNCTION @extschema@.mqtt_subscribe(text, text, text, regclass, text, text, text, integer, name) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.mqtt_unsubscribe(name text)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_unsubscribe';
 COMMENT ON FUNCTION @extschema@.mqtt_unsubscribe(text) IS
-    'Drops an MQTT subscription and, when the broker can be reached, its session there. Errors: 42704 no such subscription, 42501 not its owner.';
+    'Drops an MQTT subscription and, when the broker can be reached, its session there. '
+    'Errors: 42704 no such subscription, 42501 not its owner.';
 
 CREATE FUNCTION @extschema@.mqtt_enable(name text)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_enable';
 COMMENT ON FUNCTION @extschema@.mqtt_enable(text) IS
-    'Starts a disabled MQTT subscription again; the broker sends what it kept. Errors: 42704 no such subscription, 42501 not its owner.';
+    'Starts a disabled MQTT subscription again; the broker sends what it kept. '
+    'Errors: 42704 no such subscription, 42501 not its owner.';
 
 CREATE FUNCTION @extschema@.mqtt_disable(name text)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_disable';
 COMMENT ON FUNCTION @extschema@.mqtt_disable(text) IS
-    'Stops an MQTT subscription; the broker goes on keeping messages for it. Errors: 42704 no such subscription, 42501 not its owner.';
+    'Stops an MQTT subscription; the broker goes on keeping messages for it. '
+    'Errors: 42704 no such subscription, 42501 not its owner.';
 
 CREATE FUNCTION historian.mqtt_worker_status(OUT id bigint, OUT state text, OUT pid integer, OUT connected_since timestamptz,
-    OUT protocol text, OUT session_present boolean, OUT connects bigint, OUT sessions_lost bigint, OUT messages bigint, OUT rows bigint,
-    OUT dead_letters bigint, OUT batches bigint, OUT last_commit timestamptz, OUT last_error text)
+    OUT protocol text, OUT session_present boolean, OUT connects bigint, OUT sessions_lost bigint, OUT messages bigint,
+    OUT rows bigint, OUT dead_letters bigint, OUT batches bigint, OUT last_commit timestamptz, OUT last_error text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_mqtt_worker_status';
-COMMENT ON FUNCTION historian.mqtt_worker_status() IS 'Behind mqtt_status: the workers of subscriptions whose owner''s rights the caller has.';
+COMMENT ON FUNCTION historian.mqtt_worker_status() IS
+    'Behind mqtt_status: the workers of subscriptions whose owner''s rights the caller has.';
 
 CREATE VIEW @extschema@.mqtt_status WITH (security_barrier) AS
-    SELECT s.name, s.owner, s.broker, s.topic, s.target, s.enabled, coalesce(w.state, 'stopped') AS state, w.pid, w.connected_since,
-        w.protocol, w.session_present, w.connects, w.sessions_lost, w.messages, w.rows, w.dead_letters, w.batches, w.last_commit, w.last_error
+    SELECT s.name, s.owner, s.broker, s.topic, s.target, s.enabled, coalesce(w.state, 'stopped') AS state, w.pid,
+        w.connected_since, w.protocol, w.session_present, w.connects, w.sessions_lost, w.messages, w.rows, w.dead_letters, w.batches,
+        w.last_commit, w.last_error
     FROM historian.mqtt_subscription s LEFT JOIN historian.mqtt_worker_status() w USING (id)
     WHERE pg_catalog.pg_has_role(s.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW @extschema@.mqtt_status IS
@@ -144,9 +150,10 @@ CREATE VIEW @extschema@.historian_workers AS
     FROM historian.database_worker_status() w JOIN pg_catalog.pg_database d ON d.oid = w.database
     WHERE d.datname = pg_catalog.current_database();
 COMMENT ON VIEW @extschema@.historian_workers IS
-    'The maintenance worker of this database: rounds counts its looks, work what historian.maintain() did, since the server started.';
+    'The maintenance worker of this database: rounds of historian.maintain() and the work they did, since the server started.';
 GRANT SELECT ON @extschema@.historian_workers TO PUBLIC;
 
-CREATE FUNCTION historian.wake_workers() RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_wake_workers';
+CREATE FUNCTION historian.wake_workers() RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'historian_wake_workers';
 REVOKE ALL ON FUNCTION historian.wake_workers() FROM PUBLIC;
 SELECT historian.wake_workers();

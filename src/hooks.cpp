@@ -6,7 +6,6 @@
 #include "table_am/callbacks.h"
 
 extern "C" {
-#include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
@@ -109,48 +108,10 @@ bool skip_create_index(const IndexStmt *index) {
     return true;
 }
 
-const char *template_of(const CreatedbStmt *create) {
-    ListCell *cell;
-    foreach(cell, create->options) {
-        DefElem *option = lfirst_node(DefElem, cell);
-        if (strcmp(option->defname, "template") == 0 && option->arg != nullptr) return defGetString(option);
-    }
-    return "template1";
-}
-
-// Nobody sends our workers away from a database that is not theirs. (A template may be copied by others; then its owner's word is missing, and
-// the statement says itself that the database is in use.)
-bool may_manage_database(Oid database) { return superuser() || owns_database(database, GetUserId()); }
-
-// The database that a statement needs for itself: our workers leave it first. Invalid when there is none.
-Oid database_wanted_alone(const Node *utility) {
-    const char *name = nullptr;
-    switch (nodeTag(utility)) {
-        case T_DropdbStmt: name = reinterpret_cast<const DropdbStmt *>(utility)->dbname; break;
-        case T_CreatedbStmt: name = template_of(reinterpret_cast<const CreatedbStmt *>(utility)); break;
-        case T_RenameStmt: {
-            const RenameStmt *rename = reinterpret_cast<const RenameStmt *>(utility);
-            if (rename->renameType == OBJECT_DATABASE) name = rename->subname;
-            break;
-        }
-        case T_AlterDatabaseStmt: {
-            const AlterDatabaseStmt *alter = reinterpret_cast<const AlterDatabaseStmt *>(utility);
-            ListCell *cell;
-            foreach(cell, alter->options) {
-                if (strcmp(lfirst_node(DefElem, cell)->defname, "tablespace") == 0) name = alter->dbname;
-            }
-            break;
-        }
-        default: break;
-    }
-    return name != nullptr ? get_database_oid(name, true) : InvalidOid;
-}
-
 void on_process_utility(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtilityContext context,
                         ParamListInfo params, QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion) {
     const Node *utility = statement->utilityStmt;
-    const Oid database = database_wanted_alone(utility);
-    if (OidIsValid(database) && may_manage_database(database)) bgworker::stop_database_workers(database);
+    bgworker::make_way_for_command(utility);
     if (IsA(utility, IndexStmt) && skip_create_index(reinterpret_cast<const IndexStmt *>(utility))) return;
     const ProcessUtility_hook_type next = previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
     next(statement, query, read_only_tree, context, params, environment, receiver, completion);

@@ -2,9 +2,9 @@
 //
 //   publisher HOST PORT TOPIC FIRST COUNT TAGS [RATE]
 //
-// Message i (FIRST <= i < FIRST + COUNT) is ["tag<i mod TAGS>", i * 1000000, i]: a time of i milliseconds since 1970 and the value i, so
-// that a table shows which messages are missing and which came twice. RATE limits messages per second; 0 is no limit. A connection that is
-// lost is made again, and what was not acknowledged is sent again. Exit status 0: all acknowledged.
+// Message i (FIRST <= i < FIRST + COUNT) is ["tag<i mod TAGS>", i * 1000000, i]: a time of i milliseconds since 1970 and the
+// value i, so that a table shows which messages are missing and which came twice. RATE limits messages per second; 0 is no limit.
+// A connection that is lost is made again, and what was not acknowledged is sent again. Exit status 0: all acknowledged.
 //
 // Build: g++ -std=c++20 -O2 test/publisher.cpp -o publisher -lmosquitto
 #include <atomic>

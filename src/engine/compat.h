@@ -1,10 +1,6 @@
 // Differences between PostgreSQL 15 and later, in one place.
 #pragma once
 
-extern "C" {
-#include "catalog/pg_database.h"
-}
-
 // RelFileNode (15) became RelFileLocator (16).
 #if PG_VERSION_NUM >= 160000
 #define HISTORIAN_LOCATOR(rel) ((rel)->rd_locator)
@@ -120,14 +116,6 @@ inline bool is_background_worker() {
     return AmBackgroundWorkerProcess();
 #else
     return IsBackgroundWorker;
-#endif
-}
-
-inline bool owns_database(Oid database, Oid role) {
-#if PG_VERSION_NUM >= 160000
-    return object_ownercheck(DatabaseRelationId, database, role);
-#else
-    return pg_database_ownercheck(database, role);
 #endif
 }
 

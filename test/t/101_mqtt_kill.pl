@@ -1,8 +1,9 @@
-# 100,000 QoS 1 messages, while the worker is terminated and killed before and after COMMIT, the server crashes and the broker restarts.
+# 100,000 QoS 1 messages, while the worker is terminated and killed before and after COMMIT, the server crashes and the broker
+# restarts.
 #
-# What must hold: every message that the broker accepted is in the table. Duplicates are allowed (README of bgworker: cases 3 and 5), counted
-# and printed. The worker sleeps before COMMIT, and at times before it acknowledges, so that a kill meets uncommitted and unacknowledged
-# messages: without the sleep a quick kill can pass by luck.
+# What must hold: every message that the broker accepted is in the table. Duplicates are allowed (bgworker/README.md, cases 3 and
+# 5), counted and printed. The worker sleeps before COMMIT, and at times before it acknowledges, so that a kill meets uncommitted
+# and unacknowledged messages: without the sleep a quick kill can pass by luck.
 use strict;
 use warnings;
 use FindBin;
@@ -97,7 +98,8 @@ diag "$_: $count{$_}" for sort keys %count;
 set_ack_delay(0);
 
 $node->poll_query_until('postgres', "SELECT count(DISTINCT value) >= $messages FROM sensor");
-my ($distinct, $total, $low, $high) = split /\|/, ask('SELECT count(DISTINCT value), count(*), min(value), max(value) FROM sensor');
+my ($distinct, $total, $low, $high) = split /\|/,
+    ask('SELECT count(DISTINCT value), count(*), min(value), max(value) FROM sensor');
 is($distinct, $messages, 'no message is lost');
 is("$low-$high", "1-$messages", 'nothing was made up');
 diag 'duplicates: ' . ($total - $distinct);

@@ -104,7 +104,8 @@ sub start_server {
     my ($name, $configuration) = @_;
     my $node = PostgreSQL::Test::Cluster->new($name);
     $node->init(allows_streaming => 1);
-    $node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'\nmax_worker_processes = 20\n" . ($configuration // ''));
+    $node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'\nmax_worker_processes = 20\n");
+    $node->append_conf('postgresql.conf', $configuration // '');
     $node->start;
     $node->safe_psql('postgres', 'CREATE EXTENSION historian');
     return $node;

@@ -34,25 +34,28 @@ TEST(Nanoseconds, RoundsDown) {
     EXPECT_EQ(microseconds_since_1970("1700000000123456789"), 1'700'000'000'123'456);
 }
 TEST(Nanoseconds, TakesIntegralNumbersInAnyForm) {
-    for (const char *same : {"1.7e18", "1.7E+18", "17e17", "1700000000000000000", "1700000000000000000.000", "0.17e19", "1700000000000000000000e-3",
-                             "170000000000000000000000000000e-11"}) {
+    for (const char *same : {"1.7e18", "1.7E+18", "17e17", "1700000000000000000", "1700000000000000000.000", "0.17e19",
+                             "1700000000000000000000e-3", "170000000000000000000000000000e-11"}) {
         EXPECT_EQ(microseconds_since_1970(same), 1'700'000'000'000'000) << same;
     }
     EXPECT_EQ(microseconds_since_1970("0e999999999999"), 0);
     EXPECT_EQ(microseconds_since_1970("0.000e-5"), 0);
 }
 TEST(Nanoseconds, RejectsFractions) {
-    for (const char *bad : {"1.5", "1e-1", "0.1", "1700000000123456789.5", "1.00000000000000000000000000001", "1e-999999999999", "12.34e1"}) {
+    for (const char *bad :
+         {"1.5", "1e-1", "0.1", "1700000000123456789.5", "1.00000000000000000000000000001", "1e-999999999999", "12.34e1"}) {
         EXPECT_EQ(fault_of(bad), TimeFault::not_integral) << bad;
     }
 }
 TEST(Nanoseconds, RejectsWhatIsNoNumber) {
-    for (const char *bad : {"", "-", "x", "1x", " 1", "1e1x", "--1", ".5"}) EXPECT_EQ(fault_of(bad), TimeFault::not_integral) << bad;
+    for (const char *bad : {"", "-", "x", "1x", " 1", "1e1x", "--1", ".5"})
+        EXPECT_EQ(fault_of(bad), TimeFault::not_integral) << bad;
 }
 TEST(Nanoseconds, RejectsOutOfRange) {
     EXPECT_EQ(microseconds_since_1970("9223372036854775807"), 9'223'372'036'854'775);
     EXPECT_EQ(microseconds_since_1970("-9223372036854775808"), -9'223'372'036'854'776);
-    for (const char *bad : {"9223372036854775808", "-9223372036854775809", "1e19", "1e999999999999", "99999999999999999999999999999999999999999"}) {
+    for (const char *bad :
+         {"9223372036854775808", "-9223372036854775809", "1e19", "1e999999999999", "99999999999999999999999999999999999999999"}) {
         EXPECT_EQ(fault_of(bad), TimeFault::out_of_range) << bad;
     }
 }

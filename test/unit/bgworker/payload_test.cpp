@@ -62,10 +62,13 @@ TEST(Payload, KeepsNumbersAsWritten) {
     EXPECT_EQ(parsed("[123456789012345678901234567890, 0.10, 1E5, -0, 1e400]"),
               "n123456789012345678901234567890,n0.10,n1E5,n-0,n1e400");
 }
-TEST(Payload, DecodesEscapes) { EXPECT_EQ(parsed(R"(["\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"])"), "s\"\\/\b\f\n\r\t\u00e9\U0001F600"); }
+TEST(Payload, DecodesEscapes) {
+    EXPECT_EQ(parsed(R"(["\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"])"), "s\"\\/\b\f\n\r\t\u00e9\U0001F600");
+}
 TEST(Payload, KeepsEmptyStrings) { EXPECT_EQ(parsed(R"(["",""])"), "s,s"); }
 TEST(Payload, NestedValuesStayJson) {
-    EXPECT_EQ(parsed(R"(["a", {"k" : [1, "x\ty", {}], "\u0001" : null}, [ ]])"), "sa,j{\"k\":[1,\"x\\u0009y\",{}],\"\\u0001\":null},j[]");
+    EXPECT_EQ(parsed(R"(["a", {"k" : [1, "x\ty", {}], "\u0001" : null}, [ ]])"),
+              "sa,j{\"k\":[1,\"x\\u0009y\",{}],\"\\u0001\":null},j[]");
 }
 TEST(Payload, RowsMayHoldJson) { EXPECT_EQ(parsed(R"([[[1,2],{"a":1}]])"), "j[1,2],j{\"a\":1}"); }
 TEST(Payload, LongStringsInPieces) {
@@ -89,13 +92,14 @@ TEST(Payload, RejectsMixedForms) {
     EXPECT_EQ(parsed("[1,[2]]"), "n1,j[2]") << "an array after a value is a cell";
 }
 TEST(Payload, RejectsMalformedJson) {
-    for (const char *bad : {"[", "[1", "[1,]", "[01]", "[1]x", "[1][2]", "[\"a]", "[+1]", "[1.]", "[nul]", "[\"\\x\"]", "[\"\\ud800\"]",
-                            "[\"a\nb\"]", "]", "[NaN]", "['a']", "//x\n[1]", "[1e]"}) {
+    for (const char *bad : {"[", "[1", "[1,]", "[01]", "[1]x", "[1][2]", "[\"a]", "[+1]", "[1.]", "[nul]", "[\"\\x\"]",
+                            "[\"\\ud800\"]", "[\"a\nb\"]", "]", "[NaN]", "['a']", "//x\n[1]", "[1e]"}) {
         EXPECT_EQ(parsed(bad).substr(0, 32), "payload is not valid JSON at off") << bad;
     }
 }
 TEST(Payload, RejectsInvalidUtf8) {
-    for (const char *bad : {"[\"\xff\"]", "[\"\xc0\x80\"]", "[\"\xed\xa0\x80\"]", "[\"\xf4\x90\x80\x80\"]", "[\"\xe2\x82\"]", "[\"\x80\"]"}) {
+    for (const char *bad :
+         {"[\"\xff\"]", "[\"\xc0\x80\"]", "[\"\xed\xa0\x80\"]", "[\"\xf4\x90\x80\x80\"]", "[\"\xe2\x82\"]", "[\"\x80\"]"}) {
         EXPECT_EQ(parsed(bad), "payload is not valid UTF-8 at offset 2") << bad;
     }
     EXPECT_EQ(parsed("[{\"\xff\":1}]"), "payload is not valid UTF-8 at offset 3");

@@ -26,9 +26,26 @@ TEST(Topic, FoldsAsSqlDoes) {
     EXPECT_EQ(table_of("db/append/\"x; DROP TABLE y\""), "|x; DROP TABLE y");
 }
 TEST(Topic, RejectsTheRest) {
-    for (const char *bad : {"", "db/append", "db/append/", "db/write/sensor", "DB/append/sensor", "x/db/append/sensor", "db/append/1x", "db/append/a b",
-                            "db/append/a;b", "db/append/a.b.c", "db/append/a.", "db/append/.a", "db/append/a/b", "db/append/\"a", "db/append/\"\"",
-                            "db/append/\"a\"b", "db/append/a:json", "db/append/a--", "db/append/a'b", "db/append/\"a\"\""}) {
+    for (const char *bad : {"",
+                            "db/append",
+                            "db/append/",
+                            "db/write/sensor",
+                            "DB/append/sensor",
+                            "x/db/append/sensor",
+                            "db/append/1x",
+                            "db/append/a b",
+                            "db/append/a;b",
+                            "db/append/a.b.c",
+                            "db/append/a.",
+                            "db/append/.a",
+                            "db/append/a/b",
+                            "db/append/\"a",
+                            "db/append/\"\"",
+                            "db/append/\"a\"b",
+                            "db/append/a:json",
+                            "db/append/a--",
+                            "db/append/a'b",
+                            "db/append/\"a\"\""}) {
         EXPECT_EQ(table_of(bad).find('|'), std::string::npos) << bad;
     }
 }
@@ -45,7 +62,8 @@ TEST(TopicFilter, TakesValidOnes) {
     }
 }
 TEST(TopicFilter, RejectsOthers) {
-    for (const char *bad : {"", "a#", "#/a", "a/#/b", "a+", "+a/b", "a/b+/c", "\xff"}) EXPECT_NE(validate_topic_filter(bad), nullptr) << bad;
+    for (const char *bad : {"", "a#", "#/a", "a/#/b", "a+", "+a/b", "a/b+/c", "\xff"})
+        EXPECT_NE(validate_topic_filter(bad), nullptr) << bad;
     EXPECT_NE(validate_topic_filter(std::string(65536, 'a')), nullptr);
     EXPECT_EQ(validate_topic_filter(std::string(65535, 'a')), nullptr);
     EXPECT_NE(validate_topic_filter(std::string_view("a\0b", 3)), nullptr);
@@ -68,8 +86,9 @@ TEST(BrokerUrl, TakesItsParts) {
     EXPECT_EQ(address_of("mqtts://us:p@ss:word@host:1"), "tls|us|p@ss:word|host|1");
 }
 TEST(BrokerUrl, RejectsOthers) {
-    for (const char *bad : {"", "host", "http://host", "MQTT://host", "mqtt://", "mqtt://:1883", "mqtt://host:", "mqtt://host:0", "mqtt://host:65536",
-                            "mqtt://host:x", "mqtt://host:1883:1", "mqtt://[::1", "mqtt://[::1]x", "mqtt://ho st", "mqtt://host/path", "mqtt://u@"}) {
+    for (const char *bad : {"", "host", "http://host", "MQTT://host", "mqtt://", "mqtt://:1883", "mqtt://host:", "mqtt://host:0",
+                            "mqtt://host:65536", "mqtt://host:x", "mqtt://host:1883:1", "mqtt://[::1", "mqtt://[::1]x",
+                            "mqtt://ho st", "mqtt://host/path", "mqtt://u@"}) {
         EXPECT_EQ(address_of(bad).find('|'), std::string::npos) << bad;
     }
     EXPECT_NE(address_of("mqtt://" + std::string(300, 'h')), "");
