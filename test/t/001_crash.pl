@@ -45,6 +45,8 @@ checkpoint_timeout = 30s
 max_wal_size = 128MB
 autovacuum_naptime = 1s
 log_min_messages = warning
+historian.maintenance_interval = 50ms
+historian.seal_interval = 1s
 SETTINGS
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'") if $am eq 'tag';
 $node->start;
