@@ -6,6 +6,7 @@
 
 #include "engine/server.h"
 //
+#include "engine/report.h"
 #include "format/page_layout.h"
 
 namespace historian::engine {
@@ -13,7 +14,9 @@ namespace historian::engine {
 enum class PageLock : int { shared = BUFFER_LOCK_SHARE, exclusive = BUFFER_LOCK_EXCLUSIVE };
 
 /// Pins and locks a block that exists.
+/// errors  XX001 InvalidBlockNumber: an entry names fewer blocks than it says it uses (to ReadBuffer it would mean "a new block")
 inline Buffer lock_page(Relation rel, BlockNumber block, PageLock mode) {
+    if (unlikely(block == InvalidBlockNumber)) report_damage(rel, format::kMetaBlock, "A directory entry uses more pages than it owns.");
     const Buffer buffer = ReadBuffer(rel, block);
     LockBuffer(buffer, static_cast<int>(mode));
     return buffer;

@@ -51,9 +51,10 @@ struct SealStep {
 
 void finish_segment(SealStep *step) {
     if (step->builder == nullptr) return;
+    const bool is_full = builder_is_full(*step->builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
-    write_segment(step->rel, segment, SegmentStamp{GetCurrentTransactionId(), GetCurrentCommandId(true), step->level});
+    write_segment(step->rel, segment, SegmentStamp{GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full});
     step->outcome.segments++;
     step->builder = nullptr;
     MemoryContextReset(step->segment_context);
@@ -165,8 +166,9 @@ bool must_move(const DirectoryEntry &entry, BlockNumber move_from) {
     return move_from != InvalidBlockNumber && reaches && is_committed_segment(entry);
 }
 
+// A step leaves at most one segment that is not full, so merging comes to an end, however few rows the limit of bytes allows.
 bool is_mergeable(const DirectoryEntry &entry, const SealRequest &request) {
-    return entry.row_count < request.merge_rows_below && is_committed_segment(entry);
+    return entry.row_count < request.merge_rows_below && (entry.flags & format::kEntryFull) == 0 && is_committed_segment(entry);
 }
 
 bool is_superseded_or_doubtful(const DirectoryEntry &entry) { return xid_state(entry.xmax) != XidState::aborted; }
@@ -263,6 +265,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     Metapage meta;
     if (!read_metapage(rel, &meta)) return nothing;
     if (!lock_maintenance(rel, request.wait)) return nothing;
+    read_metapage(rel, &meta);  // the wait may have been long
     Assert(ActiveSnapshotSet());
     if (request.close_open_run && meta.active_slot != format::kNoSlot) {
         close_tail_run(rel, meta.active_slot);
@@ -273,10 +276,15 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
 
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian seal", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
-    const Choice choice = choose_sources(rel, meta, request);
+    Choice choice = choose_sources(rel, meta, request);
     SealStep step = make_step(rel, context);
     if (choice.count > 0) {
         for (uint32 i = 0; i < choice.count; i++) {
+            if (i > 0 && LockHasWaitersRelation(rel, RowExclusiveLock)) {  // DDL waits, and everybody behind it (rule R10)
+                choice.count = i;
+                choice.more = true;
+                break;
+            }
             step.level = Max(step.level, choice.sources[i].entry.level);
             if (is_tail(choice.sources[i].entry)) add_run(&step, choice.sources[i].entry);
             else add_segment(&step, choice.sources[i]);
@@ -294,6 +302,21 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     return step.outcome;
 }
 
+namespace {
+
+enum class Need : uint8 { needed, never_seen, outlived };
+
+// Whether anybody may still read an entry.
+Need need_for(const DirectoryEntry &entry, TransactionId oldest) {
+    const XidState maker = xid_state(entry.xmin);
+    const bool unfinished = entry.kind == static_cast<uint8>(EntryKind::building) && maker != XidState::in_progress;
+    if (maker == XidState::aborted || unfinished) return Need::never_seen;
+    const bool superseded = TransactionIdIsValid(entry.xmax) && xid_state(entry.xmax) == XidState::committed;
+    return superseded && TransactionIdPrecedesOrEquals(entry.free_after, oldest) ? Need::outlived : Need::needed;
+}
+
+}  // namespace
+
 uint32 release_unneeded(Relation rel) {
     Metapage meta;
     if (!read_metapage(rel, &meta)) return 0;
@@ -303,16 +326,15 @@ uint32 release_unneeded(Relation rel) {
         const DirectoryEntry entry = read_entry(rel, meta, slot);
         if (entry.kind == static_cast<uint8>(EntryKind::free)) continue;
         CHECK_FOR_INTERRUPTS();
-        const XidState maker = xid_state(entry.xmin);
-        const bool unfinished = entry.kind == static_cast<uint8>(EntryKind::building) && maker != XidState::in_progress;
-        if (maker == XidState::aborted || unfinished) {  // nobody ever saw it
-            release_entry(rel, slot, InvalidTransactionId);
-            freed++;
-        } else if (TransactionIdIsValid(entry.xmax) && xid_state(entry.xmax) == XidState::committed &&
-                   TransactionIdPrecedesOrEquals(entry.free_after, oldest)) {
-            release_entry(rel, slot, entry.xmax);
-            freed++;
-        }
+        stop_point(StopPoint::release_seen);
+        const Need need = need_for(entry, oldest);
+        if (need == Need::needed) continue;
+        // Its maker may have finished the entry and committed after we read it and before we asked. Now that the maker is over, only holders
+        // of the maintenance lock change the entry: if it still is what we judged, it stays that.
+        const DirectoryEntry now = read_entry(rel, meta, slot);
+        if (memcmp(&now, &entry, sizeof(entry)) != 0) continue;
+        release_entry(rel, slot, need == Need::outlived ? entry.xmax : InvalidTransactionId);
+        freed++;
     }
     return freed;
 }

@@ -180,10 +180,18 @@ bool lock_free_run(Relation rel, uint32 existing_blocks, uint32 block_count, All
     return false;
 }
 
+// Adds zeroed blocks to the end of the file; the caller holds the extension lock.
+void extend_to(Relation rel, BlockNumber target) {
+    for (BlockNumber blocks = RelationGetNumberOfBlocks(rel); blocks < target; blocks++) {
+        extend_by_one_block(rel);
+        if (blocks % 256 == 255) CHECK_FOR_INTERRUPTS();
+    }
+}
+
 // Grows the file so that block_count adjacent blocks at its end are free, unless others take them first.
 void extend_for_run(Relation rel, uint32 block_count) {
     LockRelationForExtension(rel, ExclusiveLock);
-    BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+    const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
     BlockNumber target = blocks + block_count;
     // An extent lies within one map page's range, whose first block is the map page itself.
     if (blocks / kMapBlocks != (target - 1) / kMapBlocks) target = (blocks / kMapBlocks + 1) * kMapBlocks + 1 + block_count;
@@ -192,10 +200,7 @@ void extend_for_run(Relation rel, uint32 block_count) {
                 errmsg("cannot extend table \"%s\" beyond %u blocks", RelationGetRelationName(rel), format::kSealedBlockBit),
                 errhint("Partition the table by time."));
     }
-    for (; blocks < target; blocks++) {
-        extend_by_one_block(rel);
-        if (blocks % 256 == 255) CHECK_FOR_INTERRUPTS();
-    }
+    extend_to(rel, target);
     UnlockRelationForExtension(rel, ExclusiveLock);
 }
 
@@ -255,7 +260,7 @@ uint32 find_free_slot(Relation rel, const Metapage &meta) {
 
 // With the entry's directory page and the map page locked: takes the metapage and writes all three. False when the request to become the
 // active run came too late.
-bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer directory_buffer, Allocation *allocation,
+bool commit_new_entry(Relation rel, const Metapage &seen, uint32 slot, const EntryPlace &place, Buffer directory_buffer, Allocation *allocation,
                       NewEntry *request) {
     const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
     Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
@@ -268,7 +273,7 @@ bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer
         stage_bits(edit, map, allocation->bits, allocation->extent, true);
         const int page = edit.add_page(meta_buffer);
         meta.slot_count = Max(meta.slot_count, slot + 1);
-        meta.free_slot_hint = slot + 1;
+        if (meta.free_slot_hint == seen.free_slot_hint) meta.free_slot_hint = slot + 1;  // else an entry below was freed meanwhile
         if (request->activate) meta.active_slot = slot;
         patch_metapage(edit, page, meta);
         edit.commit();
@@ -278,6 +283,13 @@ bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer
 }
 
 }  // namespace
+
+void ensure_block(Relation rel, BlockNumber block) {
+    if (block < RelationGetNumberOfBlocks(rel)) return;
+    LockRelationForExtension(rel, ExclusiveLock);
+    extend_to(rel, block + 1);
+    UnlockRelationForExtension(rel, ExclusiveLock);
+}
 
 uint32 create_entry(Relation rel, NewEntry *request) {
     ensure_metapage(rel);
@@ -292,8 +304,9 @@ uint32 create_entry(Relation rel, NewEntry *request) {
             grow_directory(rel, meta.directory_extent_count);
             continue;
         }
-        const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
         const EntryPlace place = entry_place(meta, slot);
+        ensure_block(rel, place.block);
+        const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
         const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
         const DirectoryEntry old = entry_on_page(BufferGetPage(directory_buffer), place.offset);
         if (old.kind != static_cast<uint8>(EntryKind::free)) {  // another session took the slot
@@ -308,7 +321,7 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         request->entry.generation = old.generation + 1;
         request->entry.extent_count = 1;
         request->entry.extents[0] = allocation.extent;
-        const bool done = commit_new_entry(rel, slot, place, directory_buffer, &allocation, request);
+        const bool done = commit_new_entry(rel, meta, slot, place, directory_buffer, &allocation, request);
         UnlockReleaseBuffer(allocation.map_buffer);
         UnlockReleaseBuffer(directory_buffer);
         pfree(allocation.bits);

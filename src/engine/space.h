@@ -68,6 +68,10 @@ bool add_extent(Relation rel, uint32 slot, const format::DirectoryEntry &expecte
 /// Rewrites an entry's bytes (not its extents): the caller is its only owner.
 void write_entry(Relation rel, uint32 slot, const format::DirectoryEntry &entry, EditPurpose purpose, TransactionId conflict_xid);
 
+/// Grows the file until the block exists. Growth is not WAL-logged, so an allocated block that was never written may lie beyond the end of
+/// the file after a promotion, a restore or a power failure; it counts as a page of zeros.
+void ensure_block(Relation rel, BlockNumber block);
+
 /// Frees an entry and its blocks. conflict_xid: the newest xid whose standby snapshots may still read it, or invalid (rule R6).
 void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid);
 

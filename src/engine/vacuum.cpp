@@ -66,11 +66,9 @@ bool stage_page(Vacuum *vacuum, PageEdit &edit, int page_index, Page page, Trans
             const uint16 infomask = tuple->t_infomask | HEAP_XMIN_FROZEN;
             edit.patch(page_index, ItemIdGetOffset(item_id) + offsetof(HeapTupleHeaderData, t_infomask), &infomask, sizeof(infomask));
         } else {
-            // No line pointer leads to the dead bytes any more, so their hint bits must not differ between a primary and a standby.
-            const uint16 infomask = HEAP_XMIN_INVALID | HEAP_XMAX_INVALID;
-            edit.patch(page_index, ItemIdGetOffset(item_id) + offsetof(HeapTupleHeaderData, t_infomask), &infomask, sizeof(infomask));
-            ItemIdData dead;
-            ItemIdSetDead(&dead);
+            // The row's bytes stay where they are, so the line pointer goes on naming them: wal_consistency_checking masks their hint bits.
+            ItemIdData dead = *item_id;
+            ItemIdMarkDead(&dead);
             edit.patch(page_index, reinterpret_cast<char *>(item_id) - static_cast<char *>(page), &dead, sizeof(dead));
         }
     }

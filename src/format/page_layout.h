@@ -101,6 +101,7 @@ inline constexpr std::uint8_t kEntryTailClosed = 1;    // no page of the run is 
 inline constexpr std::uint8_t kEntryNullTag = 2;       // a segment that holds NULL tags: tag_first does not bound them
 inline constexpr std::uint8_t kEntryNullTime = 4;      // a segment that holds NULL times: time_min, time_max do not bound them
 inline constexpr std::uint8_t kEntryTagsUnknown = 8;   // tag_first and tag_last say nothing (all tags are NULL)
+inline constexpr std::uint8_t kEntryFull = 16;         // a segment that reached its limit of rows or bytes: merging gains nothing
 
 inline constexpr std::uint32_t kEntryExtentsMax = 8;
 inline constexpr std::uint32_t kEntryTagBytes = 24;
