@@ -30,14 +30,15 @@ sub readings
     for (lines('/proc/stat'))
     {
         my ($word, @numbers) = split;
-        if ($word =~ /^cpu/ && ($word eq 'cpu' || substr($word, 3) < 4)) { $reading{"$word.$times[$_]_ticks"} = $numbers[$_] for 0 .. 7 }
+        if ($word =~ /^cpu([0-3]?)$/) { $reading{"$word.$times[$_]_ticks"} = $numbers[$_] for 0 .. 7 }
         @reading{map { "kernel.softirq_$_" } 1 .. 10} = @numbers[1 .. 10] if $word eq 'softirq';
         $reading{"kernel.$word"} = $numbers[0] if $word =~ /^(ctxt|processes|procs_running|procs_blocked|intr)$/;
     }
+    my $wanted = join '|', qw(MemFree MemAvailable Buffers Cached Active Inactive Dirty Writeback AnonPages Mapped Shmem Slab
+        PageTables SwapFree);
     for (lines('/proc/meminfo'))
     {
-        $reading{'memory.' . lc($1) . '_kb'} = $2
-            if /^(MemFree|MemAvailable|Buffers|Cached|Active|Inactive|Dirty|Writeback|AnonPages|Mapped|Shmem|Slab|PageTables|SwapFree):\s+(\d+)/;
+        $reading{'memory.' . lc($1) . '_kb'} = $2 if /^($wanted):\s+(\d+)/;
     }
     for (lines('/proc/vmstat'))
     {
@@ -55,8 +56,9 @@ sub readings
     {
         my ($interface, $rest) = /^\s*([^\s:]+):(.*)/ or next;
         my @numbers = split ' ', $rest;
-        @reading{map { "net.$interface.$_" } qw(rx_bytes rx_packets rx_drop tx_bytes tx_packets tx_drop)} = @numbers[0, 1, 3, 8, 9, 11]
-            if $interface !~ /^veth|^br-/;
+        next if $interface =~ /^veth|^br-/;
+        my @what = qw(rx_bytes rx_packets rx_drop tx_bytes tx_packets tx_drop);
+        @reading{map { "net.$interface.$_" } @what} = @numbers[0, 1, 3, 8, 9, 11];
     }
     for (lines('/proc/net/sockstat'))
     {

@@ -64,8 +64,8 @@ free_port() {
     perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 
-# Prints a folder below the checkout for a server's files, or one under /var/tmp when the server's user cannot get into the checkout
-# (root's home, say). The caller makes it.
+# Prints a folder below the checkout for a server's files, or one under /var/tmp when the server's user cannot get into the
+# checkout (root's home, say). The caller makes it.
 #   $1   path below the checkout, such as demo/work
 server_folder() {
     if [ "$(id -u)" = 0 ] && ! can_server_user -x "$top/$(dirname "$1")"; then

@@ -101,7 +101,8 @@ sub numeric_value
 sub json_value
 {
     return one_of('{}', '[]', 'null', '"text"', '1.50', '{"a": 1, "b": [true, null, {"c": "d"}]}',
-        '{"n": ' . int(rand(100)) . '}', '[' . join(',', map { int(rand(1000)) } 1 .. 1 + int(rand(200))) . ']', '{"t": "' . hex_digits(3000) . '"}');
+        '{"n": ' . int(rand(100)) . '}', '[' . join(',', map { int(rand(1000)) } 1 .. 1 + int(rand(200))) . ']',
+        '{"t": "' . hex_digits(3000) . '"}');
 }
 
 my %value_of = (
