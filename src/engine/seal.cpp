@@ -233,6 +233,14 @@ void supersede(Relation rel, const Choice &choice) {
     UnlockReleaseBuffer(meta_buffer);
 }
 
+// Whether somebody waits for us to let go of the table, and everybody who came later behind him (rule R10). (LockHasWaitersRelation() must
+// not be asked about a lock as weak as ours: it may be a fast-path lock, and the server crashes.)
+bool ddl_is_waiting(Relation rel) {
+    if (!ConditionalLockRelation(rel, RowShareLock)) return true;  // a mode that we do not hold: granted unless such a waiter is in the queue
+    UnlockRelation(rel, RowShareLock);
+    return false;
+}
+
 SealStep make_step(Relation rel, MemoryContext context) {
     SealStep step = {};
     step.rel = rel;
@@ -256,6 +264,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     Metapage meta;
     if (!read_metapage(rel, &meta)) return nothing;
     if (!lock_maintenance(rel, request.wait)) return nothing;
+    read_metapage(rel, &meta);  // the wait may have been long
     Assert(ActiveSnapshotSet());
     if (request.close_open_run && meta.active_slot != format::kNoSlot) {
         close_tail_run(rel, meta.active_slot);
@@ -266,10 +275,15 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
 
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian seal", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
-    const Choice choice = choose_sources(rel, meta, request);
+    Choice choice = choose_sources(rel, meta, request);
     SealStep step = make_step(rel, context);
     if (choice.count > 0) {
         for (uint32 i = 0; i < choice.count; i++) {
+            if (i > 0 && ddl_is_waiting(rel)) {
+                choice.count = i;
+                choice.more = true;
+                break;
+            }
             step.level = Max(step.level, choice.sources[i].entry.level);
             if (is_tail(choice.sources[i].entry)) add_run(&step, choice.sources[i].entry);
             else add_segment(&step, choice.sources[i]);
