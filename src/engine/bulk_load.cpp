@@ -99,6 +99,7 @@ void write_built_segment(Relation rel, BulkLoad *load) {
         format::SegmentBytes segment;
         check_status(format::finish_builder(*builder, &segment), rel, "build a segment");
         write_segment(rel, segment, SegmentStamp{load->xid, load->cid, 0, is_full});
+        CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);  // last: see append_rows()
     }
     load->builder = nullptr;
     MemoryContextReset(load->segment_context);
@@ -216,10 +217,7 @@ void bulk_load_rows(Relation rel, TupleTableSlot **slots, int slot_count, Comman
         finish_load(load);
         load = nullptr;
     }
-    if (load == nullptr) {
-        CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
-        load = open_load(rel, cid);
-    }
+    if (load == nullptr) load = open_load(rel, cid);
     refuse_broken_load(load);
     load->is_writing = true;
     const int natts = load->desc->natts;
@@ -260,7 +258,6 @@ void register_bulk_load_callbacks() {
 }
 
 void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPointer tid) {
-    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
     const TupleDesc desc = RelationGetDescr(rel);
     const KeyColumns keys = key_columns(rel);
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian large row", ALLOCSET_DEFAULT_SIZES);
@@ -282,6 +279,7 @@ void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPoin
     format::SegmentBytes segment;
     check_status(format::finish_builder(*builder, &segment), rel, "store a large row");
     const uint32 slot_number = write_segment(rel, segment, SegmentStamp{GetCurrentTransactionId(), cid, 0, is_full});
+    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);  // last: see append_rows()
     set_sealed_tid(tid, slot_number, 0);
     MemoryContextSwitchTo(old);
     MemoryContextDelete(context);

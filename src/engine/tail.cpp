@@ -130,7 +130,6 @@ int rows_that_fit(Page page, const TailRow *rows, int row_count) {
 }  // namespace
 
 void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid) {
-    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
     BlockNumber full = InvalidBlockNumber;
     while (row_count > 0) {
         BlockNumber block = RelationGetTargetBlock(rel);
@@ -150,6 +149,9 @@ void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid
         rows += fit;
         row_count -= fit;
     }
+    // Last: a reader locks the table before it looks at a page, so either its lock is seen here or it has seen our rows. Asked first, a
+    // reader that came between the question and the rows would be missed by both.
+    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
 }
 
 bool close_tail_run(Relation rel, uint32 slot) {
