@@ -113,6 +113,27 @@ $node->safe_psql('postgres', 'DROP DATABASE renamed');
 $node->safe_psql('postgres', 'DROP DATABASE copied');
 ok(1, 'and dropped');
 
+# --- a database of another encoding
+$node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+$node->safe_psql('latin', "CREATE EXTENSION historian; CREATE TABLE t (name text)");
+$node->safe_psql('latin', "SELECT mqtt_subscribe('latin', broker => '$url', topic => 'db/append/#')");
+Broker::wait_receiving($node, 'latin', 'latin');
+$broker->publish('db/append/t', "[\"caf\xc3\xa9\"]");
+$broker->publish('db/append/t', "[\"\xed\x95\x9c\"]");
+$broker->publish("db/append/\xed\x95\x9c", '["x"]');
+ok($node->poll_query_until('latin', 'SELECT count(*) = 2 FROM mqtt_dead_letter'), 'what has no place in the encoding is a dead letter');
+is($node->safe_psql('latin', 'SELECT string_agg(sqlstate, \',\') FROM mqtt_dead_letter'), '22P05,22P05', 'for that reason');
+is($node->safe_psql('latin', "SELECT count(*) FROM t WHERE name = 'caf' || chr(233)"), 1, 'what has one is converted');
+is($node->safe_psql('latin', "SELECT topic FROM mqtt_dead_letter ORDER BY id DESC LIMIT 1"), 'db/append/\xed\x95\x9c',
+    'the topic is readable');
+$node->safe_psql('postgres', 'DROP DATABASE latin');
+
+# --- the owner is dropped
+$node->safe_psql('postgres', "DELETE FROM mqtt_dead_letter");
+$node->safe_psql('postgres', 'DROP OWNED BY feeder; DROP ROLE feeder');
+wait_for($node, "SELECT state = 'stopped' FROM mqtt_status WHERE name = 'feeder'", 'a subscription whose owner was dropped stops');
+$node->safe_psql('postgres', "SELECT mqtt_unsubscribe('feeder')");
+
 # --- passwords and TLS
 SKIP: {
     skip 'openssl and mosquitto_passwd are needed
