@@ -2,9 +2,10 @@
 //
 //     generate ROWS [TAGS]      TAGS: 1000
 //
-// Every tag has one reading a second; the rows of a second are interleaved, tag i comes i milliseconds after the full second. A third of
-// the tags are walks with two decimals that rest three readings of four, a third are integers (half counters, half slow walks), and a
-// third are a sine with Gaussian noise at a double's full precision. Rows are (name, time, value); names have about 22 bytes.
+// Every tag has one reading a second; the rows of a second are interleaved, tag i comes i milliseconds after the full second. A
+// third of the tags are walks with two decimals that rest three readings of four, a third are integers (half counters, half slow
+// walks), and a third are a sine with Gaussian noise at a double's full precision. Rows are (name, time, value); names have about
+// 22 bytes.
 #include <charconv>
 #include <cmath>
 #include <cstdint>
