@@ -5,7 +5,6 @@ extern "C" {
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
-#include "utils/array.h"
 #include "utils/spccache.h"
 }
 
@@ -43,7 +42,7 @@ double share_of_unknown_times(PlannerInfo *root, RelOptInfo *rel, const KeyTypes
         if (!add_clause(root, keys, rel->relid, reinterpret_cast<Node *>(clause->clause), &one) || is_tag_condition(one.items[0])) continue;
         if (!planned_value(root, one.items[0].value).is_known) unknown = lappend(unknown, clause);
     }
-    return unknown == NIL ? 1.0 : clauselist_selectivity(root, unknown, 0, JOIN_INNER, nullptr);
+    return unknown == NIL ? 1.0 : clauselist_selectivity(root, unknown, rel->relid, JOIN_INNER, nullptr);
 }
 
 // The share of a row's bytes that the query's columns are; a scan that needs none reads no column at all.

@@ -68,6 +68,11 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     node->values = static_cast<ConditionValue *>(palloc0(sizeof(ConditionValue) * Max(count, 1)));
     for (uint32 i = 0; i < count; i++) node->expressions[i] = ExecInitExpr(node->conditions.items[i].value, &state->ss.ps);
     node->filter_context = AllocSetContextCreate(CurrentMemoryContext, "historian filter", ALLOCSET_SMALL_SIZES);
+    node->plain_qual = state->ss.ps.qual;
+    if (estate->es_epq_active == nullptr && may_specialise_qual(node)) {
+        node->qual_context = AllocSetContextCreate(CurrentMemoryContext, "historian qual", ALLOCSET_SMALL_SIZES);
+        node->qual_arrays = static_cast<ArrayType **>(palloc0(sizeof(ArrayType *) * count));
+    }
     node->filter.needed_columns = needed_columns(&plan->scan, RelationGetDescr(table));
 }
 
@@ -83,6 +88,7 @@ void evaluate_filter(ScanNode *node) {
     MemoryContext old = MemoryContextSwitchTo(node->filter_context);
     build_filter(node->keys, node->conditions, node->values, &node->filter);
     MemoryContextSwitchTo(old);
+    if (node->qual_context != nullptr) specialise_qual(node);
     node->filter_is_current = true;
 }
 
@@ -125,6 +131,9 @@ TupleTableSlot *next_tuple(ScanState *scan) {
 bool recheck_tuple(ScanState *, TupleTableSlot *) { return true; }
 
 TupleTableSlot *run_node(CustomScanState *state) {
+    // ExecScan() takes up the qual before it asks for the first row, and starting may change the qual. EvalPlanQual may never ask for one.
+    ScanNode *node = scan_node(state);
+    if (!node->filter_is_current && state->ss.ps.state->es_epq_active == nullptr) start_scan(node);
     return ExecScan(&state->ss, next_tuple, recheck_tuple);
 }
 

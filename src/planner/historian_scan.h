@@ -52,6 +52,10 @@ struct ScanNode {
     MemoryContext filter_context;  // what the filter points to; reset when it is built again
     engine::ScanFilter filter;
     bool filter_is_current;
+    ExprState *plain_qual;         // the qual as the plan has it
+    MemoryContext qual_context;    // the specialised qual; nullptr when there is nothing to specialise
+    ArrayType **qual_arrays;       // one a condition: the array that the qual was specialised for, or nullptr
+    uint64 hashed_elements;        // of all specialised quals so far
     engine::TableScan *scan;       // nullptr until the first row is asked for
     SharedScan *shared;            // in a parallel query, while the shared memory is there
     SharedScan *scan_shared;       // what `scan` was started with; may be gone
@@ -60,6 +64,12 @@ struct ScanNode {
 };
 
 inline ScanNode *scan_node(CustomScanState *state) { return reinterpret_cast<ScanNode *>(state); }
+
+/// Whether the qual compares tags with an array that only execution knows.
+bool may_specialise_qual(const ScanNode *node);
+
+/// Makes the node's qual again with the values of its conditions if that makes it faster.
+void specialise_qual(ScanNode *node);
 
 Size estimate_shared_scan(CustomScanState *state, ParallelContext *context);
 void initialize_shared_scan(CustomScanState *state, ParallelContext *context, void *place);

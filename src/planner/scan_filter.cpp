@@ -140,7 +140,7 @@ TimeRange times_of_range(Datum value) {
     RangeBound lower;
     RangeBound upper;
     bool is_empty;
-    range_deserialize(about, const_cast<RangeType *>(range), &lower, &upper, &is_empty);
+    range_deserialize(about, range, &lower, &upper, &is_empty);
     if (is_empty) return kNoTime;
     const TimeRange from = lower.infinite ? kAllTimes : times_from(DatumGetTimestampTz(lower.val), lower.inclusive);
     const TimeRange until = upper.infinite ? kAllTimes : times_until(DatumGetTimestampTz(upper.val), upper.inclusive);
