@@ -1,6 +1,6 @@
-// The qual of one execution. PostgreSQL looks constants up in a hash table for `tag = ANY (constant array)`, but compares one by one when the
-// array is a parameter: 10 us a row for 1,000 tags, measured, a hundred times what reading the row costs. When a scan starts, its parameters are
-// constants: the qual is made again with them.
+// The qual of one execution. PostgreSQL looks constants up in a hash table for `tag = ANY (constant array)`, but compares one by
+// one when the array is a parameter: 10 us a row for 1,000 tags, measured, a hundred times what reading the row costs. When a
+// scan starts, its parameters are constants: the qual is made again with them.
 #include "planner/historian_scan.h"
 
 extern "C" {
@@ -17,8 +17,8 @@ namespace {
 /// PostgreSQL's own MIN_ARRAY_SIZE_FOR_HASHED_SAOP.
 constexpr int kHashedElementsMin = 9;
 
-/// PostgreSQL keeps each hash table, of about 40 bytes an element, until the query ends: a nested loop that brings new arrays for ever must
-/// end with those.
+/// PostgreSQL keeps each hash table, of about 40 bytes an element, until the query ends: a nested loop that brings new arrays for
+/// ever must end with those.
 constexpr uint64 kHashedElementsMax = 1 << 20;
 
 // The operator's hash function when its array can be looked up by hash; InvalidOid otherwise.
@@ -61,7 +61,7 @@ List *specialised_clauses(ScanNode *node) {
     bool changed = false;
     uint32 next = 0;  // condition, counted as when execution began
     ListCell *pushed;
-    foreach(pushed, plan->custom_exprs) {
+    foreach (pushed, plan->custom_exprs) {
         Node *clause = static_cast<Node *>(lfirst(pushed));
         ConditionList conditions = {};
         add_clause(nullptr, node->keys, plan->scan.scanrelid, clause, &conditions);
@@ -71,7 +71,7 @@ List *specialised_clauses(ScanNode *node) {
         const Oid hash = hash_function(reinterpret_cast<const ScalarArrayOpExpr *>(clause));
         if (!OidIsValid(hash)) continue;
         ListCell *cell;
-        foreach(cell, clauses) {
+        foreach (cell, clauses) {
             if (!equal(lfirst(cell), clause)) continue;
             lfirst(cell) = with_constant_array(reinterpret_cast<const ScalarArrayOpExpr *>(clause), hash, array);
             node->hashed_elements += ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
