@@ -95,9 +95,11 @@ void write_built_segment(Relation rel, BulkLoad *load) {
     if (load->builder == nullptr) return;
     SegmentBuilder *builder = load->builder;
     if (format::builder_row_count(*builder) > 0) {
+        const bool is_full = builder_is_full(*builder);
         format::SegmentBytes segment;
         check_status(format::finish_builder(*builder, &segment), rel, "build a segment");
-        write_segment(rel, segment, SegmentStamp{load->xid, load->cid, 0});
+        write_segment(rel, segment, SegmentStamp{load->xid, load->cid, 0, is_full});
+        CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);  // last: see append_rows()
     }
     load->builder = nullptr;
     MemoryContextReset(load->segment_context);
@@ -136,6 +138,9 @@ void stage_row(Relation rel, BulkLoad *load, const bool *nulls) {
 
 void store_rows_of(Relation rel, BulkLoad *load) {
     load->is_writing = true;
+    // This may be an inner subtransaction that has no xid yet. Its WAL must carry one that is no older than the rows' xmin: after a crash
+    // PostgreSQL hands out again the xids that no record carries, and the rows would become another transaction's.
+    GetCurrentTransactionId();
     if (load->builder != nullptr) {
         write_built_segment(rel, load);
     } else if (load->staged_count > 0) {
@@ -198,10 +203,8 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransa
 
 bool may_bulk_load(Relation rel, BulkInsertStateData *bulk_state, bool single_row) {
     if (bulk_state == nullptr) return false;
-    if (single_row && rel->rd_createSubid != GetCurrentSubTransactionId() &&
-        rel->rd_newRelfilenodeSubid != GetCurrentSubTransactionId()) {
-        return false;
-    }
+    const SubTransactionId subid = GetCurrentSubTransactionId();
+    if (single_row && rel->rd_createSubid != subid && new_file_subid(rel) != subid) return false;
     const TriggerDesc *triggers = rel->trigdesc;
     return triggers == nullptr || !(triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row);
 }
@@ -212,10 +215,7 @@ void bulk_load_rows(Relation rel, TupleTableSlot **slots, int slot_count, Comman
         finish_load(load);
         load = nullptr;
     }
-    if (load == nullptr) {
-        CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
-        load = open_load(rel, cid);
-    }
+    if (load == nullptr) load = open_load(rel, cid);
     refuse_broken_load(load);
     load->is_writing = true;
     const int natts = load->desc->natts;
@@ -256,7 +256,6 @@ void register_bulk_load_callbacks() {
 }
 
 void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPointer tid) {
-    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
     const TupleDesc desc = RelationGetDescr(rel);
     const KeyColumns keys = key_columns(rel);
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian large row", ALLOCSET_DEFAULT_SIZES);
@@ -274,9 +273,11 @@ void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPoin
     const std::span types(column_types(desc, keys), static_cast<size_t>(desc->natts));
     check_status(format::create_builder(arena, types, key, &builder), rel, "store a large row");
     check_status(format::append_row(*builder, cells), rel, "store a large row");
+    const bool is_full = builder_is_full(*builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*builder, &segment), rel, "store a large row");
-    const uint32 slot_number = write_segment(rel, segment, SegmentStamp{GetCurrentTransactionId(), cid, 0});
+    const uint32 slot_number = write_segment(rel, segment, SegmentStamp{GetCurrentTransactionId(), cid, 0, is_full});
+    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);  // last: see append_rows()
     set_sealed_tid(tid, slot_number, 0);
     MemoryContextSwitchTo(old);
     MemoryContextDelete(context);

@@ -17,6 +17,12 @@ Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, Memo
     return granule;
 }
 
+void reshape_granule(Granule *granule, TupleDesc desc) {
+    MemoryContextReset(granule->context);
+    granule->desc = desc;
+    granule->columns = static_cast<GranuleColumn *>(MemoryContextAllocZero(MemoryContextGetParent(granule->context), sizeof(GranuleColumn) * Max(desc->natts, 1)));
+}
+
 void open_granule(Granule *granule, const OpenSegment *segment, uint32 number) {
     MemoryContextReset(granule->context);
     for (int i = 0; i < granule->desc->natts; i++) granule->columns[i] = GranuleColumn{};

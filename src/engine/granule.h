@@ -33,6 +33,9 @@ struct Granule {
 /// Memory for granules of a table; `parent` owns it. desc: the rows' shape as the reader sees it.
 Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, MemoryContext parent);
 
+/// Reads on as rows of another shape: ALTER TABLE reads with the descriptor of before. Values taken so far are gone.
+void reshape_granule(Granule *granule, TupleDesc desc);
+
 /// Turns to a granule; values taken from the one before are gone.
 void open_granule(Granule *granule, const OpenSegment *segment, uint32 number);
 

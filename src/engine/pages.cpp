@@ -21,6 +21,7 @@ void validate_metapage(Relation rel, const Metapage *meta) {
     if (meta->directory_extent_count > format::kDirectoryExtentsMax || meta->directory_extent_count == 0) {
         report_damage(rel, format::kMetaBlock, "The metapage has an impossible number of directory extents.");
     }
+    if (meta->slot_count > directory_capacity(*meta)) report_damage(rel, format::kMetaBlock, "The directory is too small for its entries.");
 }
 
 bool read_metapage(Relation rel, Metapage *meta) {

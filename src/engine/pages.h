@@ -6,6 +6,7 @@
 
 #include "engine/server.h"
 //
+#include "engine/report.h"
 #include "format/page_layout.h"
 
 namespace historian::engine {
@@ -13,7 +14,9 @@ namespace historian::engine {
 enum class PageLock : int { shared = BUFFER_LOCK_SHARE, exclusive = BUFFER_LOCK_EXCLUSIVE };
 
 /// Pins and locks a block that exists.
+/// errors  XX001 InvalidBlockNumber: an entry names fewer blocks than it says it uses (to ReadBuffer it would mean "a new block")
 inline Buffer lock_page(Relation rel, BlockNumber block, PageLock mode) {
+    if (unlikely(block == InvalidBlockNumber)) report_damage(rel, format::kMetaBlock, "A directory entry uses more pages than it owns.");
     const Buffer buffer = ReadBuffer(rel, block);
     LockBuffer(buffer, static_cast<int>(mode));
     return buffer;
@@ -46,6 +49,11 @@ KeyColumns derive_key_columns(TupleDesc desc);
 /// The key columns of a table. Derived each time, and the same each time: new columns come last, and the two cannot be dropped; a change of
 /// a column's type that could change them rewrites the table.
 KeyColumns key_columns(Relation rel);
+
+/// The key columns that a table was written with (rule R19). They differ from the derived ones only while ALTER TABLE rewrites it.
+inline KeyColumns key_columns_of(const format::Metapage &meta) {
+    return {static_cast<AttrNumber>(meta.tag_attnum), static_cast<AttrNumber>(meta.time_attnum)};
+}
 
 /// Raises XX001 when the metapage remembers other key columns (rule R19).
 void check_key_columns(Relation rel, const format::Metapage &meta, const KeyColumns &keys);

@@ -20,6 +20,7 @@ void redo_edit(XLogReaderState *record) {
     EditRecord edit;
     if (XLogRecGetDataLen(record) < sizeof(edit)) report_bad_record("its header is cut short");
     memcpy(&edit, XLogRecGetData(record), sizeof(edit));
+    if (edit.page_count > kEditPagesMax) report_bad_record("it names too many pages");
     if (XLogRecGetDataLen(record) < sizeof(edit) + sizeof(uint16) * edit.page_count) report_bad_record("its page list is cut short");
 
     if (InHotStandby && TransactionIdIsValid(edit.conflict_xid)) {
@@ -54,7 +55,7 @@ void redo_edit(XLogReaderState *record) {
 }
 
 // Rebuilds one row of an APPEND record in `space`, which has room for kPageBytes. Gives the bytes consumed.
-Size rebuild_row(const char *data, Size left, const AppendRecord &append, TransactionId xid, ItemPointerData tid,
+Size rebuild_row(const char *data, Size left, const AppendRecord &append, ItemPointerData tid,
                  HeapTuple tuple, uint16 *fingerprint) {
     AppendedRow row;
     if (left < sizeof(row)) report_bad_record("a row is cut short");
@@ -67,7 +68,7 @@ Size rebuild_row(const char *data, Size left, const AppendRecord &append, Transa
     header->t_infomask2 = row.infomask2;
     header->t_infomask = row.infomask;
     header->t_hoff = row.hoff;
-    HeapTupleHeaderSetXmin(header, xid);
+    HeapTupleHeaderSetXmin(header, append.xmin);
     HeapTupleHeaderSetCmin(header, append.cid);
     header->t_ctid = tid;
     tuple->t_len = SizeofHeapTupleHeader + row.byte_count;
@@ -100,14 +101,14 @@ void redo_append(XLogReaderState *record) {
             const OffsetNumber offset = append.first_offset + i;
             ItemPointerSet(&tid, BufferGetBlockNumber(buffer), offset);
             TailRow row = {&tuple, 0, false, 0};
-            const Size used = rebuild_row(data, left, append, XLogRecGetXid(record), tid, &tuple, &row.fingerprint);
+            const Size used = rebuild_row(data, left, append, tid, &tuple, &row.fingerprint);
             if (!place_row(page, row, offset)) report_bad_record("a row does not fit its page");
             data += used;
             left -= used;
         }
         tail_special(page)->time_min = header.time_min;
         tail_special(page)->time_max = header.time_max;
-        PageSetPrunable(page, XLogRecGetXid(record));
+        PageSetPrunable(page, append.xmin);
         PageSetLSN(page, record->EndRecPtr);
         MarkBufferDirty(buffer);
     }
@@ -186,7 +187,7 @@ void mask(char *raw_page, BlockNumber block) {
     if (!page_is(page, format::PageKind::tail)) return;
     for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
         const ItemId item = PageGetItemId(page, offset);
-        if (!ItemIdIsNormal(item)) continue;
+        if (!ItemIdHasStorage(item)) continue;
         HeapTupleHeader tuple = reinterpret_cast<HeapTupleHeader>(raw_page + ItemIdGetOffset(item));
         if (!HeapTupleHeaderXminFrozen(tuple)) tuple->t_infomask &= ~HEAP_XACT_MASK;
         else tuple->t_infomask &= ~(HEAP_XMAX_COMMITTED | HEAP_XMAX_INVALID);

@@ -135,6 +135,7 @@ void store_tail_row(TupleTableSlot *slot, const HeapTupleData &tuple, const bool
 
 void store_sealed_row(TupleTableSlot *slot, Granule *granule, uint32 number, const bool *needed) {
     ExecClearTuple(slot);
+    if (unlikely(granule->desc != slot->tts_tupleDescriptor)) reshape_granule(granule, slot->tts_tupleDescriptor);
     RowSlot *row = row_slot(slot);
     row->granule = granule;
     row->row = number;

@@ -245,7 +245,7 @@ void list_items(TableScan *scan) {
     scan->item_count = 0;
     scan->item_index = -1;
     scan->is_empty = !read_metapage(scan->rel, &scan->meta);
-    if (!scan->is_empty) check_key_columns(scan->rel, scan->meta, scan->keys);
+    if (!scan->is_empty) scan->keys = scan->granule->keys = key_columns_of(scan->meta);
     if (scan->is_empty || scan->parallel != nullptr) return;
     uint32 room = 0;
     for_each_entry(scan->rel, scan->meta, [scan, &room](uint32 slot, const DirectoryEntry &entry) {
@@ -386,16 +386,31 @@ void initialize_parallel_scan(Relation rel, ParallelScan *parallel) {
 
 namespace {
 
+// Under SnapshotAny the caller fetches again a row that its statement has read, for a trigger or because another table's row changed under
+// it: the statement's own snapshot keeps the row, though its entry may be superseded by now.
+bool may_fetch_from(const DirectoryEntry &entry, Snapshot snapshot) {
+    return snapshot->snapshot_type == SNAPSHOT_ANY || entry_is_visible(entry, snapshot);
+}
+
+// Whether a tail page belongs to a run whose rows the snapshot reads there: not in a segment that replaced it, and not a page freed since.
+bool may_fetch_from_page(Relation rel, Page page, Snapshot snapshot) {
+    format::Metapage meta;
+    const format::PageTrailer *trailer = page_trailer(page);
+    if (!read_metapage(rel, &meta) || trailer->slot >= meta.slot_count) return false;
+    const DirectoryEntry entry = read_entry(rel, meta, trailer->slot);
+    return is_tail(entry) && entry.generation == trailer->generation && may_fetch_from(entry, snapshot);
+}
+
 bool fetch_sealed_row(Relation rel, SealedAddress address, Snapshot snapshot, TupleTableSlot *slot) {
     format::Metapage meta;
     if (!read_metapage(rel, &meta) || address.slot >= meta.slot_count) return false;
     const DirectoryEntry entry = read_entry(rel, meta, address.slot);
     if (entry.kind != static_cast<uint8>(EntryKind::segment) || address.row >= entry.row_count) return false;
-    if (!entry_is_visible(entry, snapshot)) return false;
+    if (!may_fetch_from(entry, snapshot)) return false;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian row", ALLOCSET_DEFAULT_SIZES);
     OpenSegment segment;
     open_segment(rel, address.slot, entry, context, &segment);
-    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns(rel), context);
+    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns_of(meta), context);
     bool found = false;
     for (uint32 g = 0; g < segment.header.granule_count && !found; g++) {
         const format::Granule about = format::granule_at(*segment.index, g);
@@ -417,7 +432,7 @@ bool fetch_tail_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTable
     Page page = BufferGetPage(buffer);
     bool visible = false;
     if (page_is(page, PageKind::tail) && offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) &&
-        ItemIdIsNormal(PageGetItemId(page, offset))) {
+        ItemIdIsNormal(PageGetItemId(page, offset)) && may_fetch_from_page(rel, page, snapshot)) {
         HeapTupleData tuple = {};
         tuple.t_tableOid = RelationGetRelid(rel);
         tuple.t_self = *tid;

@@ -51,9 +51,10 @@ struct SealStep {
 
 void finish_segment(SealStep *step) {
     if (step->builder == nullptr) return;
+    const bool is_full = builder_is_full(*step->builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
-    write_segment(step->rel, segment, SegmentStamp{GetCurrentTransactionId(), GetCurrentCommandId(true), step->level});
+    write_segment(step->rel, segment, SegmentStamp{GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full});
     step->outcome.segments++;
     step->builder = nullptr;
     MemoryContextReset(step->segment_context);
@@ -155,9 +156,19 @@ void add_segment(SealStep *step, const Source &source) {
 
 // ---------------------------------------------------------------------------------------------------------------- choosing
 
+bool is_committed_segment(const DirectoryEntry &entry) {
+    return entry.kind == static_cast<uint8>(EntryKind::segment) && xid_state(entry.xmin) == XidState::committed;
+}
+
+bool must_move(const DirectoryEntry &entry, BlockNumber move_from) {
+    bool reaches = false;
+    for (uint32 e = 0; e < entry.extent_count; e++) reaches |= entry.extents[e].first_block + entry.extents[e].block_count > move_from;
+    return move_from != InvalidBlockNumber && reaches && is_committed_segment(entry);
+}
+
+// A step leaves at most one segment that is not full, so merging comes to an end, however few rows the limit of bytes allows.
 bool is_mergeable(const DirectoryEntry &entry, const SealRequest &request) {
-    return entry.kind == static_cast<uint8>(EntryKind::segment) && entry.row_count < request.merge_rows_below &&
-           xid_state(entry.xmin) == XidState::committed;
+    return entry.row_count < request.merge_rows_below && (entry.flags & format::kEntryFull) == 0 && is_committed_segment(entry);
 }
 
 bool is_superseded_or_doubtful(const DirectoryEntry &entry) { return xid_state(entry.xmax) != XidState::aborted; }
@@ -180,12 +191,12 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint32 room = 64;
     Source *found = static_cast<Source *>(palloc(sizeof(Source) * room));
     uint32 count = 0;
-    uint32 small_segments = 0;
+    uint32 candidates = 0;
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         const bool closed_run = is_tail(entry) && (entry.flags & format::kEntryTailClosed) != 0;
-        if (!closed_run && !is_mergeable(entry, request)) return;
+        if (!closed_run && !is_mergeable(entry, request) && !must_move(entry, request.move_from)) return;
         if (is_superseded_or_doubtful(entry)) return;
-        if (!closed_run) small_segments++;
+        candidates++;
         if (count == room) {
             room *= 2;
             found = static_cast<Source *>(repalloc_huge(found, sizeof(Source) * room));
@@ -198,7 +209,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint64 rows = 0;
     for (uint32 i = 0; i < count; i++) {
         const bool tail = is_tail(found[i].entry);
-        if (!tail && small_segments < Max(request.merge_count_min, 2)) continue;
+        if (!tail && candidates < Max(request.merge_count_min, 2) && !must_move(found[i].entry, request.move_from)) continue;
         if (tail && !run_is_decided(rel, found[i].entry)) continue;
         const uint64 source_rows = tail ? static_cast<uint64>(found[i].entry.used_pages) * format::kTailRowsMax / 2 : found[i].entry.row_count;
         if (choice.count > 0 && rows + source_rows > kStepRowsMax) {
@@ -231,6 +242,14 @@ void supersede(Relation rel, const Choice &choice) {
     UnlockReleaseBuffer(meta_buffer);
 }
 
+// Whether another session waits for the table exclusively: a further lock is then not to be had, though we hold one. (LockHasWaitersRelation
+// would crash: our lock may have been taken on the fast path, where PostgreSQL keeps no lock object for it.)
+bool ddl_is_waiting(Relation rel) {
+    if (!ConditionalLockRelation(rel, RowShareLock)) return true;
+    UnlockRelation(rel, RowShareLock);
+    return false;
+}
+
 SealStep make_step(Relation rel, MemoryContext context) {
     SealStep step = {};
     step.rel = rel;
@@ -254,19 +273,26 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     Metapage meta;
     if (!read_metapage(rel, &meta)) return nothing;
     if (!lock_maintenance(rel, request.wait)) return nothing;
+    read_metapage(rel, &meta);  // the wait may have been long
     Assert(ActiveSnapshotSet());
     if (request.close_open_run && meta.active_slot != format::kNoSlot) {
         close_tail_run(rel, meta.active_slot);
         stop_point(StopPoint::seal_closed);
     }
     read_metapage(rel, &meta);
+    check_key_columns(rel, meta, key_columns(rel));
 
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian seal", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
-    const Choice choice = choose_sources(rel, meta, request);
+    Choice choice = choose_sources(rel, meta, request);
     SealStep step = make_step(rel, context);
     if (choice.count > 0) {
         for (uint32 i = 0; i < choice.count; i++) {
+            if (i > 0 && ddl_is_waiting(rel)) {  // and everybody queues behind it (rule R10)
+                choice.count = i;
+                choice.more = true;
+                break;
+            }
             step.level = Max(step.level, choice.sources[i].entry.level);
             if (is_tail(choice.sources[i].entry)) add_run(&step, choice.sources[i].entry);
             else add_segment(&step, choice.sources[i]);
@@ -284,6 +310,21 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     return step.outcome;
 }
 
+namespace {
+
+enum class Need : uint8 { needed, never_seen, outlived };
+
+// Whether anybody may still read an entry.
+Need need_for(const DirectoryEntry &entry, TransactionId oldest) {
+    const XidState maker = xid_state(entry.xmin);
+    const bool unfinished = entry.kind == static_cast<uint8>(EntryKind::building) && maker != XidState::in_progress;
+    if (maker == XidState::aborted || unfinished) return Need::never_seen;
+    const bool superseded = TransactionIdIsValid(entry.xmax) && xid_state(entry.xmax) == XidState::committed;
+    return superseded && TransactionIdPrecedesOrEquals(entry.free_after, oldest) ? Need::outlived : Need::needed;
+}
+
+}  // namespace
+
 uint32 release_unneeded(Relation rel) {
     Metapage meta;
     if (!read_metapage(rel, &meta)) return 0;
@@ -293,16 +334,15 @@ uint32 release_unneeded(Relation rel) {
         const DirectoryEntry entry = read_entry(rel, meta, slot);
         if (entry.kind == static_cast<uint8>(EntryKind::free)) continue;
         CHECK_FOR_INTERRUPTS();
-        const XidState maker = xid_state(entry.xmin);
-        const bool unfinished = entry.kind == static_cast<uint8>(EntryKind::building) && maker != XidState::in_progress;
-        if (maker == XidState::aborted || unfinished) {  // nobody ever saw it
-            release_entry(rel, slot, InvalidTransactionId);
-            freed++;
-        } else if (TransactionIdIsValid(entry.xmax) && xid_state(entry.xmax) == XidState::committed &&
-                   TransactionIdPrecedesOrEquals(entry.free_after, oldest)) {
-            release_entry(rel, slot, entry.xmax);
-            freed++;
-        }
+        stop_point(StopPoint::release_seen);
+        const Need need = need_for(entry, oldest);
+        if (need == Need::needed) continue;
+        // Its maker may have finished the entry and committed after we read it and before we asked. Now that the maker is over, only holders
+        // of the maintenance lock change the entry: if it still is what we judged, it stays that.
+        const DirectoryEntry now = read_entry(rel, meta, slot);
+        if (memcmp(&now, &entry, sizeof(entry)) != 0) continue;
+        release_entry(rel, slot, need == Need::outlived ? entry.xmax : InvalidTransactionId);
+        freed++;
     }
     return freed;
 }

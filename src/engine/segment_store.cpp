@@ -3,6 +3,7 @@
 #include "engine/pages.h"
 #include "engine/report.h"
 #include "engine/space.h"
+#include "engine/stop_points.h"
 
 namespace historian::engine {
 
@@ -38,6 +39,7 @@ DirectoryEntry describe_segment(const SegmentBytes &segment, const SegmentStamp 
     if (segment.summary.has_null_tag) entry.flags |= format::kEntryNullTag;
     if (segment.summary.has_null_time) entry.flags |= format::kEntryNullTime;
     if (segment.summary.tag_count == 0) entry.flags |= format::kEntryTagsUnknown;
+    if (stamp.is_full) entry.flags |= format::kEntryFull;
     entry.tag_first_bytes = Min(segment.summary.tag_first.size(), format::kEntryTagBytes);
     entry.tag_last_bytes = Min(segment.summary.tag_last.size(), format::kEntryTagBytes);
     if (entry.tag_first_bytes > 0) memcpy(entry.tag_first, segment.summary.tag_first.data(), entry.tag_first_bytes);
@@ -104,6 +106,7 @@ uint32 write_segment(Relation rel, const SegmentBytes &segment, const SegmentSta
     DirectoryEntry entry = describe_segment(segment, stamp);
     const uint32 slot = allocate_segment(rel, &entry);
     write_pages(rel, slot, entry, segment.bytes);
+    stop_point(StopPoint::segment_building);
     entry.kind = static_cast<uint8>(EntryKind::segment);
     write_entry(rel, slot, entry, EditPurpose::finish_segment, InvalidTransactionId);
     return slot;

@@ -19,6 +19,7 @@ struct SegmentStamp {
     TransactionId xmin;
     CommandId cmin;
     uint8 level;
+    bool is_full;  // see builder_is_full(): it will not be merged with others
 };
 
 /// Writes a whole segment and its directory entry; readers see it once stamp.xmin is visible to them.

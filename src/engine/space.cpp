@@ -162,9 +162,9 @@ struct Allocation {
 };
 
 // Finds block_count adjacent free blocks among the first existing_blocks; the map page stays exclusively locked when found.
-bool lock_free_run(Relation rel, const Metapage &meta, uint32 existing_blocks, uint32 block_count, Allocation *allocation) {
+bool lock_free_run(Relation rel, uint32 existing_blocks, uint32 block_count, Allocation *allocation) {
     const uint32 map_count = (existing_blocks + kMapBlocks - 1) / kMapBlocks;
-    for (uint32 map_index = meta.free_map_hint; map_index < map_count; map_index++) {
+    for (uint32 map_index = 0; map_index < map_count; map_index++) {
         const Buffer buffer = lock_page(rel, format::map_page_block(map_index), PageLock::exclusive);
         copy_map_bits(BufferGetPage(buffer), map_index, allocation->bits);
         const uint32 limit = Min(existing_blocks - map_index * kMapBlocks, kMapBlocks);
@@ -180,10 +180,18 @@ bool lock_free_run(Relation rel, const Metapage &meta, uint32 existing_blocks, u
     return false;
 }
 
+// Adds zeroed blocks to the end of the file; the caller holds the extension lock.
+void extend_to(Relation rel, BlockNumber target) {
+    for (BlockNumber blocks = RelationGetNumberOfBlocks(rel); blocks < target; blocks++) {
+        extend_by_one_block(rel);
+        if (blocks % 256 == 255) CHECK_FOR_INTERRUPTS();
+    }
+}
+
 // Grows the file so that block_count adjacent blocks at its end are free, unless others take them first.
 void extend_for_run(Relation rel, uint32 block_count) {
     LockRelationForExtension(rel, ExclusiveLock);
-    BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+    const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
     BlockNumber target = blocks + block_count;
     // An extent lies within one map page's range, whose first block is the map page itself.
     if (blocks / kMapBlocks != (target - 1) / kMapBlocks) target = (blocks / kMapBlocks + 1) * kMapBlocks + 1 + block_count;
@@ -192,10 +200,7 @@ void extend_for_run(Relation rel, uint32 block_count) {
                 errmsg("cannot extend table \"%s\" beyond %u blocks", RelationGetRelationName(rel), format::kSealedBlockBit),
                 errhint("Partition the table by time."));
     }
-    for (; blocks < target; blocks++) {
-        extend_by_one_block(rel);
-        if (blocks % 256 == 255) CHECK_FOR_INTERRUPTS();
-    }
+    extend_to(rel, target);
     UnlockRelationForExtension(rel, ExclusiveLock);
 }
 
@@ -212,7 +217,7 @@ void grow_directory(Relation rel, uint32 extent_count) {
         Metapage meta;
         read_metapage(rel, &meta);
         if (meta.directory_extent_count != extent_count) break;  // another session did it
-        if (!lock_free_run(rel, meta, RelationGetNumberOfBlocks(rel), page_count, &allocation)) {
+        if (!lock_free_run(rel, RelationGetNumberOfBlocks(rel), page_count, &allocation)) {
             extend_for_run(rel, page_count);
             continue;
         }
@@ -255,7 +260,7 @@ uint32 find_free_slot(Relation rel, const Metapage &meta) {
 
 // With the entry's directory page and the map page locked: takes the metapage and writes all three. False when the request to become the
 // active run came too late.
-bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer directory_buffer, Allocation *allocation,
+bool commit_new_entry(Relation rel, const Metapage &seen, uint32 slot, const EntryPlace &place, Buffer directory_buffer, Allocation *allocation,
                       NewEntry *request) {
     const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
     Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
@@ -268,7 +273,7 @@ bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer
         stage_bits(edit, map, allocation->bits, allocation->extent, true);
         const int page = edit.add_page(meta_buffer);
         meta.slot_count = Max(meta.slot_count, slot + 1);
-        meta.free_slot_hint = slot + 1;
+        if (meta.free_slot_hint == seen.free_slot_hint) meta.free_slot_hint = slot + 1;  // else an entry below was freed meanwhile
         if (request->activate) meta.active_slot = slot;
         patch_metapage(edit, page, meta);
         edit.commit();
@@ -278,6 +283,13 @@ bool commit_new_entry(Relation rel, uint32 slot, const EntryPlace &place, Buffer
 }
 
 }  // namespace
+
+void ensure_block(Relation rel, BlockNumber block) {
+    if (block < RelationGetNumberOfBlocks(rel)) return;
+    LockRelationForExtension(rel, ExclusiveLock);
+    extend_to(rel, block + 1);
+    UnlockRelationForExtension(rel, ExclusiveLock);
+}
 
 uint32 create_entry(Relation rel, NewEntry *request) {
     ensure_metapage(rel);
@@ -292,15 +304,16 @@ uint32 create_entry(Relation rel, NewEntry *request) {
             grow_directory(rel, meta.directory_extent_count);
             continue;
         }
-        const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
         const EntryPlace place = entry_place(meta, slot);
+        ensure_block(rel, place.block);
+        const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
         const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
         const DirectoryEntry old = entry_on_page(BufferGetPage(directory_buffer), place.offset);
         if (old.kind != static_cast<uint8>(EntryKind::free)) {  // another session took the slot
             UnlockReleaseBuffer(directory_buffer);
             continue;
         }
-        if (!lock_free_run(rel, meta, existing_blocks, request->page_count, &allocation)) {
+        if (!lock_free_run(rel, existing_blocks, request->page_count, &allocation)) {
             UnlockReleaseBuffer(directory_buffer);
             extend_for_run(rel, request->page_count);
             continue;
@@ -308,7 +321,7 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         request->entry.generation = old.generation + 1;
         request->entry.extent_count = 1;
         request->entry.extents[0] = allocation.extent;
-        const bool done = commit_new_entry(rel, slot, place, directory_buffer, &allocation, request);
+        const bool done = commit_new_entry(rel, meta, slot, place, directory_buffer, &allocation, request);
         UnlockReleaseBuffer(allocation.map_buffer);
         UnlockReleaseBuffer(directory_buffer);
         pfree(allocation.bits);
@@ -334,7 +347,7 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
             UnlockReleaseBuffer(directory_buffer);
             break;
         }
-        if (!lock_free_run(rel, meta, existing_blocks, page_count, &allocation)) {
+        if (!lock_free_run(rel, existing_blocks, page_count, &allocation)) {
             UnlockReleaseBuffer(directory_buffer);
             extend_for_run(rel, page_count);
             continue;
@@ -401,7 +414,6 @@ void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, Tr
     stage_bits(edit, map, bits, extent, false);
     const int page = edit.add_page(meta_buffer);
     meta.free_slot_hint = Min(meta.free_slot_hint, slot);
-    meta.free_map_hint = Min(meta.free_map_hint, map_index);
     if (meta.active_slot == slot) meta.active_slot = format::kNoSlot;
     patch_metapage(edit, page, meta);
     edit.commit();

@@ -12,6 +12,8 @@ enum class StopPoint : int {
     seal_closed = 1,         // the tail run is closed; nothing was read
     seal_built = 2,          // new segments are written; the sources are untouched
     seal_before_commit = 3,  // the sources are stamped; the transaction is open
+    segment_building = 4,    // a segment's pages are written; its entry still says "building"
+    release_seen = 5,        // VACUUM or compact() read an entry that it may free
 };
 
 /// Set by the setting historian.debug_stop_point (superuser).

@@ -60,9 +60,11 @@ void lock_two_pages(Relation rel, BlockNumber first, BlockNumber second, Buffer 
 // Opens the next page of a run and closes the one before; nothing happens when the run changed meanwhile.
 void open_next_page(Relation rel, const Metapage &meta, uint32 slot, const DirectoryEntry &seen) {
     const BlockNumber last = seen.used_pages == 0 ? InvalidBlockNumber : entry_block(seen, seen.used_pages - 1);
+    const BlockNumber next = entry_block(seen, seen.used_pages);
+    ensure_block(rel, next);
     Buffer last_buffer;
     Buffer next_buffer;
-    lock_two_pages(rel, last, entry_block(seen, seen.used_pages), &last_buffer, &next_buffer);
+    lock_two_pages(rel, last, next, &last_buffer, &next_buffer);
     const EntryPlace place = entry_place(meta, slot);
     const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
     DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
@@ -128,7 +130,6 @@ int rows_that_fit(Page page, const TailRow *rows, int row_count) {
 }  // namespace
 
 void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid) {
-    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
     BlockNumber full = InvalidBlockNumber;
     while (row_count > 0) {
         BlockNumber block = RelationGetTargetBlock(rel);
@@ -148,6 +149,9 @@ void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid
         rows += fit;
         row_count -= fit;
     }
+    // Last: a reader locks the table before it looks at a page, so either its lock is seen here or it has seen our rows. Asked first, a
+    // reader that came between the question and the rows would be missed by both.
+    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
 }
 
 bool close_tail_run(Relation rel, uint32 slot) {

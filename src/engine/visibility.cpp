@@ -48,8 +48,9 @@ bool entry_is_visible(const DirectoryEntry &entry, Snapshot snapshot) {
             return counts_now(entry.xmin) && !counts_now(entry.xmax);
         case SNAPSHOT_ANY:
         case SNAPSHOT_NON_VACUUMABLE:
-            // Each row exactly once, whoever asks: a copy that a move made, or left behind for old snapshots, is no second row.
-            return xid_state(entry.xmin) != XidState::aborted && xid_state(entry.xmax) != XidState::committed;
+            // ANALYZE. Each row exactly once: neither the copy that a move in progress makes, nor the one left behind for old snapshots. And
+            // never an entry of another transaction in progress: it is freed as soon as that transaction fails.
+            return counts_now(entry.xmin) && xid_state(entry.xmax) != XidState::committed;
     }
     return false;
 }

@@ -17,13 +17,14 @@ int PageEdit::add_page(Buffer buffer, uint16 special_bytes) {
     const int index = record_.page_count++;
     buffers_[index] = buffer;
     special_bytes_[index] = special_bytes;
-    initStringInfo(&patches_[index]);
+    patches_[index] = StringInfoData{};
     return index;
 }
 
 void PageEdit::patch(int page_index, uint32 offset, const void *bytes, uint32 byte_count) {
     Assert(offset + byte_count <= kPageBytes);
     const Patch patch = {static_cast<uint16>(offset), static_cast<uint16>(byte_count)};
+    if (patches_[page_index].data == nullptr) initStringInfo(&patches_[page_index]);
     appendBinaryStringInfo(&patches_[page_index], reinterpret_cast<const char *>(&patch), sizeof(patch));
     appendBinaryStringInfo(&patches_[page_index], static_cast<const char *>(bytes), static_cast<int>(byte_count));
 }
@@ -45,12 +46,16 @@ void PageEdit::commit() {
         XLogRegisterData(reinterpret_cast<char *>(special_bytes_), sizeof(uint16) * record_.page_count);
         for (int i = 0; i < record_.page_count; i++) {
             XLogRegisterBuffer(i, buffers_[i], special_bytes_[i] > 0 ? REGBUF_WILL_INIT : REGBUF_STANDARD);
-            XLogRegisterBufData(i, patches_[i].data, patches_[i].len);
+            if (patches_[i].len > 0) XLogRegisterBufData(i, patches_[i].data, patches_[i].len);
         }
         const XLogRecPtr lsn = XLogInsert(kResourceManagerId, kWalEdit);
         for (int i = 0; i < record_.page_count; i++) PageSetLSN(BufferGetPage(buffers_[i]), lsn);
     }
     END_CRIT_SECTION();
+    // VACUUM edits page after page in one context.
+    for (int i = 0; i < record_.page_count; i++) {
+        if (patches_[i].data != nullptr) pfree(patches_[i].data);
+    }
 }
 
 bool apply_patches(Page page, const char *patches, Size byte_count) {
@@ -122,7 +127,7 @@ void append_to_page(Relation rel, Buffer buffer, const TailRow *rows, int row_co
     }
     StringInfoData data = {};
     if (logged) data = flatten_rows(header, rows, row_count);
-    AppendRecord record = {static_cast<uint16>(row_count), first_offset, cid};
+    AppendRecord record = {static_cast<uint16>(row_count), first_offset, cid, HeapTupleHeaderGetRawXmin(rows[0].tuple->t_data)};
 
     START_CRIT_SECTION();
     for (int i = 0; i < row_count; i++) {
@@ -130,7 +135,7 @@ void append_to_page(Relation rel, Buffer buffer, const TailRow *rows, int row_co
     }
     tail_special(page)->time_min = header.time_min;
     tail_special(page)->time_max = header.time_max;
-    PageSetPrunable(page, GetCurrentTransactionIdIfAny());
+    PageSetPrunable(page, record.xmin);
     MarkBufferDirty(buffer);
     if (logged) {
         XLogBeginInsert();
