@@ -94,6 +94,14 @@ TRUNCATE copied;
 SELECT count(*) FROM copied;
 SELECT historian_check('copied');
 
+SET allow_in_place_tablespaces = true;
+CREATE TABLESPACE historian_elsewhere LOCATION '';
+ALTER TABLE points SET TABLESPACE historian_elsewhere;
+SELECT count(*) FROM points;
+SELECT historian_check('points') ~ '^1 segments' AS checked;
+ALTER TABLE points SET TABLESPACE pg_default;
+DROP TABLESPACE historian_elsewhere;
+
 -- Columns come and go.
 ALTER TABLE points ADD COLUMN quality int DEFAULT 7;
 ALTER TABLE points ADD COLUMN note text;

@@ -1,8 +1,11 @@
 // _PG_init: what happens when the server loads the library.
+#include "bgworker/launcher.h"
+#include "bgworker/settings.h"
 #include "engine/bulk_load.h"
 #include "engine/server.h"
 #include "engine/wal.h"
 #include "hooks.h"
+#include "planner/planner.h"
 #include "settings.h"
 
 #ifdef WORDS_BIGENDIAN
@@ -28,4 +31,8 @@ void _PG_init(void) {
     historian::engine::register_resource_manager();
     historian::engine::register_bulk_load_callbacks();
     historian::install_hooks();
+    historian::planner::install_planner_hooks();
+    historian::bgworker::define_worker_settings();
+    historian::bgworker::register_workers();
+    EmitWarningsOnPlaceholders("historian");
 }

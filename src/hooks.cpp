@@ -1,5 +1,6 @@
 #include "hooks.h"
 
+#include "bgworker/launcher.h"
 #include "engine/bulk_load.h"
 #include "engine/pages.h"
 #include "table_am/callbacks.h"
@@ -110,6 +111,7 @@ bool skip_create_index(const IndexStmt *index) {
 void on_process_utility(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtilityContext context,
                         ParamListInfo params, QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion) {
     const Node *utility = statement->utilityStmt;
+    bgworker::make_way_for_command(utility);
     if (IsA(utility, IndexStmt) && skip_create_index(reinterpret_cast<const IndexStmt *>(utility))) return;
     const ProcessUtility_hook_type next = previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
     next(statement, query, read_only_tree, context, params, environment, receiver, completion);

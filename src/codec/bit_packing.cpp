@@ -94,7 +94,7 @@ void pack_bits(const std::uint64_t *values, std::size_t count, unsigned width, s
         filled -= 64;
         word = filled == 0 ? 0 : value >> (width - filled);
     }
-    std::memcpy(packed, &word, (filled + 7) / 8);
+    if (filled != 0) std::memcpy(packed, &word, (filled + 7) / 8);
 }
 
 }  // namespace historian::codec

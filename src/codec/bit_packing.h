@@ -1,7 +1,7 @@
 // Bit packing: unsigned numbers of one width, side by side without gaps.
 //
-// Layout: number i takes the bits [i * width, (i + 1) * width) of the byte string, where bit b is bit b % 8 of byte b / 8. The last
-// byte's unused bits are 0. Eight numbers take exactly `width` bytes, so a loop over groups of eight has fixed shifts.
+// Layout: number i takes the bits [i * width, (i + 1) * width) of the byte string, where bit b is bit b % 8 of byte b / 8. The
+// last byte's unused bits are 0. Eight numbers take exactly `width` bytes, so a loop over groups of eight has fixed shifts.
 #pragma once
 
 #include <cstddef>

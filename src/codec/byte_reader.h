@@ -1,7 +1,7 @@
 // ByteReader: a bounds-checked cursor over bytes that nobody has judged yet.
 //
-// Invariant: after the first read that runs past the end (or a varint longer than 64 bits), every further read gives 0 and nothing,
-// and status() says truncated; so a sequence of reads needs one check, before its results are used.
+// Invariant: after the first read that runs past the end (or a varint longer than 64 bits), every further read gives 0 and
+// nothing, and status() says truncated; so a sequence of reads needs one check, before its results are used.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,7 @@ namespace historian::codec {
 
 class ByteReader {
 public:
-    explicit ByteReader(std::span<const std::byte> source) noexcept
-        : next_(source.data()), end_(source.data() + source.size()) {}
+    explicit ByteReader(std::span<const std::byte> source) noexcept : next_(source.data()), end_(source.data() + source.size()) {}
 
     std::uint8_t u8() noexcept { return fixed<std::uint8_t>(); }
     std::uint16_t u16() noexcept { return fixed<std::uint16_t>(); }

@@ -65,6 +65,8 @@ public:
         return place;
     }
 
+    /// Where the next byte goes; room() bytes may be used as scratch from here.
+    std::byte *end() noexcept { return next_; }
     std::size_t size() const noexcept { return static_cast<std::size_t>(next_ - begin_); }
     std::size_t room() const noexcept { return full_ ? 0 : static_cast<std::size_t>(end_ - next_); }
     std::span<const std::byte> written() const noexcept { return {begin_, size()}; }
@@ -72,6 +74,15 @@ public:
 
     /// Forgets what was written after the first `mark` bytes.
     void rewind(std::size_t mark) noexcept { next_ = begin_ + mark; }
+
+    /// Of two encodings of the same, the first from mark to rival and the second from rival to the end, keeps the shorter at
+    /// mark.
+    void keep_shorter(std::size_t mark, std::size_t rival) noexcept {
+        const std::size_t rival_size = size() - rival;
+        if (rival_size >= rival - mark) return rewind(rival);
+        std::memmove(begin_ + mark, begin_ + rival, rival_size);
+        rewind(mark + rival_size);
+    }
 
     Status status() const noexcept {
         return full_ ? Status{StatusCode::no_room, "the encoded bytes do not fit"} : Status::success();

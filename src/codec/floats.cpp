@@ -20,6 +20,10 @@ static_assert(std::bit_cast<std::uint64_t>(kIntegerShift) == 0x4338000000000000u
 
 constexpr std::size_t kSampleCount = 32;
 
+// A decimal stream with this many bytes a value may be noise.
+template <FloatSize Size>
+constexpr std::size_t kNoiseBytes = Size == FloatSize::four ? 2 : 5;
+
 template <FloatSize Size>
 double to_double(std::int64_t value) noexcept {
     if constexpr (Size == FloatSize::four) {
@@ -45,7 +49,8 @@ std::int64_t from_scaled(std::int64_t scaled, double power) noexcept {
 std::int64_t to_scaled(double number, double power) noexcept {
     const double twice = number * (2 * power);
     // False for NaN too.
-    if (!(twice > -2.0 * static_cast<double>(kScaledLimit) && twice < 2.0 * static_cast<double>(kScaledLimit))) return kScaledLimit;
+    if (!(twice > -2.0 * static_cast<double>(kScaledLimit) && twice < 2.0 * static_cast<double>(kScaledLimit)))
+        return kScaledLimit;
     // Rounded in integers: half of the truncated double, away from zero.
     const auto halves = static_cast<std::int64_t>(twice);
     return (halves + (halves < 0 ? -1 : 1)) / 2;
@@ -87,16 +92,11 @@ std::size_t scale_all(std::span<const std::int64_t> values, unsigned exponent, E
         space.positions[exceptions] = static_cast<std::uint32_t>(i);
         exceptions += !is_decimal<Size>(values[i], power, &space.mapped[i]);
     }
-    // An exception's slot repeats its neighbour: nothing that the integer codec would see.
-    std::int64_t neighbour = 0;
-    for (std::size_t i = 0, next = 0; i < values.size() && exceptions < values.size(); ++i) {
-        if (next < exceptions && space.positions[next] == i) {
-            ++next;
-        } else {
-            neighbour = space.mapped[i];
-            break;
-        }
-    }
+    // An exception's slot repeats its neighbour: nothing that the integer codec would see. Those at the front repeat the first
+    // value.
+    std::size_t leading = 0;
+    while (leading < exceptions && space.positions[leading] == leading) ++leading;
+    std::int64_t neighbour = leading < values.size() ? space.mapped[leading] : 0;
     for (std::size_t e = 0; e < exceptions; ++e) {
         const std::uint32_t at = space.positions[e];
         if (at > 0) neighbour = space.mapped[at - 1];
@@ -106,7 +106,8 @@ std::size_t scale_all(std::span<const std::int64_t> values, unsigned exponent, E
 }
 
 template <FloatSize Size>
-void write_exceptions(std::span<const std::int64_t> values, std::size_t exceptions, const EncodeSpace &space, ByteWriter &out) noexcept {
+void write_exceptions(std::span<const std::int64_t> values, std::size_t exceptions, const EncodeSpace &space,
+                      ByteWriter &out) noexcept {
     out.varint(exceptions);
     std::uint32_t next = 0;
     for (std::size_t e = 0; e < exceptions; ++e) {
@@ -123,28 +124,55 @@ void write_exceptions(std::span<const std::int64_t> values, std::size_t exceptio
     }
 }
 
-/// Negative floats are stored as sign and magnitude; integers in their order have the magnitude's bits flipped.
-constexpr std::int64_t ordered(std::int64_t bits) noexcept { return bits ^ ((bits >> 63) & INT64_MAX); }
+/// Negative floats are stored as sign and magnitude: as integers in the floats' order they are the negative magnitude, which
+/// keeps zeros at the end of the bits. -0, which then has no place beside 0, stays where it is, below all others. Its own
+/// inverse.
+template <FloatSize Size>
+constexpr std::int64_t ordered(std::int64_t bits) noexcept {
+    constexpr std::int64_t kMinusZero = Size == FloatSize::four ? INT32_MIN : INT64_MIN;
+    const auto flipped = static_cast<std::int64_t>(static_cast<std::uint64_t>(kMinusZero) - static_cast<std::uint64_t>(bits));
+    // Without a branch: the signs of noise are random.
+    const std::int64_t mask = -static_cast<std::int64_t>((bits < 0) & (bits != kMinusZero));
+    return (flipped & mask) | (bits & ~mask);
+}
+static_assert(ordered<FloatSize::eight>(INT64_MIN + 5) == -5 && ordered<FloatSize::eight>(-5) == INT64_MIN + 5);
+
+/// False, with nothing written, when too many of the floats are no decimals.
+template <FloatSize Size>
+bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, Status *status) noexcept {
+    const unsigned exponent = choose_exponent<Size>(values);
+    if (exponent > kExponentMax) return false;
+    const std::size_t exceptions = scale_all<Size>(values, exponent, space);
+    if (exceptions > values.size() / 8) return false;
+    out.u8(static_cast<std::uint8_t>(CodecId::decimal_floats));
+    out.u8(static_cast<std::uint8_t>(exponent));
+    write_exceptions<Size>(values, exceptions, space, out);
+    *status = encode_integers({space.mapped, values.size()}, space, out);
+    return true;
+}
+
+template <FloatSize Size>
+Status encode_ordered(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    out.u8(static_cast<std::uint8_t>(CodecId::ordered_floats));
+    for (std::size_t i = 0; i < values.size(); ++i) space.mapped[i] = ordered<Size>(values[i]);
+    return encode_integers({space.mapped, values.size()}, space, out);
+}
 
 template <FloatSize Size>
 Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
     if (std::all_of(values.begin(), values.end(), [&](std::int64_t value) { return value == values[0]; })) {
         return encode_integers(values, space, out);
     }
-    const unsigned exponent = choose_exponent<Size>(values);
-    if (exponent <= kExponentMax) {
-        const std::size_t exceptions = scale_all<Size>(values, exponent, space);
-        if (exceptions <= values.size() / 8) {
-            out.u8(static_cast<std::uint8_t>(CodecId::decimal_floats));
-            out.u8(static_cast<std::uint8_t>(exponent));
-            write_exceptions<Size>(values, exceptions, space, out);
-            return encode_integers({space.mapped, values.size()}, space, out);
-        }
-    }
-    out.u8(static_cast<std::uint8_t>(CodecId::ordered_floats));
-    // Sign extension makes the mapping of 64 bits right for 32 bits too.
-    for (std::size_t i = 0; i < values.size(); ++i) space.mapped[i] = ordered(values[i]);
-    return encode_integers({space.mapped, values.size()}, space, out);
+    const std::size_t mark = out.size();
+    Status status;
+    if (!encode_decimals<Size>(values, space, out, &status)) return encode_ordered<Size>(values, space, out);
+    if (!status.ok()) return status;
+    // Noise has a decimal form too (every float4 has one of 9 digits), but its bits are shorter.
+    const std::size_t rival = out.size();
+    if (rival - mark < values.size() * kNoiseBytes<Size> || values.size() < 2) return status;
+    status = encode_ordered<Size>(values, space, out);
+    if (status.ok()) out.keep_shorter(mark, rival);
+    return status;
 }
 
 template <FloatSize Size>
@@ -164,7 +192,8 @@ Status decode_decimals(ByteReader &in, std::span<std::int64_t> values, Arena &ar
     std::uint64_t next = 0;
     for (std::uint64_t e = 0; e < exceptions; ++e) {
         const std::uint64_t skipped = positions.varint();
-        if (next >= values.size() || skipped >= values.size() - next) return {StatusCode::corrupt, "an exception lies outside the floats"};
+        if (next >= values.size() || skipped >= values.size() - next)
+            return {StatusCode::corrupt, "an exception lies outside the floats"};
         next += skipped;
         values[next] = Size == FloatSize::four ? static_cast<std::int32_t>(bits.u32()) : static_cast<std::int64_t>(bits.u64());
         ++next;
@@ -183,7 +212,7 @@ Status decode(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noex
     if (id != CodecId::ordered_floats) return decode_integers(in, values, arena);
     in = after;
     if (const Status status = decode_integers(in, values, arena); !status.ok()) return status;
-    for (std::int64_t &value : values) value = ordered(value);
+    for (std::int64_t &value : values) value = ordered<Size>(value);
     return Status::success();
 }
 

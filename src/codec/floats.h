@@ -8,7 +8,7 @@
 //         positions          varint[]  floats skipped since the last exception
 //         exceptions         u32[] or u64[], by the floats' size
 //         integers           stream; at an exception's position any value
-//     ordered_floats         integer stream of the bits, mapped so that integers are in the floats' order
+//     ordered_floats         integer stream of the bits, those of a negative float (but -0) as minus its magnitude
 //
 // Invariants:
 //   1. decode(encode(x)) == x in every bit: -0, denormals, infinities, and a NaN's sign and payload.
@@ -26,7 +26,8 @@ namespace historian::codec {
 
 enum class FloatSize : std::uint8_t { four = 4, eight = 8 };
 
-constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return integers_bytes_max(count) + 32 + 11 * count; }
+/// Both forms may be tried, side by side.
+constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return 2 * integers_bytes_max(count) + 32 + 11 * count; }
 
 /// values   the floats' bits; of FloatSize::four sign-extended from 32 bits; at most kStreamValuesMax
 /// errors   no_room

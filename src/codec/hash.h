@@ -1,5 +1,5 @@
-// Hashes and checksums: XXH3 of xxHash, 64 bits, seed 0. On disk it is the checksum of every index and chunk; its value is the same on
-// every CPU and has been stable since xxHash 0.8.0.
+// Hashes and checksums: XXH3 of xxHash, 64 bits, seed 0. On disk it is the checksum of every index and chunk; its value is the
+// same on every CPU and has been stable since xxHash 0.8.0.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,6 @@
 #include "codec/integers.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 #include "codec/codec_id.h"
@@ -20,8 +19,7 @@ void write_id(CodecId id, ByteWriter &out) noexcept { out.u8(static_cast<std::ui
 /// The forms that cost a handful of bytes; false when the values have neither.
 bool encode_simple(std::span<const std::int64_t> values, ByteWriter &out) noexcept {
     const std::int64_t first = values.empty() ? 0 : values[0];
-    const std::uint64_t step =
-        values.size() < 2 ? 0 : static_cast<std::uint64_t>(values[1]) - static_cast<std::uint64_t>(first);
+    const std::uint64_t step = values.size() < 2 ? 0 : static_cast<std::uint64_t>(values[1]) - static_cast<std::uint64_t>(first);
     for (std::size_t i = 2; i < values.size(); ++i) {
         if (static_cast<std::uint64_t>(values[i]) - static_cast<std::uint64_t>(values[i - 1]) != step) return false;
     }
@@ -86,17 +84,6 @@ Status encode_few(std::size_t distinct, std::size_t count, EncodeSpace &space, B
     return encode_flat({space.nested_indexes, count}, space, out);
 }
 
-/// Keeps the shorter of the stream [mark, rival) and the one from rival to the end.
-void keep_shorter(std::size_t mark, std::size_t rival, std::byte *begin, ByteWriter &out) noexcept {
-    const std::size_t rival_size = out.size() - rival;
-    if (rival_size < rival - mark) {
-        std::memmove(begin + mark, begin + rival, rival_size);
-        out.rewind(mark + rival_size);
-    } else {
-        out.rewind(rival);
-    }
-}
-
 }  // namespace
 
 Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept {
@@ -124,18 +111,17 @@ Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space,
     if (const Status status = encode_packed_integers(values, space, out); !status.ok()) return status;
 
     const std::size_t rival = out.size();
-    std::byte *begin = const_cast<std::byte *>(out.written().data());
     const std::size_t run_count = count_runs(values);
     if (run_count * kRunRowsMin <= values.size()) {
         if (const Status status = encode_runs(values, run_count, space, out); !status.ok()) {
             return status;
         }
-        keep_shorter(mark, rival, begin, out);
+        out.keep_shorter(mark, rival);
     } else if (values.size() >= kFewValuesRowsMin && rival - mark > values.size()) {
         const std::size_t distinct = find_few(values, space);
         if (distinct == 0) return out.status();
         if (const Status status = encode_few(distinct, values.size(), space, out); !status.ok()) return status;
-        keep_shorter(mark, rival, begin, out);
+        out.keep_shorter(mark, rival);
     }
     return out.status();
 }
@@ -164,16 +150,14 @@ Status decode_stream(ByteReader &in, std::span<std::int64_t> values, Arena &aren
             }
             return in.status();
         }
-        case CodecId::packed_integers:
-            return decode_packed_integers(in, values, arena);
+        case CodecId::packed_integers: return decode_packed_integers(in, values);
         case CodecId::run_length_integers:
             if (nested) break;
             return decode_runs(in, values, arena);
         case CodecId::few_integers:
             if (nested) break;
             return decode_few(in, values, arena);
-        default:
-            break;
+        default: break;
     }
     return {StatusCode::unsupported, "a stream of integers has a codec number that cannot be here"};
 }
@@ -204,7 +188,8 @@ Status decode_few(ByteReader &in, std::span<std::int64_t> values, Arena &arena) 
     const std::uint64_t distinct = in.varint();
     if (distinct == 0 || distinct > kFewValuesMax) return {StatusCode::corrupt, "a list of few values has an impossible length"};
     std::int64_t few[kFewValuesMax];
-    if (const Status status = decode_stream(in, {few, static_cast<std::size_t>(distinct)}, arena, true); !status.ok()) return status;
+    if (const Status status = decode_stream(in, {few, static_cast<std::size_t>(distinct)}, arena, true); !status.ok())
+        return status;
     if (const Status status = decode_stream(in, values, arena, true); !status.ok()) return status;
     std::uint64_t index_max = 0;
     for (const std::int64_t index : values) index_max = std::max(index_max, static_cast<std::uint64_t>(index));

@@ -32,14 +32,14 @@ inline constexpr std::size_t kFewValuesMax = 64;
 /// Working space of the encoders, so that they allocate nothing; every array has kStreamValuesMax elements.
 struct EncodeSpace {
     Compressor *compressor = nullptr;
-    std::uint64_t *normal = nullptr;          // packed_integers: the values from the first one, divided
-    std::uint64_t *residuals = nullptr;       // packed_integers
-    std::byte *symbols = nullptr;             // packed_integers: the highest bits, one byte a value
-    std::int64_t *nested_values = nullptr;    // run_length_integers, few_integers
-    std::int64_t *nested_indexes = nullptr;   // run_length_integers, few_integers
-    std::int64_t *mapped = nullptr;           // floats: as integers; texts: indexes into the entries
-    std::int64_t *lengths = nullptr;          // texts
-    std::uint32_t *positions = nullptr;       // floats: of the exceptions; texts: of the entries
+    std::uint64_t *normal = nullptr;         // packed_integers: the values from the first one, divided
+    std::uint64_t *residuals = nullptr;      // packed_integers
+    std::byte *symbols = nullptr;            // packed_integers: the highest bits of each
+    std::int64_t *nested_values = nullptr;   // run_length_integers, few_integers
+    std::int64_t *nested_indexes = nullptr;  // run_length_integers, few_integers
+    std::int64_t *mapped = nullptr;          // floats: as integers; texts: indexes into the entries
+    std::int64_t *lengths = nullptr;         // texts
+    std::uint32_t *positions = nullptr;      // floats: of the exceptions; texts: of the entries
 };
 
 /// errors   out_of_memory
@@ -53,7 +53,7 @@ constexpr std::size_t integers_bytes_max(std::size_t count) noexcept { return 64
 Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;
 
 /// values   output: exactly as many as were encoded, at most kStreamValuesMax
-/// arena    for what must be unpacked on the way; at most 40 bytes a value
+/// arena    for what must be unpacked on the way: at most 16 bytes a value
 /// errors   truncated, corrupt, unsupported, out_of_memory
 Status decode_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
 

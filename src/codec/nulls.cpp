@@ -63,7 +63,8 @@ Status encode_nulls(std::span<const std::uint8_t> nulls, ByteWriter &out) noexce
     out.u8(kBitmap);
     for (std::size_t start = 0; start < nulls.size(); start += 8) {
         unsigned bits = 0;
-        for (std::size_t i = start; i < nulls.size() && i < start + 8; ++i) bits |= static_cast<unsigned>(nulls[i]) << (i - start);
+        for (std::size_t i = start; i < nulls.size() && i < start + 8; ++i)
+            bits |= static_cast<unsigned>(nulls[i]) << (i - start);
         out.u8(static_cast<std::uint8_t>(bits));
     }
     return out.status();

@@ -7,30 +7,42 @@
 #include "codec/bit_packing.h"
 #include "codec/codec_id.h"
 #include "codec/prediction.h"
+#include "codec/symbols.h"
 
 namespace historian::codec {
 namespace {
 
-constexpr std::uint8_t kHasDivisor = 1u << 2;
-constexpr std::uint8_t kHasPatches = 1u << 3;
-constexpr std::uint8_t kHasSymbols = 1u << 4;
-constexpr std::uint8_t kFlagsMask = 0x1f;
+constexpr std::uint8_t kPredictionMask = 7;
+constexpr std::uint8_t kHasDivisor = 1u << 3;
+constexpr std::uint8_t kHasPatches = 1u << 4;
+constexpr std::uint8_t kHasSymbols = 1u << 5;
+constexpr std::uint8_t kFlagsMask = 0x3f;
 
-// Fewer residuals than this never pay for the about 20 bytes of a frame and its code table.
+// Fewer residuals than this hardly pay for the table of weights.
 constexpr std::size_t kSymbolsCountMin = 64;
+// Symbols decode at a quarter of the speed of packed bits: they must save a hundredth at least.
+constexpr std::size_t kSymbolsGainMin = 100;
 constexpr unsigned kSymbolBitsMax = 8;
-// Of wide residuals only the highest bits have a shape; more of them would only make the code table larger.
+// Of wide residuals only the highest bits have a shape; more of them would only make the table of weights larger.
 constexpr unsigned kSymbolBitsOfNoise = 5;
 
 constexpr std::uint64_t low_mask(unsigned width) noexcept {
     return width >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << width) - 1;
 }
 
-/// The largest number that divides the distance of every value from the first; 1 when the distances overflow.
+/// The largest power of two that divides the distance of every value from the first, modulo 2^64.
+std::uint64_t find_power_of_two(std::span<const std::int64_t> values) noexcept {
+    std::uint64_t seen = 0;
+    for (const std::int64_t value : values) seen |= static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(values[0]);
+    return seen & (~seen + 1);
+}
+
+/// The largest number that divides the distance of every value from the first; where distances overflow, only powers of two are
+/// tried (doubles of both signs with the precision of float4 are such values).
 std::uint64_t find_divisor(std::span<const std::int64_t> values) noexcept {
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     const std::uint64_t range = static_cast<std::uint64_t>(*high) - static_cast<std::uint64_t>(*low);
-    if (range > static_cast<std::uint64_t>(INT64_MAX)) return 1;
+    if (range > static_cast<std::uint64_t>(INT64_MAX)) return find_power_of_two(values);
     std::uint64_t divisor = 0;
     for (const std::int64_t value : values) {
         const std::int64_t distance = value - values[0];
@@ -61,7 +73,7 @@ void normalise(std::span<const std::int64_t> values, std::uint64_t divisor, std:
 
 struct Frame {
     std::int64_t base = 0;
-    unsigned width = 0;           // residuals that do not fit it are patched
+    unsigned width = 0;  // residuals that do not fit it are patched
     bool has_patches = false;
 };
 
@@ -108,51 +120,33 @@ Frame choose_frame(const std::uint64_t *residuals, std::size_t count, const Spre
     return {low, whole.width, whole.has_patches};
 }
 
-/// 256 * log2(value), interpolated between powers of two: the same on every CPU, unlike libm.
-std::uint32_t log2_256(std::uint32_t value) noexcept {
-    const auto whole = static_cast<std::uint32_t>(std::bit_width(value) - 1);
-    return whole * 256 + static_cast<std::uint32_t>((std::uint64_t{value} << 8 >> whole) - 256);
-}
-
-/// About the bytes that a zstd frame of these symbols would take.
-std::size_t estimate_symbol_bytes(const std::uint64_t *residuals, std::size_t count, unsigned shift, unsigned bits) noexcept {
+struct Symbols {
+    unsigned bits = 0;  // the highest of each residual; 0: packing them all is as good
     std::uint32_t counts[1u << kSymbolBitsMax] = {};
+};
+
+void count_symbols(const std::uint64_t *residuals, std::size_t count, unsigned width, unsigned bits, Symbols *symbols) noexcept {
+    *symbols = {};
+    symbols->bits = bits;
+    const unsigned shift = width - bits;
     const std::uint64_t mask = low_mask(bits);
-    for (std::size_t i = 0; i < count; ++i) ++counts[residuals[i] >> shift & mask];
-    const std::uint32_t log_count = log2_256(static_cast<std::uint32_t>(count));
-    std::uint64_t total = 0;
-    std::size_t distinct = 0;
-    for (std::size_t symbol = 0; symbol <= mask; ++symbol) {
-        if (counts[symbol] == 0) continue;
-        total += std::uint64_t{counts[symbol]} * (log_count - log2_256(counts[symbol]));
-        ++distinct;
-    }
-    return static_cast<std::size_t>(total / (256 * 8)) + 16 + distinct / 2;
+    for (std::size_t i = 0; i < count; ++i) ++symbols->counts[residuals[i] >> shift & mask];
 }
 
-/// How many of the highest bits to give to zstd; 0 when packing them is as good.
-unsigned choose_symbol_bits(const std::uint64_t *residuals, std::size_t count, unsigned width) noexcept {
-    if (count < kSymbolsCountMin || width == 0) return 0;
-    std::size_t best_bytes = packed_bytes(count, width) - packed_bytes(count, width) / 32;
-    unsigned best_bits = 0;
+/// How many of the highest bits are worth an entropy code.
+void choose_symbols(const std::uint64_t *residuals, std::size_t count, unsigned width, Symbols *best) noexcept {
+    if (count < kSymbolsCountMin || width == 0) return;
+    const std::size_t all_packed = packed_bytes(count, width);
+    std::size_t best_bytes = all_packed - all_packed / kSymbolsGainMin;
     for (const unsigned bits : {std::min(width, kSymbolBitsMax), kSymbolBitsOfNoise}) {
-        if (bits > width || (bits == best_bits)) continue;
-        const std::size_t bytes =
-            estimate_symbol_bytes(residuals, count, width - bits, bits) + packed_bytes(count, width - bits);
-        if (bytes < best_bytes) {
-            best_bytes = bytes;
-            best_bits = bits;
-        }
+        if (bits > width || bits == best->bits) continue;
+        Symbols candidate;
+        count_symbols(residuals, count, width, bits, &candidate);
+        const std::size_t bytes = estimate_symbols_bytes(candidate.counts, count) + packed_bytes(count, width - bits);
+        if (bytes >= best_bytes) continue;
+        best_bytes = bytes;
+        *best = candidate;
     }
-    return best_bits;
-}
-
-/// The highest bits of the residuals as a frame behind the writer's end; 0 bytes when they are better packed.
-std::size_t compress_symbols(std::size_t count, unsigned shift, unsigned bits, EncodeSpace &space, std::span<std::byte> room) noexcept {
-    const std::uint64_t mask = low_mask(bits);
-    for (std::size_t i = 0; i < count; ++i) space.symbols[i] = static_cast<std::byte>(space.residuals[i] >> shift & mask);
-    const std::size_t limit = std::min(room.size(), packed_bytes(count, bits));
-    return space.compressor->compress({space.symbols, count}, Effort::fast, room.first(limit));
 }
 
 void write_patches(const std::uint64_t *residuals, std::size_t count, unsigned width, ByteWriter &out) noexcept {
@@ -170,15 +164,16 @@ void write_patches(const std::uint64_t *residuals, std::size_t count, unsigned w
 }
 
 /// Everything from low_width on. space.residuals are relative to the base here.
-Status write_residuals(std::size_t count, const Frame &frame, unsigned symbol_bits, std::span<const std::byte> symbols,
-                       EncodeSpace &space, ByteWriter &out) noexcept {
-    const unsigned low_width = frame.width - symbol_bits;
+Status write_residuals(std::size_t count, const Frame &frame, const Symbols &symbols, EncodeSpace &space,
+                       ByteWriter &out) noexcept {
+    const unsigned low_width = frame.width - symbols.bits;
     out.u8(static_cast<std::uint8_t>(low_width));
-    if (symbol_bits != 0) out.u8(static_cast<std::uint8_t>(symbol_bits));
+    if (symbols.bits != 0) out.u8(static_cast<std::uint8_t>(symbols.bits));
     if (frame.has_patches) write_patches(space.residuals, count, frame.width, out);
-    if (symbol_bits != 0) {
-        out.varint(symbols.size());
-        out.bytes(symbols);
+    if (symbols.bits != 0) {
+        const std::uint64_t mask = low_mask(symbols.bits);
+        for (std::size_t i = 0; i < count; ++i) space.symbols[i] = static_cast<std::byte>(space.residuals[i] >> low_width & mask);
+        if (const Status status = encode_symbols({space.symbols, count}, symbols.counts, out); !status.ok()) return status;
     }
     std::byte *packed = out.take(packed_bytes(count, low_width));
     if (packed != nullptr) pack_bits(space.residuals, count, low_width, packed);
@@ -190,39 +185,32 @@ Status write_residuals(std::size_t count, const Frame &frame, unsigned symbol_bi
 Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
     const std::uint64_t divisor = find_divisor(values);
     normalise(values, divisor, space.normal);
-    Spread spread;
-    const Prediction prediction = choose_prediction(space.normal, values.size(), space.residuals, &spread);
-    const std::size_t count = values.size() - predicted_from(prediction);
-    make_residuals(prediction, space.normal, values.size(), space.residuals);
-    const Frame frame = choose_frame(space.residuals, count, spread);
+    const ChosenPrediction chosen = choose_prediction(space.normal, values.size(), space.residuals);
+    const Predictor predictor = chosen.predictor;
+    const std::size_t count = values.size() - predicted_from(predictor.prediction);
+    make_residuals(predictor, space.normal, values.size(), space.residuals);
+    const Frame frame = choose_frame(space.residuals, count, chosen.spread);
     for (std::size_t i = 0; i < count; ++i) space.residuals[i] -= static_cast<std::uint64_t>(frame.base);
 
-    // The frame is made where the packed bits will be, and moved aside when it pays.
-    unsigned symbol_bits = choose_symbol_bits(space.residuals, count, frame.width);
-    std::byte symbols[kStreamValuesMax];
-    std::size_t symbols_size = 0;
-    if (symbol_bits != 0) {
-        symbols_size = compress_symbols(count, frame.width - symbol_bits, symbol_bits, space, symbols);
-        if (symbols_size == 0) symbol_bits = 0;
-    }
+    Symbols symbols;
+    choose_symbols(space.residuals, count, frame.width, &symbols);
 
     out.u8(static_cast<std::uint8_t>(CodecId::packed_integers));
-    out.u8(static_cast<std::uint8_t>(static_cast<unsigned>(prediction) | (divisor > 1 ? kHasDivisor : 0u) |
-                                     (frame.has_patches ? kHasPatches : 0u) | (symbol_bits != 0 ? kHasSymbols : 0u)));
+    out.u8(static_cast<std::uint8_t>(static_cast<unsigned>(predictor.prediction) | (divisor > 1 ? kHasDivisor : 0u) |
+                                     (frame.has_patches ? kHasPatches : 0u) | (symbols.bits != 0 ? kHasSymbols : 0u)));
     out.signed_varint(values[0]);
-    if (prediction == Prediction::slope) out.signed_varint(static_cast<std::int64_t>(space.normal[1]));
+    if (has_step(predictor.prediction)) out.signed_varint(static_cast<std::int64_t>(predictor.step));
     out.signed_varint(frame.base);
     if (divisor > 1) out.varint(divisor);
-    return write_residuals(count, frame, symbol_bits, {symbols, symbols_size}, space, out);
+    return write_residuals(count, frame, symbols, space, out);
 }
 
 namespace {
 
 struct PackedFields {
-    Prediction prediction = Prediction::none;
+    Predictor predictor;
     std::uint8_t flags = 0;
     std::uint64_t first = 0;
-    std::uint64_t step = 0;
     std::uint64_t base = 0;
     std::uint64_t divisor = 1;
     unsigned low_width = 0;
@@ -232,9 +220,11 @@ struct PackedFields {
 Status read_fields(ByteReader &in, PackedFields *fields) noexcept {
     fields->flags = in.u8();
     if ((fields->flags & ~kFlagsMask) != 0) return {StatusCode::unsupported, "packed integers have a flag of a later version"};
-    fields->prediction = static_cast<Prediction>(fields->flags & 3);
+    fields->predictor.prediction = static_cast<Prediction>(fields->flags & kPredictionMask);
+    if (fields->predictor.prediction > Prediction::line)
+        return {StatusCode::unsupported, "packed integers have a prediction of a later version"};
     fields->first = static_cast<std::uint64_t>(in.signed_varint());
-    if (fields->prediction == Prediction::slope) fields->step = static_cast<std::uint64_t>(in.signed_varint());
+    if (has_step(fields->predictor.prediction)) fields->predictor.step = static_cast<std::uint64_t>(in.signed_varint());
     fields->base = static_cast<std::uint64_t>(in.signed_varint());
     if ((fields->flags & kHasDivisor) != 0) fields->divisor = in.varint();
     fields->low_width = in.u8();
@@ -253,7 +243,8 @@ Status read_fields(ByteReader &in, PackedFields *fields) noexcept {
 /// Walks over the patches; add is where their high bits go, or nullptr to only find where they end.
 Status read_patches(ByteReader &in, unsigned width, std::span<std::uint64_t> residuals, bool add) noexcept {
     const std::uint64_t patches = in.varint();
-    if (patches > residuals.size() || width >= kBitWidthMax) return {StatusCode::corrupt, "packed integers have impossible patches"};
+    if (patches > residuals.size() || width >= kBitWidthMax)
+        return {StatusCode::corrupt, "packed integers have impossible patches"};
     std::uint64_t next = 0;
     for (std::uint64_t i = 0; i < patches; ++i) {
         const std::uint64_t skipped = in.varint();
@@ -261,25 +252,18 @@ Status read_patches(ByteReader &in, unsigned width, std::span<std::uint64_t> res
         if (skipped >= residuals.size() - next) return {StatusCode::corrupt, "a patch lies outside the packed integers"};
         next += skipped;
         if (add) residuals[next] |= high << width;
-        if (++next == residuals.size() && i + 1 < patches) return {StatusCode::corrupt, "a patch lies outside the packed integers"};
+        if (++next == residuals.size() && i + 1 < patches)
+            return {StatusCode::corrupt, "a patch lies outside the packed integers"};
     }
     return in.status();
 }
 
-Status read_symbols(std::span<const std::byte> frame, unsigned shift, std::span<std::uint64_t> residuals, Arena &arena) noexcept {
-    auto *symbols = arena.array<std::byte>(residuals.size());
-    if (symbols == nullptr) return {StatusCode::out_of_memory, "no memory to decode integers"};
-    if (const Status status = decompress(frame, {symbols, residuals.size()}); !status.ok()) return status;
-    for (std::size_t i = 0; i < residuals.size(); ++i) residuals[i] |= static_cast<std::uint64_t>(symbols[i]) << shift;
-    return Status::success();
-}
-
 }  // namespace
 
-Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values) noexcept {
     PackedFields fields;
     if (const Status status = read_fields(in, &fields); !status.ok()) return status;
-    const std::size_t start = predicted_from(fields.prediction);
+    const std::size_t start = predicted_from(fields.predictor.prediction);
     if (values.size() < start || values.size() < 2) return {StatusCode::corrupt, "too few packed integers for their prediction"};
 
     // Residuals are unpacked in place, behind the values that the prediction starts from.
@@ -287,21 +271,26 @@ Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values, Ar
     const std::span<std::uint64_t> residuals{whole + start, values.size() - start};
     ByteReader patches = in;
     if ((fields.flags & kHasPatches) != 0) {
-        if (const Status status = read_patches(in, fields.low_width + fields.symbol_bits, residuals, false); !status.ok()) return status;
+        if (const Status status = read_patches(in, fields.low_width + fields.symbol_bits, residuals, false); !status.ok())
+            return status;
     }
-    std::span<const std::byte> frame;
-    if (fields.symbol_bits != 0) frame = in.bytes(in.varint());
+    std::byte symbols[kStreamValuesMax];
+    if (fields.symbol_bits != 0) {
+        if (const Status status = decode_symbols(in, {symbols, residuals.size()}); !status.ok()) return status;
+    }
     const std::span<const std::byte> packed = in.bytes(packed_bytes(residuals.size(), fields.low_width));
     if (in.failed()) return in.status();
 
     unpack_bits(packed.data(), residuals.size(), fields.low_width, residuals.data());
     if (fields.symbol_bits != 0) {
-        if (const Status status = read_symbols(frame, fields.low_width, residuals, arena); !status.ok()) return status;
+        for (std::size_t i = 0; i < residuals.size(); ++i)
+            residuals[i] |= static_cast<std::uint64_t>(symbols[i]) << fields.low_width;
     }
     if ((fields.flags & kHasPatches) != 0) {
-        if (const Status status = read_patches(patches, fields.low_width + fields.symbol_bits, residuals, true); !status.ok()) return status;
+        if (const Status status = read_patches(patches, fields.low_width + fields.symbol_bits, residuals, true); !status.ok())
+            return status;
     }
-    undo_prediction({fields.prediction, fields.step, fields.base}, whole, values.size());
+    undo_prediction(fields.predictor, fields.base, whole, values.size());
     if (fields.divisor == 1) {
         for (std::size_t i = 0; i < values.size(); ++i) whole[i] += fields.first;
     } else {

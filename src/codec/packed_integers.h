@@ -1,26 +1,28 @@
-// Packed integers: a prediction, a frame of reference, bit packing, and what is left of the structure to zstd.
+// Packed integers: a prediction, a frame of reference, bit packing, and an entropy code for the highest bits where it pays.
 //
 // Layout, after the codec number (varints as in byte_writer.h; m = number of values - values that the prediction starts from):
-//     flags         u8                 bits 0-1 prediction, bit 2 has divisor, bit 3 has patches, bit 4 has symbols; others 0
+//     flags         u8                 bits 0-2 prediction, bit 3 has divisor, bit 4 has patches, bit 5 has symbols; others 0
 //     first         signed_varint      value 0
-//     step          signed_varint      prediction `slope` only: normal value 1
+//     step          signed_varint      predictions `slope` and `line` only
 //     base          signed_varint      the residuals' frame of reference
 //     divisor       varint             >= 2; absent: 1
 //     low_width     u8                 0 to 64: bits of each residual that are packed
 //     symbol_bits   u8                 1 to 8; with symbols only
 //     patches       varint count, then per patch: varint positions skipped since the last patch, varint high
-//     symbols       varint size, then a zstd frame of m bytes
+//     symbols       m of them: symbols.h
 //     packed        packed_bytes(m, low_width)
 //
 //     residual[i]   base + (packed[i] | symbols[i] << low_width | high << (low_width + symbol_bits))
 //     normal value  prediction + residual; value = first + normal * divisor; normal value 0 is 0
 //
-// Predictions from the normal values before:
-//     none   0                      (m = n)        level  the last one                     (m = n - 1)
-//     slope  the last one plus the last step (m = n - 2)
-//     drift  a mean that follows: mean += (value - mean) >> 2, from 0         (m = n - 1); for noise around a slow signal
+// Predictions of normal value i (prediction.h has their numbers):
+//     none    0                                                    m = n
+//     level   normal value i - 1                                   m = n - 1
+//     slope   normal value i - 1 plus its step from i - 2          m = n - 2; step is normal value 1
+//     drift   a mean that follows, from 0: mean += residual >> 2   m = n - 1
+//     line    i * step >> 16                                       m = n - 1
 //
-// source   Lemire and Boytsov, "Decoding billions of integers per second through vectorization", 2015 (patched frame of reference);
+// source   Lemire and Boytsov, "Decoding billions of integers per second through vectorization", 2015 (patched frames);
 //          Pelkonen et al., "Gorilla", VLDB 2015, section 4.1.1 (delta of delta)
 #pragma once
 
@@ -33,6 +35,6 @@ namespace historian::codec {
 Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;
 
 /// Like decode_integers(), after the codec number.
-Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
+Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values) noexcept;
 
 }  // namespace historian::codec

@@ -7,8 +7,8 @@ namespace {
 
 constexpr std::size_t kSampleCountMax = 64;
 
-// Below this spread a following mean cannot save a whole bit, and decodes slower than a delta.
-constexpr std::uint64_t kDriftSpreadMin = 64;
+// Below this spread neither a line nor a following mean is worth its step or its slower decoding.
+constexpr std::uint64_t kNoiseSpreadMin = 64;
 
 std::uint64_t quarter(std::uint64_t difference) noexcept {
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(difference) >> 2);
@@ -31,7 +31,7 @@ Sample choose_sample(std::size_t count) noexcept {
 template <typename Residual>
 Spread spread_of(const Sample &sample, Residual residual) noexcept {
     if (sample.count == 0) return {};
-    std::int64_t residuals[kSampleCountMax];
+    std::int64_t residuals[kSampleCountMax] = {};
     for (std::size_t i = 0; i < sample.count; ++i) residuals[i] = static_cast<std::int64_t>(residual(sample.at[i]));
     const std::size_t cut = sample.count / 20;
     auto *end = residuals + sample.count;
@@ -42,44 +42,61 @@ Spread spread_of(const Sample &sample, Residual residual) noexcept {
     return {low, static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low)};
 }
 
-/// Clearly smaller: one eighth, so that noise in the sample does not decide for the slower decoder.
-bool clearly_smaller(const Spread &a, const Spread &b) noexcept { return a.size < b.size - b.size / 8; }
+/// Takes the candidate when it is clearly smaller: by an eighth, so that noise in the sample does not decide for the slower
+/// decoder.
+void consider(ChosenPrediction &best, const Predictor &candidate, const Spread &spread) noexcept {
+    if (spread.size < best.spread.size - best.spread.size / 8) best = {candidate, spread};
+}
+
+std::uint64_t on_line(std::uint64_t step, std::size_t i) noexcept {
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(step * i) >> kLineFractionBits);
+}
+
+/// The line through the means of the first and the last quarter; false when it is too steep for its fraction bits.
+bool fit_line(const std::uint64_t *normal, std::size_t count, std::uint64_t *step) noexcept {
+    constexpr std::int64_t kRiseMax = std::int64_t{1} << 40;
+    const std::size_t quarter_count = count / 4;
+    if (quarter_count == 0) return false;
+    std::int64_t rise = 0;
+    for (std::size_t i = 0; i < quarter_count; ++i) {
+        const auto low = static_cast<std::int64_t>(normal[i]);
+        const auto high = static_cast<std::int64_t>(normal[count - quarter_count + i]);
+        if (low < -kRiseMax || low > kRiseMax || high < -kRiseMax || high > kRiseMax) return false;
+        rise += high - low;
+    }
+    // Each of the pairs is count - quarter_count values apart.
+    rise /= static_cast<std::int64_t>(quarter_count);
+    *step = static_cast<std::uint64_t>((rise << kLineFractionBits) / static_cast<std::int64_t>(count - quarter_count));
+    return true;
+}
 
 }  // namespace
 
-Prediction choose_prediction(const std::uint64_t *normal, std::size_t count, std::uint64_t *scratch, Spread *spread) noexcept {
+ChosenPrediction choose_prediction(const std::uint64_t *normal, std::size_t count, std::uint64_t *scratch) noexcept {
     const Sample sample = choose_sample(count);
-    const Spread none = spread_of(sample, [&](std::size_t i) { return normal[i]; });
     const Spread level = spread_of(sample, [&](std::size_t i) { return normal[i] - normal[i - 1]; });
     const Spread slope = spread_of(sample, [&](std::size_t i) { return normal[i] - 2 * normal[i - 1] + normal[i - 2]; });
 
-    Prediction best = Prediction::none;
-    *spread = none;
-    if (clearly_smaller(level, *spread)) {
-        best = Prediction::level;
-        *spread = level;
-    }
-    if (clearly_smaller(slope, *spread)) {
-        best = Prediction::slope;
-        *spread = slope;
-    }
+    ChosenPrediction best{{Prediction::none}, spread_of(sample, [&](std::size_t i) { return normal[i]; })};
+    consider(best, {Prediction::level}, level);
+    consider(best, {Prediction::slope, normal[1]}, slope);
     // Differences of noise are rougher the more often they are taken.
-    if (slope.size > level.size && spread->size > kDriftSpreadMin) {
-        make_residuals(Prediction::drift, normal, count, scratch);
-        const Spread drift = spread_of(sample, [&](std::size_t i) { return scratch[i - 1]; });
-        if (clearly_smaller(drift, *spread)) {
-            best = Prediction::drift;
-            *spread = drift;
+    if (slope.size > level.size && best.spread.size > kNoiseSpreadMin) {
+        std::uint64_t step = 0;
+        if (fit_line(normal, count, &step)) {
+            consider(best, {Prediction::line, step},
+                     spread_of(sample, [&](std::size_t i) { return normal[i] - on_line(step, i); }));
         }
+        make_residuals({Prediction::drift}, normal, count, scratch);
+        consider(best, {Prediction::drift}, spread_of(sample, [&](std::size_t i) { return scratch[i - 1]; }));
     }
     return best;
 }
 
-void make_residuals(Prediction prediction, const std::uint64_t *normal, std::size_t count, std::uint64_t *residuals) noexcept {
-    switch (prediction) {
-        case Prediction::none:
-            std::copy(normal, normal + count, residuals);
-            return;
+void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count,
+                    std::uint64_t *residuals) noexcept {
+    switch (predictor.prediction) {
+        case Prediction::none: std::copy(normal, normal + count, residuals); return;
         case Prediction::level:
             for (std::size_t i = 1; i < count; ++i) residuals[i - 1] = normal[i] - normal[i - 1];
             return;
@@ -95,24 +112,27 @@ void make_residuals(Prediction prediction, const std::uint64_t *normal, std::siz
             }
             return;
         }
+        case Prediction::line:
+            for (std::size_t i = 1; i < count; ++i) residuals[i - 1] = normal[i] - on_line(predictor.step, i);
+            return;
     }
 }
 
-void undo_prediction(const PredictionStart &start, std::uint64_t *values, std::size_t count) noexcept {
+void undo_prediction(const Predictor &predictor, std::uint64_t base, std::uint64_t *values, std::size_t count) noexcept {
     std::uint64_t value = 0;
-    if (start.prediction != Prediction::none) values[0] = 0;
-    switch (start.prediction) {
+    if (predictor.prediction != Prediction::none) values[0] = 0;
+    switch (predictor.prediction) {
         case Prediction::none:
-            for (std::size_t i = 0; i < count; ++i) values[i] += start.base;
+            for (std::size_t i = 0; i < count; ++i) values[i] += base;
             return;
         case Prediction::level:
-            for (std::size_t i = 1; i < count; ++i) values[i] = value += values[i] + start.base;
+            for (std::size_t i = 1; i < count; ++i) values[i] = value += values[i] + base;
             return;
         case Prediction::slope: {
-            std::uint64_t step = start.step;
+            std::uint64_t step = predictor.step;
             values[1] = value = step;
             for (std::size_t i = 2; i < count; ++i) {
-                step += values[i] + start.base;
+                step += values[i] + base;
                 values[i] = value += step;
             }
             return;
@@ -120,12 +140,15 @@ void undo_prediction(const PredictionStart &start, std::uint64_t *values, std::s
         case Prediction::drift: {
             std::uint64_t mean = 0;
             for (std::size_t i = 1; i < count; ++i) {
-                const std::uint64_t difference = values[i] + start.base;
+                const std::uint64_t difference = values[i] + base;
                 values[i] = mean + difference;
                 mean += quarter(difference);
             }
             return;
         }
+        case Prediction::line:
+            for (std::size_t i = 1; i < count; ++i) values[i] += base + on_line(predictor.step, i);
+            return;
     }
 }
 

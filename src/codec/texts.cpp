@@ -42,6 +42,19 @@ std::size_t find_entries(std::span<const Text> texts, EncodeSpace &space) noexce
     return entries <= texts.size() / 2 || entries == 1 ? entries : 0;
 }
 
+/// The entries one after the other at the end of the writer; nullptr when they do not fit.
+template <typename EntryAt>
+const std::byte *gather(std::size_t count, std::uint64_t total, EntryAt entry_at, ByteWriter &out) noexcept {
+    std::byte *raw = out.take(total);
+    if (raw == nullptr) return nullptr;
+    for (std::size_t i = 0, at = 0; i < count; ++i) {
+        const Text &text = entry_at(i);
+        if (text.size != 0) std::memcpy(raw + at, text.data, text.size);
+        at += text.size;
+    }
+    return raw;
+}
+
 /// lengths, frame_bytes and the entries.
 template <typename EntryAt>
 Status write_entries(std::size_t count, EntryAt entry_at, EncodeSpace &space, ByteWriter &out) noexcept {
@@ -54,27 +67,20 @@ Status write_entries(std::size_t count, EntryAt entry_at, EncodeSpace &space, By
 
     // The entries are gathered where they will be, with room before them for frame_bytes.
     const std::size_t mark = out.size();
-    std::byte *place = out.take(kVarintBytesMax + total);
-    if (place == nullptr) return out.status();
-    std::byte *raw = place + kVarintBytesMax;
-    for (std::size_t i = 0, at = 0; i < count; ++i) {
-        const Text &text = entry_at(i);
-        if (text.size != 0) std::memcpy(raw + at, text.data, text.size);
-        at += text.size;
-    }
+    if (out.take(kVarintBytesMax) == nullptr) return out.status();
+    const std::byte *raw = count == 1 ? entry_at(0).data : gather(count, total, entry_at, out);
+    if (raw == nullptr && total != 0) return out.status();
     std::size_t frame_bytes = 0;
-    const std::byte *kept = raw;
+    std::byte *frame = out.end();
     if (total >= kCompressBytesMin) {
         const std::size_t room = std::min<std::uint64_t>(out.room(), total - total / 16);
-        std::byte *frame = raw + total;
-        frame_bytes = space.compressor->compress({raw, static_cast<std::size_t>(total)}, Effort::usual, {frame, room});
-        if (frame_bytes != 0) kept = frame;
+        frame_bytes = space.compressor->compress({raw, static_cast<std::size_t>(total)}, {frame, room});
     }
     out.rewind(mark);
     out.varint(frame_bytes);
     const std::size_t kept_bytes = frame_bytes != 0 ? frame_bytes : static_cast<std::size_t>(total);
     std::byte *entries = out.take(kept_bytes);
-    if (kept_bytes != 0) std::memmove(entries, kept, kept_bytes);
+    if (entries != nullptr && kept_bytes != 0) std::memmove(entries, frame_bytes != 0 ? frame : raw, kept_bytes);
     return out.status();
 }
 
@@ -85,7 +91,8 @@ Status read_entries(ByteReader &in, std::uint32_t count, Arena &arena, DecodedTe
     if (const Status status = decode_integers(in, {lengths, count}, arena); !status.ok()) return status;
     offsets[0] = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
-        if (static_cast<std::uint64_t>(lengths[i]) > kTextBytesMax) return {StatusCode::corrupt, "a text has an impossible length"};
+        if (static_cast<std::uint64_t>(lengths[i]) > kTextBytesMax)
+            return {StatusCode::corrupt, "a text has an impossible length"};
         offsets[i + 1] = offsets[i] + static_cast<std::uint64_t>(lengths[i]);
     }
     const std::uint64_t total = offsets[count];
@@ -109,7 +116,8 @@ Status encode_texts(std::span<const Text> texts, EncodeSpace &space, ByteWriter 
     const std::size_t entries = find_entries(texts, space);
     if (entries == 0) {
         out.u8(static_cast<std::uint8_t>(CodecId::plain_texts));
-        return write_entries(texts.size(), [&](std::size_t i) -> const Text & { return texts[i]; }, space, out);
+        return write_entries(
+            texts.size(), [&](std::size_t i) -> const Text & { return texts[i]; }, space, out);
     }
     out.u8(static_cast<std::uint8_t>(CodecId::dictionary_texts));
     out.varint(entries);

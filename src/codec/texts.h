@@ -30,9 +30,12 @@ struct DecodedTexts {
     std::uint32_t entry_count = 0;
 };
 
-/// content_bytes   sum of the texts' sizes; the stream is tried raw and compressed side by side
+/// Several entries are gathered in the room and compressed beside them; one is compressed from where it is, because it may be
+/// huge.
+///
+/// content_bytes   sum of the texts' sizes
 constexpr std::size_t texts_bytes_max(std::size_t count, std::uint64_t content_bytes) noexcept {
-    return 2 * integers_bytes_max(count) + 32 + 2 * content_bytes;
+    return 2 * integers_bytes_max(count) + 32 + (count == 1 ? 1 : 2) * content_bytes;
 }
 
 /// texts    1 to kStreamValuesMax, each at most kTextBytesMax

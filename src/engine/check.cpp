@@ -38,52 +38,85 @@ uint8 *read_map(Relation rel, BlockNumber blocks) {
     return allocated;
 }
 
+// What is wrong with the allocation of a block; detail is nullptr when nothing is.
+struct Finding {
+    BlockNumber block = InvalidBlockNumber;
+    const char *detail = nullptr;
+};
+
+void note(Finding *finding, BlockNumber block, const char *detail) {
+    if (finding->detail == nullptr) *finding = Finding{block, detail};
+}
+
 // A block beyond the end of the file is not looked at: another session is just growing the file, or a promotion lost its zeros; ensure_block().
-void claim(Relation rel, uint8 *owned, BlockNumber blocks, BlockNumber block) {
+void claim(Finding *finding, uint8 *owned, BlockNumber blocks, BlockNumber block) {
     if (block >= blocks) return;
-    if (owned[block]) report_damage(rel, block, "Two owners claim the block.");
+    if (owned[block]) return note(finding, block, "Two owners claim the block.");
     owned[block] = 1;
 }
 
-// One byte a block: whether somebody owns it.
-uint8 *read_owners(Relation rel, const Metapage &meta, BlockNumber blocks) {
-    uint8 *owned = static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
-    claim(rel, owned, blocks, format::kMetaBlock);
-    for (uint32 m = 0; m * format::kMapBlocks < blocks; m++) claim(rel, owned, blocks, format::map_page_block(m));
-    for (uint32 e = 0; e < meta.directory_extent_count; e++) {
-        for (uint32 page = 0; page < 1u << e; page++) claim(rel, owned, blocks, meta.directory_extents[e] + page);
+void claim_entry(Finding *finding, uint8 *owned, BlockNumber blocks, const DirectoryEntry &entry) {
+    const BlockNumber first = entry.extents[0].first_block;
+    if (entry.extent_count == 0 || entry.extent_count > format::kEntryExtentsMax) {
+        return note(finding, first, "An entry has an impossible number of extents.");
     }
-    for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
-        const BlockNumber first = entry.extents[0].first_block;
-        if (entry.extent_count == 0 || entry.extent_count > format::kEntryExtentsMax) {
-            report_damage(rel, first, "An entry has an impossible number of extents.");
-        }
-        if (entry.kind > static_cast<uint8>(EntryKind::building)) report_damage(rel, first, "An entry has an unknown kind.");
-        if (entry.used_pages > entry_block_count(entry)) report_damage(rel, first, "An entry uses more pages than it owns.");
-        for (uint32 e = 0; e < entry.extent_count; e++) {
-            for (uint32 b = 0; b < entry.extents[e].block_count; b++) claim(rel, owned, blocks, entry.extents[e].first_block + b);
-        }
-    });
+    if (entry.kind > static_cast<uint8>(EntryKind::building)) note(finding, first, "An entry has an unknown kind.");
+    if (entry.used_pages > entry_block_count(entry) && entry.kind != static_cast<uint8>(EntryKind::building)) {
+        note(finding, first, "An entry uses more pages than it owns.");
+    }
+    for (uint32 e = 0; e < entry.extent_count; e++) {
+        for (uint32 b = 0; b < entry.extents[e].block_count; b++) claim(finding, owned, blocks, entry.extents[e].first_block + b);
+    }
+}
+
+// One byte a block: whether somebody owns it.
+uint8 *read_owners(Relation rel, const Metapage &meta, BlockNumber blocks, Finding *finding) {
+    uint8 *owned = static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    claim(finding, owned, blocks, format::kMetaBlock);
+    for (uint32 m = 0; m * format::kMapBlocks < blocks; m++) claim(finding, owned, blocks, format::map_page_block(m));
+    for (uint32 e = 0; e < meta.directory_extent_count; e++) {
+        for (uint32 page = 0; page < 1u << e; page++) claim(finding, owned, blocks, meta.directory_extents[e] + page);
+    }
+    for_each_entry(rel, meta, [=](uint32, const DirectoryEntry &entry) { claim_entry(finding, owned, blocks, entry); });
     return owned;
 }
 
 // Allocation and directory change together (rule R13), freeing waits for the maintenance lock that we hold, and others may allocate at any
 // time. So: a bit seen first must have an owner seen later, and an owner seen must have a bit seen after that.
-uint64 check_allocation(Relation rel, const Metapage &before) {
+Finding compare_allocation(Relation rel, uint64 *free_blocks) {
+    Finding finding;
     const BlockNumber old_blocks = RelationGetNumberOfBlocks(rel);
     const uint8 *allocated_before = read_map(rel, old_blocks);
     Metapage meta;
     read_metapage(rel, &meta);
     const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
-    const uint8 *owned = read_owners(rel, meta, blocks);
+    const uint8 *owned = read_owners(rel, meta, blocks, &finding);
     const uint8 *allocated_after = read_map(rel, blocks);
-    uint64 free_blocks = 0;
+    *free_blocks = 0;
     for (BlockNumber block = 0; block < blocks; block++) {
-        if (block < old_blocks && allocated_before[block] && !owned[block]) report_damage(rel, block, "The block is allocated, but nobody owns it.");
-        if (owned[block] && !allocated_after[block]) report_damage(rel, block, "The block has an owner, but is not allocated.");
-        if (!owned[block]) free_blocks++;
+        if (block < old_blocks && allocated_before[block] && !owned[block]) note(&finding, block, "The block is allocated, but nobody owns it.");
+        if (owned[block] && !allocated_after[block]) note(&finding, block, "The block has an owner, but is not allocated.");
+        if (!owned[block]) (*free_blocks)++;
     }
-    Assert(before.magic == meta.magic);
+    return finding;
+}
+
+// On a standby nobody can take the maintenance lock, and replay may free blocks while we look: only what stays wrong is damage.
+uint64 check_allocation(Relation rel, MemoryContext context) {
+    constexpr int kAttempts = 20;
+    constexpr long kPauseMicroseconds = 50000;
+    uint64 free_blocks = 0;
+    MemoryContext old = MemoryContextSwitchTo(context);
+    for (int attempt = 1;; attempt++) {
+        const Finding finding = compare_allocation(rel, &free_blocks);
+        if (finding.detail == nullptr) break;
+        if (!RecoveryInProgress() || attempt == kAttempts) report_damage(rel, finding.block, finding.detail);
+        MemoryContextReset(context);
+        pg_usleep(kPauseMicroseconds);
+        CHECK_FOR_INTERRUPTS();
+    }
+    MemoryContextSwitchTo(old);
+    MemoryContextReset(context);
     return free_blocks;
 }
 
@@ -114,7 +147,10 @@ void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber o
         tuple->t_hoff != MAXALIGN(tuple->t_hoff)) {
         report_damage(rel, block, psprintf("The row at offset %u has an impossible header.", offset));
     }
-    if (natts > RelationGetDescr(rel)->natts) report_damage(rel, block, psprintf("The row at offset %u has too many columns.", offset));
+    // An aborted inserter may have added columns that never came to be.
+    if (natts > RelationGetDescr(rel)->natts && xid_state(HeapTupleHeaderGetXmin(tuple)) == XidState::committed) {
+        report_damage(rel, block, psprintf("The row at offset %u has too many columns.", offset));
+    }
     if (ItemPointerGetBlockNumberNoCheck(&tuple->t_ctid) != block || ItemPointerGetOffsetNumberNoCheck(&tuple->t_ctid) != offset) {
         report_damage(rel, block, psprintf("The row at offset %u does not point to itself.", offset));
     }
@@ -188,17 +224,17 @@ CheckSummary check_table(Relation rel) {
     summary.blocks = RelationGetNumberOfBlocks(rel);
     if (!read_metapage(rel, &meta)) return summary;
     check_key_columns(rel, meta, key_columns(rel));
-    // A standby takes no such lock; there, replay changes map and directory under our hands, and only what the snapshot protects is checked.
-    const bool can_lock = !RecoveryInProgress();
-    if (can_lock) lock_maintenance(rel, true);
-    if (can_lock) summary.free_blocks = check_allocation(rel, meta);
+    const bool on_standby = RecoveryInProgress();
+    if (!on_standby) lock_maintenance(rel, true);
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian check", ALLOCSET_DEFAULT_SIZES);
+    summary.free_blocks = check_allocation(rel, context);
     read_metapage(rel, &meta);
     summary.blocks = RelationGetNumberOfBlocks(rel);
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian check", ALLOCSET_DEFAULT_SIZES);
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         check_xid(rel, entry.extents[0].first_block, 0, entry.xmin);
         check_xid(rel, entry.extents[0].first_block, 0, entry.xmax);
-        if (can_lock ? xid_state(entry.xmin) == XidState::aborted : !entry_is_visible(entry, GetActiveSnapshot())) return;
+        // On a standby replay may free, at any moment, what the snapshot does not protect.
+        if (on_standby ? !entry_is_visible(entry, GetActiveSnapshot()) : xid_state(entry.xmin) == XidState::aborted) return;
         if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
             summary.tail_runs++;
             for (uint32 page = 0; page < entry.used_pages; page++) check_tail_page(rel, slot, entry, page, &summary);
@@ -209,7 +245,7 @@ CheckSummary check_table(Relation rel) {
         }
     });
     MemoryContextDelete(context);
-    if (can_lock) unlock_maintenance(rel);
+    if (!on_standby) unlock_maintenance(rel);
     return summary;
 }
 

@@ -12,6 +12,15 @@ using FileLocator = RelFileNode;
 
 namespace historian {
 
+/// The subtransaction that gave a table its present file, if it is of this transaction.
+inline SubTransactionId new_file_subid(Relation rel) {
+#if PG_VERSION_NUM >= 160000
+    return rel->rd_newRelfilelocatorSubid;
+#else
+    return rel->rd_newRelfilenodeSubid;
+#endif
+}
+
 /// Which block a buffer of WAL replay belongs to.
 inline void xlog_block_locator(XLogReaderState *record, uint8 block_id, FileLocator *locator) {
     XLogRecGetBlockTag(record, block_id, locator, nullptr, nullptr);

@@ -9,9 +9,24 @@ using format::Cell;
 using format::ColumnType;
 using format::PhysicalKind;
 
+namespace {
+
+// A value passed by value, sign-extended from its type's width as heap does when it reads one back: the unused bytes of a Datum differ by who
+// made it (an oid or enum above 2^31 from an expression has zeros there).
+int64 number_of(Datum value, Form_pg_attribute column) {
+    switch (column->attlen) {
+        case 8: return static_cast<int64>(value);
+        case 4: return static_cast<int32>(value);
+        case 2: return static_cast<int16>(value);
+        default: return static_cast<int8>(value);
+    }
+}
+
+}  // namespace
+
 TagBytes tag_bytes(Datum value, Form_pg_attribute column, uint8 (&space)[8]) {
     if (column->attbyval) {
-        const uint64 ordered = pg_hton64(static_cast<uint64>(value) ^ (UINT64CONST(1) << 63));
+        const uint64 ordered = pg_hton64(static_cast<uint64>(number_of(value, column)) ^ (UINT64CONST(1) << 63));
         memcpy(space, &ordered, sizeof(ordered));
         return {reinterpret_cast<const std::byte *>(space), sizeof(ordered)};
     }
@@ -72,11 +87,7 @@ void fill_cells(TupleDesc desc, const KeyColumns &keys, const Datum *values, con
         cell.is_null = nulls[i] || column->attisdropped;
         if (cell.is_null) continue;
         if (column->attbyval && column->attnum != keys.tag) {
-            // As heap does when it reads a value back: sign-extended from the type's width.
-            cell.number = static_cast<int64>(column->attlen == 8   ? static_cast<int64>(values[i])
-                                             : column->attlen == 4 ? static_cast<int32>(values[i])
-                                             : column->attlen == 2 ? static_cast<int16>(values[i])
-                                                                   : static_cast<int8>(values[i]));
+            cell.number = number_of(values[i], column);
             continue;
         }
         const TagBytes bytes = tag_bytes(values[i], column, tag_space);

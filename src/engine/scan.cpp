@@ -21,16 +21,17 @@ bool is_tail(const DirectoryEntry &entry) { return entry.kind == static_cast<uin
 
 // ---------------------------------------------------------------------------------------------------- what can be skipped
 
-bool times_overlap(const ScanFilter &filter, int64 time_min, int64 time_max) {
-    return filter.time_min <= filter.time_max && filter.time_min <= time_max && time_min <= filter.time_max;
-}
-
 int compare_bytes(const void *a, uint32 a_bytes, const void *b, uint32 b_bytes) {
     const int order = memcmp(a, b, Min(a_bytes, b_bytes));
     return order != 0 ? order : (a_bytes < b_bytes ? -1 : a_bytes > b_bytes ? 1 : 0);
 }
 
-// Whether an entry that keeps only prefixes of its first and last tag may hold this one.
+}  // namespace
+
+bool times_overlap(const ScanFilter &filter, int64 time_min, int64 time_max) {
+    return filter.time_min <= filter.time_max && filter.time_min <= time_max && time_min <= filter.time_max;
+}
+
 bool entry_may_hold(const DirectoryEntry &entry, const TagFilter &tag) {
     if (compare_bytes(tag.data, tag.byte_count, entry.tag_first, entry.tag_first_bytes) < 0) return false;
     const uint32 prefix_bytes = Min(tag.byte_count, static_cast<uint32>(format::kEntryTagBytes));
@@ -52,8 +53,13 @@ bool segment_may_match(const ScanFilter &filter, const DirectoryEntry &entry) {
     return low < filter.tag_count && entry_may_hold(entry, filter.tags[low]);
 }
 
+namespace {
+
 void build_fingerprints(TableScan *scan) {
-    if (scan->filter == nullptr || !scan->filter->by_tag) return;
+    if (scan->filter == nullptr || !scan->filter->by_tag) {
+        scan->fingerprints = nullptr;
+        return;
+    }
     constexpr Size kBytes = (PG_UINT16_MAX + 1) / 8;
     if (scan->fingerprints == nullptr) scan->fingerprints = static_cast<uint8 *>(MemoryContextAlloc(scan->context, kBytes));
     memset(scan->fingerprints, 0, kBytes);

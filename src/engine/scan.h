@@ -78,4 +78,20 @@ bool tid_is_possible(Relation rel, ItemPointer tid);
 /// Estimates for the planner: blocks of the file and rows that a scan would return.
 void estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double *rows);
 
+/// What a scan with a filter would read, judged by the directory alone.
+struct ScanEstimate {
+    double segments;    // that the filter leaves
+    double tail_pages;  // of all tail runs: each is looked at, whatever the filter
+    double pages;       // pages of segments that would be read if every column were needed, in runs
+    double rows;        // rows that would be looked at one by one: those of granules and tail pages that the filter leaves
+};
+
+/// What the filter does not say but execution will know: shares of the rows that conditions with values still unknown leave.
+struct UnknownFilter {
+    double tag_count;   // expected number of tags asked for; 0: no such condition
+    double time_share;  // 0 to 1; 1: no such condition
+};
+
+ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const UnknownFilter &unknown);
+
 }  // namespace historian::engine

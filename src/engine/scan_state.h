@@ -1,4 +1,5 @@
-// The inside of a scan, shared by scan.cpp (rows in order) and scan_sample.cpp (ANALYZE and TABLESAMPLE). Nobody else includes it.
+// The inside of a scan, shared by scan.cpp (rows in order), scan_sample.cpp (ANALYZE and TABLESAMPLE) and
+// scan_estimate.cpp (the planner's question). Nobody else includes it.
 #pragma once
 
 #include "engine/granule.h"
@@ -51,6 +52,15 @@ struct TableScan {
     uint32 row_end;
     int64 row_index;
 };
+
+/// Whether the filter's times and [time_min, time_max] have one in common.
+bool times_overlap(const ScanFilter &filter, int64 time_min, int64 time_max);
+
+/// Whether an entry, which keeps only prefixes of its first and last tag, may hold this one.
+bool entry_may_hold(const format::DirectoryEntry &entry, const TagFilter &tag);
+
+/// Whether a segment may hold rows that the filter wants.
+bool segment_may_match(const ScanFilter &filter, const format::DirectoryEntry &entry);
 
 /// Fills the items with the visible entries that the filter does not skip.
 void list_items(TableScan *scan);

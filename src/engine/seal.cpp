@@ -156,10 +156,19 @@ void add_segment(SealStep *step, const Source &source) {
 
 // ---------------------------------------------------------------------------------------------------------------- choosing
 
+bool is_committed_segment(const DirectoryEntry &entry) {
+    return entry.kind == static_cast<uint8>(EntryKind::segment) && xid_state(entry.xmin) == XidState::committed;
+}
+
+bool must_move(const DirectoryEntry &entry, BlockNumber move_from) {
+    bool reaches = false;
+    for (uint32 e = 0; e < entry.extent_count; e++) reaches |= entry.extents[e].first_block + entry.extents[e].block_count > move_from;
+    return move_from != InvalidBlockNumber && reaches && is_committed_segment(entry);
+}
+
 // A step leaves at most one segment that is not full, so merging comes to an end, however few rows the limit of bytes allows.
 bool is_mergeable(const DirectoryEntry &entry, const SealRequest &request) {
-    return entry.kind == static_cast<uint8>(EntryKind::segment) && entry.row_count < request.merge_rows_below &&
-           (entry.flags & format::kEntryFull) == 0 && xid_state(entry.xmin) == XidState::committed;
+    return entry.row_count < request.merge_rows_below && (entry.flags & format::kEntryFull) == 0 && is_committed_segment(entry);
 }
 
 bool is_superseded_or_doubtful(const DirectoryEntry &entry) { return xid_state(entry.xmax) != XidState::aborted; }
@@ -185,7 +194,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint32 candidates = 0;
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         const bool closed_run = is_tail(entry) && (entry.flags & format::kEntryTailClosed) != 0;
-        if (!closed_run && !is_mergeable(entry, request)) return;
+        if (!closed_run && !is_mergeable(entry, request) && !must_move(entry, request.move_from)) return;
         if (is_superseded_or_doubtful(entry)) return;
         candidates++;
         if (count == room) {
@@ -200,7 +209,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint64 rows = 0;
     for (uint32 i = 0; i < count; i++) {
         const bool tail = is_tail(found[i].entry);
-        if (!tail && candidates < Max(request.merge_count_min, 2)) continue;
+        if (!tail && candidates < Max(request.merge_count_min, 2) && !must_move(found[i].entry, request.move_from)) continue;
         if (tail && !run_is_decided(rel, found[i].entry)) continue;
         const uint64 source_rows = tail ? static_cast<uint64>(found[i].entry.used_pages) * format::kTailRowsMax / 2 : found[i].entry.row_count;
         if (choice.count > 0 && rows + source_rows > kStepRowsMax) {
@@ -233,10 +242,10 @@ void supersede(Relation rel, const Choice &choice) {
     UnlockReleaseBuffer(meta_buffer);
 }
 
-// Whether somebody waits for us to let go of the table, and everybody who came later behind him (rule R10). (LockHasWaitersRelation() must
-// not be asked about a lock as weak as ours: it may be a fast-path lock, and the server crashes.)
+// Whether another session waits for the table exclusively: a further lock is then not to be had, though we hold one. (LockHasWaitersRelation
+// would crash: our lock may have been taken on the fast path, where PostgreSQL keeps no lock object for it.)
 bool ddl_is_waiting(Relation rel) {
-    if (!ConditionalLockRelation(rel, RowShareLock)) return true;  // a mode that we do not hold: granted unless such a waiter is in the queue
+    if (!ConditionalLockRelation(rel, RowShareLock)) return true;
     UnlockRelation(rel, RowShareLock);
     return false;
 }
@@ -279,7 +288,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     SealStep step = make_step(rel, context);
     if (choice.count > 0) {
         for (uint32 i = 0; i < choice.count; i++) {
-            if (i > 0 && ddl_is_waiting(rel)) {
+            if (i > 0 && ddl_is_waiting(rel)) {  // and everybody queues behind it (rule R10)
                 choice.count = i;
                 choice.more = true;
                 break;

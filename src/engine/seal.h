@@ -19,6 +19,7 @@ struct SealRequest {
     uint32 merge_rows_below;  // merge segments with fewer rows than this ...
     uint32 merge_count_min;   // ... when there are at least so many of them, closed runs included
     bool wait;                // for the maintenance lock
+    BlockNumber move_from;    // rewrite segments that reach to this block or beyond, so that the file can shrink; InvalidBlockNumber: none
 };
 
 struct SealOutcome {

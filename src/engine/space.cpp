@@ -162,9 +162,9 @@ struct Allocation {
 };
 
 // Finds block_count adjacent free blocks among the first existing_blocks; the map page stays exclusively locked when found.
-bool lock_free_run(Relation rel, const Metapage &meta, uint32 existing_blocks, uint32 block_count, Allocation *allocation) {
+bool lock_free_run(Relation rel, uint32 existing_blocks, uint32 block_count, Allocation *allocation) {
     const uint32 map_count = (existing_blocks + kMapBlocks - 1) / kMapBlocks;
-    for (uint32 map_index = meta.free_map_hint; map_index < map_count; map_index++) {
+    for (uint32 map_index = 0; map_index < map_count; map_index++) {
         const Buffer buffer = lock_page(rel, format::map_page_block(map_index), PageLock::exclusive);
         copy_map_bits(BufferGetPage(buffer), map_index, allocation->bits);
         const uint32 limit = Min(existing_blocks - map_index * kMapBlocks, kMapBlocks);
@@ -217,7 +217,7 @@ void grow_directory(Relation rel, uint32 extent_count) {
         Metapage meta;
         read_metapage(rel, &meta);
         if (meta.directory_extent_count != extent_count) break;  // another session did it
-        if (!lock_free_run(rel, meta, RelationGetNumberOfBlocks(rel), page_count, &allocation)) {
+        if (!lock_free_run(rel, RelationGetNumberOfBlocks(rel), page_count, &allocation)) {
             extend_for_run(rel, page_count);
             continue;
         }
@@ -313,7 +313,7 @@ uint32 create_entry(Relation rel, NewEntry *request) {
             UnlockReleaseBuffer(directory_buffer);
             continue;
         }
-        if (!lock_free_run(rel, meta, existing_blocks, request->page_count, &allocation)) {
+        if (!lock_free_run(rel, existing_blocks, request->page_count, &allocation)) {
             UnlockReleaseBuffer(directory_buffer);
             extend_for_run(rel, request->page_count);
             continue;
@@ -347,7 +347,7 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
             UnlockReleaseBuffer(directory_buffer);
             break;
         }
-        if (!lock_free_run(rel, meta, existing_blocks, page_count, &allocation)) {
+        if (!lock_free_run(rel, existing_blocks, page_count, &allocation)) {
             UnlockReleaseBuffer(directory_buffer);
             extend_for_run(rel, page_count);
             continue;
@@ -414,7 +414,6 @@ void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, Tr
     stage_bits(edit, map, bits, extent, false);
     const int page = edit.add_page(meta_buffer);
     meta.free_slot_hint = Min(meta.free_slot_hint, slot);
-    meta.free_map_hint = Min(meta.free_map_hint, map_index);
     if (meta.active_slot == slot) meta.active_slot = format::kNoSlot;
     patch_metapage(edit, page, meta);
     edit.commit();

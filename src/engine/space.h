@@ -75,6 +75,18 @@ void ensure_block(Relation rel, BlockNumber block);
 /// Frees an entry and its blocks. conflict_xid: the newest xid whose standby snapshots may still read it, or invalid (rule R6).
 void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid);
 
+/// How full a table's file is.
+struct SpaceUse {
+    BlockNumber blocks;     // of the file
+    BlockNumber allocated;  // blocks that somebody owns
+    BlockNumber end;        // no block at or beyond it is owned
+};
+SpaceUse measure_space(Relation rel);
+
+/// Gives free blocks at the end of the file back to the operating system if they are many and nobody uses the table at this moment; as
+/// PostgreSQL's VACUUM does, under a conditional AccessExclusiveLock. How many blocks went. The caller holds the maintenance lock.
+BlockNumber shrink_file(Relation rel);
+
 /// The block of the n-th page of an entry, or InvalidBlockNumber beyond its extents.
 BlockNumber entry_block(const format::DirectoryEntry &entry, uint32 page_index);
 

@@ -158,6 +158,9 @@ void freeze_entries(Vacuum *vacuum, const Metapage &meta) {
     note_xid(vacuum, InvalidTransactionId);
 }
 
+// VACUUM (TRUNCATE false) and the storage parameter vacuum_truncate keep the file's length.
+bool may_truncate(const VacuumParams *params) { return params->truncate != VACOPTVALUE_DISABLED; }
+
 }  // namespace
 
 void vacuum_table(Relation rel, VacuumParams *params, BufferAccessStrategy) {
@@ -171,6 +174,7 @@ void vacuum_table(Relation rel, VacuumParams *params, BufferAccessStrategy) {
     const uint32 freed = release_unneeded(rel);
     Metapage meta;
     if (read_metapage(rel, &meta)) freeze_entries(&vacuum, meta);
+    const BlockNumber returned = may_truncate(params) ? shrink_file(rel) : 0;
     unlock_maintenance(rel);
 
     const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
@@ -180,8 +184,8 @@ void vacuum_table(Relation rel, VacuumParams *params, BufferAccessStrategy) {
     ereport((params->options & VACOPT_VERBOSE) != 0 ? INFO : DEBUG2,
             errmsg("vacuumed table \"%s\": freed %u entries, froze %u entries and %u tail pages", RelationGetRelationName(rel), freed,
                    vacuum.frozen_entries, vacuum.frozen_pages),
-            errdetail("%.0f live rows, %.0f rows in %u blocks kept for old snapshots or deleted; relfrozenxid is %u.", vacuum.live_rows,
-                      vacuum.dead_rows, blocks, vacuum.oldest_left));
+            errdetail("%.0f live rows, %.0f rows kept for old snapshots or deleted, %u blocks, %u blocks returned; relfrozenxid is %u.",
+                      vacuum.live_rows, vacuum.dead_rows, blocks, returned, vacuum.oldest_left));
 }
 
 }  // namespace historian::engine

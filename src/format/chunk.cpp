@@ -173,7 +173,9 @@ std::size_t text_chunk_bytes_max(const TextRows &rows) noexcept {
     return codec::texts_bytes_max(rows.row_count, content_bytes) + codec::nulls_bytes_max(rows.row_count) + kFieldsBytesMax;
 }
 
-std::size_t tag_chunk_bytes_max(std::uint32_t tag_count) noexcept { return codec::integers_bytes_max(tag_count) + kFieldsBytesMax; }
+std::size_t tag_chunk_bytes_max(std::uint32_t tag_count) noexcept {
+    return codec::integers_bytes_max(tag_count) + kFieldsBytesMax;
+}
 
 Status encode_number_chunk(const NumberRows &rows, codec::EncodeSpace &space, ByteWriter &out) noexcept {
     const std::size_t mark = out.size();

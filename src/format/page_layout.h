@@ -70,12 +70,11 @@ struct Metapage {
     std::uint32_t active_slot;  // the tail run that takes new rows, or kNoSlot
     std::uint32_t slot_count;   // entries at or beyond it were never used
     std::uint32_t free_slot_hint;   // no free slot is below it (a hint: may be too low, never too high)
-    std::uint32_t free_map_hint;    // map pages below it were full when last looked at (a hint only)
     std::uint32_t directory_extent_count;
     std::uint32_t directory_extents[kDirectoryExtentsMax];  // first block of each
     std::uint32_t last_swap_xid;  // the newest seal or merge
 };
-static_assert(sizeof(Metapage) == 116);
+static_assert(sizeof(Metapage) == 112);
 static_assert(std::has_unique_object_representations_v<Metapage>, "no padding on disk");
 
 // ------------------------------------------------------------------------------------------------------- allocation map

@@ -16,7 +16,9 @@ namespace historian::format {
 inline constexpr std::uint32_t kFirstBlockRows = 16;
 inline constexpr std::uint32_t kBlockCountMax = 17;
 
-constexpr std::uint32_t block_rows(std::uint32_t block) noexcept { return block == 0 ? kFirstBlockRows : kFirstBlockRows << (block - 1); }
+constexpr std::uint32_t block_rows(std::uint32_t block) noexcept {
+    return block == 0 ? kFirstBlockRows : kFirstBlockRows << (block - 1);
+}
 constexpr std::uint32_t block_start(std::uint32_t block) noexcept { return block == 0 ? 0 : block_rows(block); }
 static_assert(block_start(kBlockCountMax - 1) + block_rows(kBlockCountMax - 1) == kSegmentRowsMax);
 

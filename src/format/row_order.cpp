@@ -58,9 +58,10 @@ Status place_rows(const SegmentBuilder &builder, RowOrder *order) noexcept {
     order->destination = builder.arena->array<std::uint32_t>(builder.row_count);
     if (next == nullptr || order->destination == nullptr) return no_memory();
     for (std::uint32_t t = 0; t < order->tag_count; ++t) next[order->tag_ids[t]] = order->tag_start[t];
-    for_each_block(builder.tag_of_row, builder.row_count, [&](const std::uint32_t *tag_of_row, std::uint32_t first, std::uint32_t count) {
-        for (std::uint32_t i = 0; i < count; ++i) order->destination[first + i] = next[tag_of_row[i]]++;
-    });
+    for_each_block(builder.tag_of_row, builder.row_count,
+                   [&](const std::uint32_t *tag_of_row, std::uint32_t first, std::uint32_t count) {
+                       for (std::uint32_t i = 0; i < count; ++i) order->destination[first + i] = next[tag_of_row[i]]++;
+                   });
     return Status::success();
 }
 

@@ -12,8 +12,8 @@ struct RowOrder {
     std::uint32_t *tag_start = nullptr;    // first row of each sorted tag; tag_count + 1 of them
     std::uint32_t tag_count = 0;           // with the NULL tag
     bool has_null_tag = false;
-    std::int64_t *times = nullptr;         // sorted rows; a NULL's is 0
-    std::uint8_t *null_times = nullptr;    // sorted rows, 1 = NULL; nullptr when there is none
+    std::int64_t *times = nullptr;       // sorted rows; a NULL's is 0
+    std::uint8_t *null_times = nullptr;  // sorted rows, 1 = NULL; nullptr when there is none
 };
 
 /// errors   out_of_memory

@@ -31,8 +31,8 @@ inline constexpr std::uint32_t kSegmentRowsMax = 1u << 20;
 inline constexpr std::uint32_t kTagPrefixBytes = 24;
 inline constexpr std::uint32_t kNumberTagBytes = 8;
 
-/// The bytes by which a tag column of a number kind is sorted and found: big-endian with the sign flipped, so that memcmp order is
-/// the numbers' order. Tags of the kinds fixed and bytes are their own bytes.
+/// The bytes by which a tag column of a number kind is sorted and found: big-endian with the sign flipped, so that memcmp order
+/// is the numbers' order. Tags of the kinds fixed and bytes are their own bytes.
 ///
 /// tag   output: kNumberTagBytes
 inline void tag_of_number(std::int64_t number, std::byte *tag) noexcept {

@@ -1,6 +1,7 @@
 #include "format/segment_builder.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <new>
 
@@ -18,7 +19,24 @@ bool has_texts(PhysicalKind kind) noexcept { return kind == PhysicalKind::fixed 
 
 bool valid_type(const ColumnType &type) noexcept {
     if (type.kind == PhysicalKind::fixed) return type.fixed_bytes > 0;
-    return type.fixed_bytes == 0 && (is_number(type.kind) || type.kind == PhysicalKind::bytes || type.kind == PhysicalKind::absent);
+    return type.fixed_bytes == 0 &&
+           (is_number(type.kind) || type.kind == PhysicalKind::bytes || type.kind == PhysicalKind::absent);
+}
+
+/// Bits of 64 above a number of this kind.
+std::uint8_t spare_bits_of(PhysicalKind kind) noexcept {
+    switch (kind) {
+        case PhysicalKind::int1: return 56;
+        case PhysicalKind::int2: return 48;
+        case PhysicalKind::int4:
+        case PhysicalKind::float4: return 32;
+        default: return 0;
+    }
+}
+
+/// The number sign-extended, whatever is above it: PostgreSQL zero-extends some types (oid, and "char" on some CPUs).
+std::int64_t sign_extended(std::int64_t number, std::uint8_t spare_bits) noexcept {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(number) << spare_bits) >> spare_bits;
 }
 
 /// A copy of the bytes; never nullptr but for want of memory.
@@ -26,7 +44,7 @@ const std::byte *copy_bytes(SegmentBuilder &builder, const std::byte *data, std:
     auto *copy = builder.arena->array<std::byte>(size);
     if (copy == nullptr) return nullptr;
     if (size != 0) std::memcpy(copy, data, size);
-    builder.bytes += size;
+    builder.bytes += (std::uint64_t{size} + 15) & ~std::uint64_t{15};  // what the arena takes
     return copy;
 }
 
@@ -100,8 +118,8 @@ std::uint32_t tag_number(SegmentBuilder &builder, const Cell &cell) noexcept {
     const std::byte *data = cell.data;
     std::uint32_t size = cell.byte_count;
     std::byte number_tag[kNumberTagBytes];
-    if (is_number(builder.columns[builder.key.tag_column].type.kind)) {
-        tag_of_number(cell.number, number_tag);
+    if (const BuilderColumn &column = builder.columns[builder.key.tag_column]; is_number(column.type.kind)) {
+        tag_of_number(sign_extended(cell.number, column.spare_bits), number_tag);
         data = number_tag;
         size = kNumberTagBytes;
     }
@@ -171,7 +189,11 @@ Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey k
     auto *columns = arena.array<BuilderColumn>(types.size());
     if (made == nullptr || columns == nullptr) return no_memory();
     new (made) SegmentBuilder(arena, key);
-    for (std::size_t c = 0; c < types.size(); ++c) (new (&columns[c]) BuilderColumn())->type = types[c];
+    for (std::size_t c = 0; c < types.size(); ++c) {
+        new (&columns[c]) BuilderColumn();
+        columns[c].type = types[c];
+        columns[c].spare_bits = spare_bits_of(types[c].kind);
+    }
     made->columns = columns;
     made->column_count = static_cast<std::uint32_t>(types.size());
     made->bytes = sizeof(SegmentBuilder) + types.size() * sizeof(BuilderColumn);
@@ -191,8 +213,9 @@ Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
         const Cell &cell = row[c];
         if (!put_null(builder, column, cell.is_null)) return no_memory();
         if (is_number(column.type.kind)) {
-            column.numbers.blocks[builder.block][builder.block_row] = cell.number;
+            column.numbers.blocks[builder.block][builder.block_row] = sign_extended(cell.number, column.spare_bits);
         } else {
+            assert(cell.is_null || column.type.kind == PhysicalKind::bytes || cell.byte_count == column.type.fixed_bytes);
             if (!put_text(builder, column, cell)) return no_memory();
             content_bytes += cell.is_null ? 0 : cell.byte_count;
         }

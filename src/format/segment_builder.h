@@ -24,10 +24,11 @@ struct BuilderTag {
 
 struct BuilderColumn {
     ColumnType type;
-    RowBlocks<std::int64_t> numbers;   // number kinds
-    RowBlocks<codec::Text> texts;      // fixed, bytes
-    RowBlocks<std::uint8_t> nulls;     // a missing block has no NULL
-    codec::Text last;                  // repeated values are copied once
+    RowBlocks<std::int64_t> numbers;  // number kinds
+    RowBlocks<codec::Text> texts;     // fixed, bytes
+    RowBlocks<std::uint8_t> nulls;    // a missing block has no NULL
+    codec::Text last;                 // repeated values are copied once
+    std::uint8_t spare_bits = 0;      // of 64, above a number of this kind
     bool has_nulls = false;
 };
 
@@ -39,9 +40,9 @@ struct SegmentBuilder {
     BuilderColumn *columns = nullptr;
     std::uint32_t column_count = 0;
     std::uint32_t row_count = 0;
-    std::uint32_t block = 0;       // where the next row goes
+    std::uint32_t block = 0;  // where the next row goes
     std::uint32_t block_row = 0;
-    bool block_ready = false;      // every column has its block
+    bool block_ready = false;  // every column has its block
     std::uint64_t bytes = 0;
 
     RowBlocks<std::uint32_t> tag_of_row;

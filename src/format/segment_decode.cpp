@@ -12,7 +12,8 @@ constexpr Status no_tag_memory() noexcept { return {StatusCode::out_of_memory, "
 /// One entry of the vector per tag, the NULL tag's left out.
 Status put_text_tags(ColumnType type, const TagList &tags, std::uint32_t tag_count, ColumnVector *decoded) noexcept {
     for (std::uint32_t t = 0; t < tag_count && type.kind == PhysicalKind::fixed; ++t) {
-        if (tags.offsets[t + 1] - tags.offsets[t] != type.fixed_bytes) return {StatusCode::corrupt, "a tag of a fixed size has another size"};
+        if (tags.offsets[t + 1] - tags.offsets[t] != type.fixed_bytes)
+            return {StatusCode::corrupt, "a tag of a fixed size has another size"};
     }
     decoded->entry_data = tags.data;
     decoded->entry_offsets = tags.offsets;

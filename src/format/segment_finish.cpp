@@ -84,7 +84,8 @@ Status encode_numbers(Finish &finish, std::uint32_t column, PhysicalKind kind, c
     std::int64_t dense[kGranuleRowsMax];
     for (std::uint32_t g = 0; g < finish.list.count; ++g) {
         const Granule &granule = finish.list.granules[g];
-        const NumberRows rows{kind, granule.row_count, values + granule.first_row, nulls == nullptr ? nullptr : nulls + granule.first_row, dense};
+        const NumberRows rows{kind, granule.row_count, values + granule.first_row,
+                              nulls == nullptr ? nullptr : nulls + granule.first_row, dense};
         ByteWriter out{finish.room};
         Status status = encode_number_chunk(rows, finish.space, out);
         if (status.ok()) status = keep_chunk(finish, column, g, out);
@@ -97,8 +98,8 @@ Status encode_texts(Finish &finish, std::uint32_t column, const std::uint8_t *nu
     if (!ensure_array(finish, finish.dense_texts, kGranuleRowsMax)) return no_memory();
     for (std::uint32_t g = 0; g < finish.list.count; ++g) {
         const Granule &granule = finish.list.granules[g];
-        const TextRows rows{granule.row_count, finish.texts + granule.first_row, nulls == nullptr ? nullptr : nulls + granule.first_row,
-                            finish.dense_texts};
+        const TextRows rows{granule.row_count, finish.texts + granule.first_row,
+                            nulls == nullptr ? nullptr : nulls + granule.first_row, finish.dense_texts};
         if (!ensure_room(finish, text_chunk_bytes_max(rows))) return no_memory();
         ByteWriter out{finish.room};
         Status status = encode_text_chunk(rows, finish.space, out);
@@ -201,11 +202,15 @@ SegmentHeader make_header(const Finish &finish, std::size_t tag_count, std::size
 Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segment) noexcept {
     const SegmentBuilder &builder = finish.builder;
     auto *types = builder.arena->array<ColumnType>(builder.column_count);
-    auto *scratch = builder.arena->array<std::int64_t>(std::max<std::size_t>(finish.list.count, tags.size() / kTagsPerRestart + 1));
+    auto *scratch =
+        builder.arena->array<std::int64_t>(std::max<std::size_t>(finish.list.count, tags.size() / kTagsPerRestart + 1));
     if (types == nullptr || scratch == nullptr) return no_memory();
     for (std::uint32_t c = 0; c < builder.column_count; ++c) types[c] = builder.columns[c].type;
-    const IndexSource source{{types, builder.column_count}, tags, finish.order.has_null_tag,
-                             {finish.list.granules, finish.list.count}, finish.chunk_bytes};
+    const IndexSource source{{types, builder.column_count},
+                             tags,
+                             finish.order.has_null_tag,
+                             {finish.list.granules, finish.list.count},
+                             finish.chunk_bytes};
     if (!ensure_room(finish, index_bytes_max(source))) return no_memory();
     ByteWriter index{finish.room};
     const std::size_t scratch_count = std::max<std::size_t>(finish.list.count, tags.size() / kTagsPerRestart + 1);

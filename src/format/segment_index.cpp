@@ -24,6 +24,11 @@ Status validate_header(const SegmentHeader &header) noexcept {
         header.granule_count > header.row_count || header.tag_count > header.row_count) {
         return {StatusCode::corrupt, "the header of a segment has impossible counts"};
     }
+    // Every granule has a chunk of the tag's column: what a small segment can claim takes little memory.
+    const std::uint64_t chunk_bytes = header.segment_bytes - header.index.byte_count - kSegmentHeaderBytes;
+    if (header.granule_count > chunk_bytes / kChunkBytesMin) {
+        return {StatusCode::corrupt, "a segment is too short for its granules"};
+    }
     if (header.column_count == 0 || header.column_count > kColumnCountMax || header.tag_column >= header.column_count ||
         header.time_column >= header.column_count || header.tag_column == header.time_column) {
         return {StatusCode::corrupt, "the header of a segment has impossible columns"};
@@ -50,7 +55,8 @@ Status read_types(ByteReader &in, Arena &arena, SegmentIndex *index) noexcept {
         chunk_column[c] = type.kind == PhysicalKind::absent ? UINT32_MAX : index->chunk_column_count++;
         types[c] = type;
     }
-    if (types[index->header.tag_column].kind == PhysicalKind::absent || types[index->header.time_column].kind != PhysicalKind::int8) {
+    if (types[index->header.tag_column].kind == PhysicalKind::absent ||
+        types[index->header.time_column].kind != PhysicalKind::int8) {
         return corrupt_index("a key column of a segment has an impossible kind");
     }
     index->types = types;
@@ -76,7 +82,8 @@ Status read_granules(ByteReader &in, std::span<std::int64_t> numbers, std::span<
     if (status.ok()) status = list([](Granule &granule, std::int64_t number) { granule.time_min = number; });
     if (status.ok()) {
         status = list([](Granule &granule, std::int64_t number) {
-            granule.time_max = static_cast<std::int64_t>(static_cast<std::uint64_t>(granule.time_min) + static_cast<std::uint64_t>(number));
+            granule.time_max =
+                static_cast<std::int64_t>(static_cast<std::uint64_t>(granule.time_min) + static_cast<std::uint64_t>(number));
         });
     }
     return status;
@@ -89,10 +96,12 @@ Status validate_granules(const SegmentHeader &header, bool has_null_tag, std::sp
     std::uint32_t last = 0;
     for (std::size_t g = 0; g < granules.size(); ++g) {
         Granule &granule = granules[g];
-        if (granule.row_count == 0 || granule.row_count > kGranuleRowsMax) return corrupt_index("a granule has an impossible number of rows");
+        if (granule.row_count == 0 || granule.row_count > kGranuleRowsMax)
+            return corrupt_index("a granule has an impossible number of rows");
         const std::uint32_t tags_more = granule.tag_last;
         const bool follows = g == 0 ? granule.tag_first == 0 : granule.tag_first == last || granule.tag_first == last + 1;
-        if (!follows || granule.tag_first >= tag_total || tags_more >= granule.row_count || tags_more >= tag_total - granule.tag_first) {
+        if (!follows || granule.tag_first >= tag_total || tags_more >= granule.row_count ||
+            tags_more >= tag_total - granule.tag_first) {
             return corrupt_index("a granule has impossible tags");
         }
         granule.first_row = static_cast<std::uint32_t>(row);
@@ -122,7 +131,8 @@ Status read_chunk_offsets(ByteReader &in, std::span<std::int64_t> numbers, Arena
     std::uint64_t offset = start;
     for (std::uint64_t chunk = 0; chunk < chunk_count; ++chunk) {
         const std::uint64_t size = offsets[chunk];
-        if (size < kChunkBytesMin || size > header.segment_bytes - offset) return corrupt_index("a chunk lies outside its segment");
+        if (size < kChunkBytesMin || size > header.segment_bytes - offset)
+            return corrupt_index("a chunk lies outside its segment");
         offsets[chunk] = offset;
         offset += size;
     }
@@ -138,7 +148,8 @@ Status open_segment(std::span<const std::byte> header_bytes, SegmentHeader *head
     if (header_bytes.size() < kSegmentHeaderBytes) return {StatusCode::truncated, "the header of a segment is cut off"};
     ByteReader in{header_bytes.first(kSegmentHeaderBytes)};
     if (in.u32() != kSegmentMagic) return {StatusCode::corrupt, "a segment does not begin with its magic number"};
-    if (in.u16() != kSegmentVersion) return {StatusCode::unsupported, "a segment has a format version that this build does not know"};
+    if (in.u16() != kSegmentVersion)
+        return {StatusCode::unsupported, "a segment has a format version that this build does not know"};
     const std::uint16_t flags = in.u16();
     header->segment_bytes = in.u64();
     header->index = {kSegmentHeaderBytes, in.u64()};
@@ -162,7 +173,8 @@ Status open_segment(std::span<const std::byte> header_bytes, SegmentHeader *head
 Status parse_index(const SegmentHeader &header, std::span<const std::byte> index_bytes, Arena &arena,
                    SegmentIndex **index) noexcept {
     if (const Status status = validate_header(header); !status.ok()) return status;
-    if (index_bytes.size() != header.index.byte_count) return {StatusCode::truncated, "the index of a segment has another size than its header says"};
+    if (index_bytes.size() != header.index.byte_count)
+        return {StatusCode::truncated, "the index of a segment has another size than its header says"};
     ByteReader in{index_bytes};
     [[maybe_unused]] const std::uint64_t checksum = in.u64();
 #ifndef HISTORIAN_FUZZING
@@ -178,7 +190,8 @@ Status parse_index(const SegmentHeader &header, std::span<const std::byte> index
     made->granules = granules;
 
     const std::uint8_t flags = in.u8();
-    if ((flags & ~kIndexHasNullTag) != 0) return {StatusCode::unsupported, "the index of a segment has a flag of a later version"};
+    if ((flags & ~kIndexHasNullTag) != 0)
+        return {StatusCode::unsupported, "the index of a segment has a flag of a later version"};
     made->has_null_tag = (flags & kIndexHasNullTag) != 0;
     const std::span<std::int64_t> scratch{numbers, header.granule_count};
     const std::span<Granule> all{granules, header.granule_count};
@@ -209,8 +222,10 @@ Status find_tag(const SegmentIndex &index, std::span<const std::byte> tag, bool 
 GranuleRange granules_of_tag(const SegmentIndex &index, std::uint32_t position) noexcept {
     const Granule *begin = index.granules;
     const Granule *end = begin + index.header.granule_count;
-    const Granule *first = std::lower_bound(begin, end, position, [](const Granule &granule, std::uint32_t tag) { return granule.tag_last < tag; });
-    const Granule *after = std::upper_bound(first, end, position, [](std::uint32_t tag, const Granule &granule) { return tag < granule.tag_first; });
+    const Granule *first =
+        std::lower_bound(begin, end, position, [](const Granule &granule, std::uint32_t tag) { return granule.tag_last < tag; });
+    const Granule *after =
+        std::upper_bound(first, end, position, [](std::uint32_t tag, const Granule &granule) { return tag < granule.tag_first; });
     assert(first < after);
     return {static_cast<std::uint32_t>(first - begin), static_cast<std::uint32_t>(after - begin) - 1};
 }
@@ -223,7 +238,8 @@ Granule granule_at(const SegmentIndex &index, std::uint32_t granule) noexcept {
 ByteRange chunk_range(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column) noexcept {
     assert(granule < index.header.granule_count && column < index.header.column_count);
     if (index.chunk_column[column] == UINT32_MAX) return {};
-    const std::uint64_t *offset = index.chunk_offsets + std::uint64_t{granule} * index.chunk_column_count + index.chunk_column[column];
+    const std::uint64_t *offset =
+        index.chunk_offsets + std::uint64_t{granule} * index.chunk_column_count + index.chunk_column[column];
     return {offset[0], offset[1] - offset[0]};
 }
 

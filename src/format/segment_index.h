@@ -1,4 +1,5 @@
-// The header and the index of a segment. Private to segment_finish.cpp, which writes them, and segment_index.cpp, which reads them.
+// The header and the index of a segment. Private to segment_finish.cpp, which writes them, and segment_index.cpp, which reads
+// them.
 //
 // Layout: README.md of this folder, sections 2 and 3.
 #pragma once

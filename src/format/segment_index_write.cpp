@@ -54,11 +54,13 @@ void write_segment_header(const SegmentHeader &header, ByteWriter &out) noexcept
 
 std::size_t index_bytes_max(const IndexSource &source) noexcept {
     const std::size_t lists = kGranuleListCount + source.types.size();
-    return 64 + 3 * source.types.size() + tag_dictionary_bytes_max(source.tags) + lists * codec::integer_list_bytes_max(source.granules.size()) +
+    return 64 + 3 * source.types.size() + tag_dictionary_bytes_max(source.tags) +
+           lists * codec::integer_list_bytes_max(source.granules.size()) +
            codec::integer_list_bytes_max(source.tags.size() / kTagsPerRestart + 1);
 }
 
-Status write_index(const IndexSource &source, std::span<std::int64_t> numbers, codec::EncodeSpace &space, ByteWriter &out) noexcept {
+Status write_index(const IndexSource &source, std::span<std::int64_t> numbers, codec::EncodeSpace &space,
+                   ByteWriter &out) noexcept {
     const std::size_t mark = out.size();
     std::byte *checksum = out.take(kIndexChecksumBytes);
     out.u8(source.has_null_tag ? kIndexHasNullTag : 0);
@@ -72,7 +74,8 @@ Status write_index(const IndexSource &source, std::span<std::int64_t> numbers, c
     for (std::size_t c = 0; c < source.types.size() && status.ok(); ++c) {
         if (source.types[c].kind == PhysicalKind::absent) continue;
         const std::uint64_t *sizes = source.chunk_bytes + c * source.granules.size();
-        status = write_list(source.granules.size(), [&](std::size_t g) { return sizes[g]; }, numbers, space, out);
+        status = write_list(
+            source.granules.size(), [&](std::size_t g) { return sizes[g]; }, numbers, space, out);
     }
     if (!status.ok()) return status;
     ByteWriter front{{checksum, kIndexChecksumBytes}};

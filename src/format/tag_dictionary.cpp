@@ -31,8 +31,8 @@ struct StoredTag {
 /// Reads the tags from one restart on, one after the other.
 struct TagCursor {
     ByteReader in;
-    std::uint32_t place;             // of the next tag
-    std::uint64_t last_size = 0;     // of the tag before
+    std::uint32_t place;          // of the next tag
+    std::uint64_t last_size = 0;  // of the tag before
 
     Status next(StoredTag *tag) noexcept {
         tag->shared = place % kTagsPerRestart == 0 ? 0 : in.varint();
@@ -46,7 +46,8 @@ struct TagCursor {
 };
 
 TagCursor cursor_at(const TagDictionary &dictionary, std::uint32_t restart) noexcept {
-    return {ByteReader{dictionary.data.subspan(static_cast<std::size_t>(dictionary.restarts[restart]))}, restart * kTagsPerRestart};
+    return {ByteReader{dictionary.data.subspan(static_cast<std::size_t>(dictionary.restarts[restart]))},
+            restart * kTagsPerRestart};
 }
 
 /// Below, at or above 0 as a is before, at or after b.
@@ -112,7 +113,8 @@ Status encode_tag_dictionary(std::span<const Text> tags, std::span<std::int64_t>
 Status open_tag_dictionary(ByteReader &in, std::uint32_t tag_count, Arena &arena, TagDictionary *dictionary) noexcept {
     const std::uint64_t data_bytes = in.varint();
     if (in.failed()) return in.status();
-    if (data_bytes > in.remaining() || tag_count > data_bytes) return {StatusCode::corrupt, "the tag dictionary has an impossible size"};
+    if (data_bytes > in.remaining() || tag_count > data_bytes)
+        return {StatusCode::corrupt, "the tag dictionary has an impossible size"};
     const std::uint32_t count = restart_count(tag_count);
     auto *restarts = arena.array<std::int64_t>(count);
     if (restarts == nullptr) return {StatusCode::out_of_memory, "no memory for the tag dictionary"};
@@ -138,8 +140,8 @@ Status find_in_dictionary(const TagDictionary &dictionary, std::span<const std::
     if (const Status status = find_restart(dictionary, tag, &restart); !status.ok()) return status;
     TagCursor cursor = cursor_at(dictionary, restart);
     const std::uint32_t end = std::min(dictionary.tag_count, cursor.place + kTagsPerRestart);
-    // Tags before the one looked for share `matched` bytes with it. A tag that shares more with its predecessor is still before it,
-    // one that shares less is after it, and only one that shares as much must be compared.
+    // Tags before the one looked for share `matched` bytes with it. A tag that shares more with its predecessor is still before
+    // it, one that shares less is after it, and only one that shares as much must be compared.
     std::uint64_t matched = 0;
     while (cursor.place < end) {
         StoredTag stored;
@@ -154,13 +156,15 @@ Status find_in_dictionary(const TagDictionary &dictionary, std::span<const std::
             *place = cursor.place - 1;
             return Status::success();
         }
-        matched += shared_bytes(stored.suffix.data(), static_cast<std::uint32_t>(std::min<std::size_t>(stored.suffix.size(), UINT32_MAX)),
-                                rest.data(), static_cast<std::uint32_t>(std::min<std::size_t>(rest.size(), UINT32_MAX)));
+        matched += shared_bytes(stored.suffix.data(),
+                                static_cast<std::uint32_t>(std::min<std::size_t>(stored.suffix.size(), UINT32_MAX)), rest.data(),
+                                static_cast<std::uint32_t>(std::min<std::size_t>(rest.size(), UINT32_MAX)));
     }
     return Status::success();
 }
 
-Status list_tags(const TagDictionary &dictionary, std::uint32_t first, std::uint32_t count, Arena &arena, TagList *list) noexcept {
+Status list_tags(const TagDictionary &dictionary, std::uint32_t first, std::uint32_t count, Arena &arena,
+                 TagList *list) noexcept {
     assert(count > 0 && first < dictionary.tag_count && count <= dictionary.tag_count - first);
     auto *offsets = arena.array<std::uint64_t>(std::size_t{count} + 1);
     if (offsets == nullptr) return {StatusCode::out_of_memory, "no memory to list tags"};

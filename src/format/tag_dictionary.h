@@ -3,7 +3,8 @@
 // Layout:
 //     data_bytes   varint
 //     restarts     integer list: where in data each 16th tag begins, ceil(tag_count / 16) of them
-//     data         per tag: varint shared, varint suffix_bytes, suffix. A tag is the first `shared` bytes of the tag before it and
+//     data         per tag: varint shared, varint suffix_bytes, suffix. A tag is the first `shared` bytes of the tag before it
+//     and
 //                  the suffix; of a 16th tag shared is 0 and not stored
 //
 // Invariants:

@@ -27,6 +27,9 @@ Relation open_for_reading(Oid relid) {
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("table \"%s\" is no tag table", RelationGetRelationName(rel)),
                 errhint("Such tables are made by CREATE TABLE ... USING tag."));
     }
+    if (RELATION_IS_OTHER_TEMP(rel)) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot access temporary tables of other sessions"));
+    }
     if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK) {
         aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(rel));
     }

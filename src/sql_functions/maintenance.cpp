@@ -50,8 +50,8 @@ Relation open_our_table(Oid relid, LOCKMODE mode) {
 
 bool is_other_temporary(Relation rel) { return RELATION_IS_OTHER_TEMP(rel); }
 
-// One transaction of compact(): seals, or frees when nothing is left to seal. False when there is nothing more to do.
-bool compact_once(Oid relid, bool first) {
+// One transaction of compact(): seals and merges. False when there is nothing more to do.
+bool compact_once(Oid relid, bool first, BlockNumber move_from) {
     relax_transaction();
     PushActiveSnapshot(GetTransactionSnapshot());
     Relation rel = open_our_table(relid, RowExclusiveLock);
@@ -60,7 +60,7 @@ bool compact_once(Oid relid, bool first) {
         if (is_other_temporary(rel)) {
             ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot compact temporary tables of other sessions"));
         }
-        const engine::SealRequest request = {first, kCompactBelowRows, 2, true};
+        const engine::SealRequest request = {first, kCompactBelowRows, 2, true, move_from};
         more = engine::seal_step(rel, request).more;
         relation_close(rel, NoLock);
     }
@@ -68,12 +68,31 @@ bool compact_once(Oid relid, bool first) {
     return more;
 }
 
-void release_once(Oid relid) {
+// Another transaction of compact(): frees what was superseded. The result: where segments should move away from, so that holes in front of
+// them are filled and the file can shrink; InvalidBlockNumber when it is dense enough.
+BlockNumber release_once(Oid relid) {
     relax_transaction();
     Relation rel = open_our_table(relid, RowExclusiveLock);
-    if (rel == nullptr) return;
-    if (engine::lock_maintenance(rel, true)) engine::release_unneeded(rel);
+    if (rel == nullptr) return InvalidBlockNumber;
+    engine::lock_maintenance(rel, true);
+    engine::release_unneeded(rel);
+    engine::shrink_file(rel);
+    const engine::SpaceUse use = engine::measure_space(rel);
     relation_close(rel, NoLock);
+    return use.end > use.allocated + use.allocated / 4 + 64 ? use.allocated : InvalidBlockNumber;
+}
+
+void compact_table(Oid relid) {
+    BlockNumber move_from = InvalidBlockNumber;
+    for (int pass = 0; pass < 2; pass++) {
+        for (bool more = true, first = pass == 0; more; first = false) {
+            more = compact_once(relid, first, move_from);
+            SPI_commit();
+        }
+        move_from = release_once(relid);
+        SPI_commit();
+        if (move_from == InvalidBlockNumber) break;
+    }
 }
 
 // ------------------------------------------------------------------------------------------------------- the background
@@ -135,7 +154,8 @@ int64 maintain_table(Oid relid) {
     if (table_am::is_ours(rel) && !RelationUsesLocalBuffers(rel)) {
         const Duty duty = find_duty(rel);
         if (duty.seal) {
-            const engine::SealRequest request = {duty.close_open_run, kBackgroundMergeBelowRows, kBackgroundMergeCount, false};
+            const engine::SealRequest request = {duty.close_open_run, kBackgroundMergeBelowRows, kBackgroundMergeCount, false,
+                                                 InvalidBlockNumber};
             work = engine::seal_step(rel, request).sources;
         }
         // Not in the transaction that sealed: its own xid keeps alive what it superseded.
@@ -177,13 +197,7 @@ extern "C" PGDLLEXPORT Datum historian_compact(PG_FUNCTION_ARGS) {
     if (!historian::owns_table(relid, GetUserId())) aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
     SPI_connect_ext(SPI_OPT_NONATOMIC);
     SPI_commit();  // each step is a transaction of its own kind; this one is the caller's
-    bool more = true;
-    for (bool first = true; more; first = false) {
-        more = historian::compact_once(relid, first);
-        SPI_commit();
-    }
-    historian::release_once(relid);
-    SPI_commit();
+    historian::compact_table(relid);
     SPI_finish();
     PG_RETURN_VOID();
 }

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -116,6 +115,65 @@ struct OpenSegment {
     Status status;
 };
 
+/// The earliest and the latest of some times, and whether one was NULL.
+struct TimeRange {
+    std::int64_t low = INT64_MAX;
+    std::int64_t high = INT64_MIN;
+    bool has_null = false;
+
+    void add(const Value &time) {
+        has_null |= time.is_null;
+        if (time.is_null) return;
+        low = std::min(low, time.number);
+        high = std::max(high, time.number);
+    }
+};
+
+/// The tag is found, and its granules are known to hold it.
+inline void check_find_tag(const OpenSegment &segment, const std::string &tag, std::uint32_t g) {
+    const Granule granule = granule_at(*segment.index, g);
+    std::uint32_t position = 0;
+    bool found = false;
+    EXPECT_TRUE(find_tag(*segment.index, bytes_of(tag), &found, &position).ok());
+    ASSERT_TRUE(found);
+    EXPECT_GE(position, granule.tag_first);
+    EXPECT_LE(position, granule.tag_last);
+    const GranuleRange range = granules_of_tag(*segment.index, position);
+    EXPECT_GE(g, range.first);
+    EXPECT_LE(g, range.last);
+}
+
+/// Compares one granule with the sorted rows; adds its times to the segment's.
+inline void check_granule(OpenSegment &segment, const std::vector<ColumnType> &types, SortKey key, const std::vector<Row> &rows,
+                          std::uint32_t g, TimeRange *all_times) {
+    const Granule granule = granule_at(*segment.index, g);
+    std::vector<ColumnVector> columns(types.size());
+    for (std::uint32_t c = 0; c < types.size(); ++c) {
+        const Status status = segment.decode(g, c, &columns[c]);
+        ASSERT_TRUE(status.ok()) << status.message << ", granule " << g << ", column " << c;
+        EXPECT_EQ(columns[c].row_count, granule.row_count);
+        EXPECT_EQ(columns[c].kind, types[c].kind);
+    }
+    TimeRange times;
+    for (std::uint32_t r = 0; r < granule.row_count; ++r) {
+        const Row &expected = rows[granule.first_row + r];
+        for (std::uint32_t c = 0; c < types.size(); ++c) {
+            ASSERT_TRUE(value_at(columns[c], r) == expected[c]) << "row " << granule.first_row + r << ", column " << c;
+        }
+        times.add(expected[key.time_column]);
+        const Value &tag = expected[key.tag_column];
+        if (!tag.is_null && (r == 0 || tag != rows[granule.first_row + r - 1][key.tag_column])) {
+            check_find_tag(segment, tag_bytes(tag, types[key.tag_column]), g);
+        }
+    }
+    EXPECT_EQ(granule.has_null_time, times.has_null);
+    EXPECT_EQ(granule.time_min, times.low);
+    EXPECT_EQ(granule.time_max, times.high);
+    all_times->has_null |= times.has_null;
+    all_times->low = std::min(all_times->low, times.low);
+    all_times->high = std::max(all_times->high, times.high);
+}
+
 /// Builds a segment of the rows and checks everything that can be read from it.
 inline std::string check_round_trip(const std::vector<ColumnType> &types, SortKey key, std::vector<Row> rows) {
     SegmentSummary summary;
@@ -135,62 +193,16 @@ inline std::string check_round_trip(const std::vector<ColumnType> &types, SortKe
     EXPECT_EQ(summary.has_null_tag, rows[0][key.tag_column].is_null);
 
     std::uint32_t next_row = 0;
-    bool any_null_time = false;
-    std::optional<std::int64_t> time_min;
-    std::optional<std::int64_t> time_max;
-    for (std::uint32_t g = 0; g < segment.header.granule_count; ++g) {
-        const Granule granule = granule_at(*segment.index, g);
-        EXPECT_EQ(granule.first_row, next_row);
-        next_row += granule.row_count;
-        std::vector<ColumnVector> columns(types.size());
-        for (std::uint32_t c = 0; c < types.size(); ++c) {
-            const Status status = segment.decode(g, c, &columns[c]);
-            EXPECT_TRUE(status.ok()) << status.message << ", granule " << g << ", column " << c;
-            if (!status.ok()) return bytes;
-            EXPECT_EQ(columns[c].row_count, granule.row_count);
-            EXPECT_EQ(columns[c].kind, types[c].kind);
-        }
-        std::optional<std::int64_t> low;
-        std::optional<std::int64_t> high;
-        bool null_time = false;
-        for (std::uint32_t r = 0; r < granule.row_count; ++r) {
-            const Row &expected = rows[granule.first_row + r];
-            for (std::uint32_t c = 0; c < types.size(); ++c) {
-                if (value_at(columns[c], r) == expected[c]) continue;
-                ADD_FAILURE() << "row " << granule.first_row + r << ", column " << c << " differs";
-                return bytes;
-            }
-            const Value &time = expected[key.time_column];
-            if (time.is_null) {
-                null_time = true;
-            } else {
-                low = std::min(low.value_or(time.number), time.number);
-                high = std::max(high.value_or(time.number), time.number);
-            }
-            const Value &tag = expected[key.tag_column];
-            std::uint32_t position = 0;
-            bool found = true;
-            if (!tag.is_null && (r == 0 || tag != rows[granule.first_row + r - 1][key.tag_column])) {
-                EXPECT_TRUE(find_tag(*segment.index, bytes_of(tag_bytes(tag, types[key.tag_column])), &found, &position).ok());
-                EXPECT_TRUE(found);
-                EXPECT_GE(position, granule.tag_first);
-                EXPECT_LE(position, granule.tag_last);
-                const GranuleRange range = granules_of_tag(*segment.index, position);
-                EXPECT_GE(g, range.first);
-                EXPECT_LE(g, range.last);
-            }
-        }
-        EXPECT_EQ(granule.has_null_time, null_time);
-        EXPECT_EQ(granule.time_min, low.value_or(INT64_MAX));
-        EXPECT_EQ(granule.time_max, high.value_or(INT64_MIN));
-        any_null_time |= null_time;
-        if (low) time_min = std::min(time_min.value_or(*low), *low);
-        if (high) time_max = std::max(time_max.value_or(*high), *high);
+    TimeRange times;
+    for (std::uint32_t g = 0; g < segment.header.granule_count && !testing::Test::HasFailure(); ++g) {
+        EXPECT_EQ(granule_at(*segment.index, g).first_row, next_row);
+        next_row += granule_at(*segment.index, g).row_count;
+        check_granule(segment, types, key, rows, g, &times);
     }
     EXPECT_EQ(next_row, rows.size());
-    EXPECT_EQ(summary.has_null_time, any_null_time);
-    EXPECT_EQ(summary.time_min, time_min.value_or(INT64_MAX));
-    EXPECT_EQ(summary.time_max, time_max.value_or(INT64_MIN));
+    EXPECT_EQ(summary.has_null_time, times.has_null);
+    EXPECT_EQ(summary.time_min, times.low);
+    EXPECT_EQ(summary.time_max, times.high);
     return bytes;
 }
 

@@ -29,7 +29,8 @@ TEST(Segment, OfTenRowsTakesAFewHundredBytes) {
 TEST(Segment, SortsInterleavedTags) {
     std::vector<Row> rows;
     for (int step = 0; step < 700; ++step) {
-        for (int tag = 9; tag >= 0; --tag) rows.push_back(point("tag" + std::to_string(tag), step * 1000000 + tag * 1000, step * 0.25));
+        for (int tag = 9; tag >= 0; --tag)
+            rows.push_back(point("tag" + std::to_string(tag), step * 1000000 + tag * 1000, step * 0.25));
     }
     check_round_trip(kPointTypes, kPointKey, rows);
 }
@@ -52,6 +53,20 @@ TEST(Segment, PutsNullTagsAndNullTimesFirst) {
     check_round_trip(kPointTypes, kPointKey, rows);
 }
 
+TEST(Segment, SignExtendsNumbersOfFewBytes) {
+    const std::vector<ColumnType> types = {
+        {PhysicalKind::int4}, {PhysicalKind::int8}, {PhysicalKind::int1}, {PhysicalKind::int4}};
+    const std::string bytes =
+        build(types, {0, 1}, {{Value::of(4000000000), Value::of(1), Value::of(200), Value::of(4294967295)}});
+    OpenSegment segment{bytes};
+    const std::int64_t expected[] = {4000000000 - 4294967296, 1, 200 - 256, -1};
+    for (std::uint32_t c = 0; c < 4; ++c) {
+        ColumnVector column;
+        ASSERT_TRUE(segment.decode(0, c, &column).ok());
+        EXPECT_EQ(column.numbers[0], expected[c]);
+    }
+}
+
 TEST(Segment, HoldsOnlyNulls) {
     std::vector<Row> rows(100, Row(3, Value::null()));
     check_round_trip(kPointTypes, kPointKey, rows);
@@ -59,11 +74,17 @@ TEST(Segment, HoldsOnlyNulls) {
 
 TEST(Segment, KeepsEveryBitOfAFloat) {
     const double infinity = std::numeric_limits<double>::infinity();
-    const std::vector<std::int64_t> special = {
-        std::bit_cast<std::int64_t>(-0.0),       std::bit_cast<std::int64_t>(0.0),       std::bit_cast<std::int64_t>(infinity),
-        std::bit_cast<std::int64_t>(-infinity),  0x7ff8000000000001,                     0x7ff0000000000001,
-        static_cast<std::int64_t>(0xfff8dead0000beef), 1,                                std::bit_cast<std::int64_t>(1.7976931348623157e308),
-        std::bit_cast<std::int64_t>(0.1),        std::bit_cast<std::int64_t>(-123.456)};
+    const std::vector<std::int64_t> special = {std::bit_cast<std::int64_t>(-0.0),
+                                               std::bit_cast<std::int64_t>(0.0),
+                                               std::bit_cast<std::int64_t>(infinity),
+                                               std::bit_cast<std::int64_t>(-infinity),
+                                               0x7ff8000000000001,
+                                               0x7ff0000000000001,
+                                               static_cast<std::int64_t>(0xfff8dead0000beef),
+                                               1,
+                                               std::bit_cast<std::int64_t>(1.7976931348623157e308),
+                                               std::bit_cast<std::int64_t>(0.1),
+                                               std::bit_cast<std::int64_t>(-123.456)};
     for (const std::size_t share : {1u, 3u, 40u}) {
         std::vector<Row> rows;
         for (int i = 0; i < 1500; ++i) {
@@ -79,7 +100,8 @@ TEST(Segment, KeepsIntegersAtBothEnds) {
     std::vector<Row> rows;
     const std::vector<ColumnType> types = {{PhysicalKind::int8}, {PhysicalKind::int8}, {PhysicalKind::int8}};
     for (int i = 0; i < 1200; ++i) {
-        const std::int64_t extreme = i % 2 == 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
+        const std::int64_t extreme =
+            i % 2 == 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
         rows.push_back({Value::of(extreme), Value::of(extreme - (i % 2 == 0 ? -i : i)), Value::of(extreme)});
     }
     check_round_trip(types, kPointKey, rows);
@@ -148,13 +170,72 @@ TEST(Segment, DoesNotFindTagsThatAreNotThere) {
     for (int i = 0; i < 1000; ++i) rows.push_back(point("tag" + std::to_string(2 * i), i, i));
     const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
     OpenSegment segment{bytes};
-    for (const std::string &tag : {std::string(), std::string("tag"), std::string("tag1"), std::string("tag1999"), std::string("zzz"),
-                                   std::string("tag0\0", 5), std::string("tag00"), std::string(1000, '\xff')}) {
+    for (const std::string &tag :
+         {std::string(), std::string("tag"), std::string("tag1"), std::string("tag1999"), std::string("zzz"),
+          std::string("tag0\0", 5), std::string("tag00"), std::string(1000, '\xff')}) {
         bool found = true;
         std::uint32_t position = 0;
         ASSERT_TRUE(find_tag(*segment.index, bytes_of(tag), &found, &position).ok());
         EXPECT_FALSE(found) << tag;
     }
+}
+
+TEST(Segment, ADamagedByteIsFound) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 700; ++i) rows.push_back(point("tag" + std::to_string(i % 7), i * 1000, i * 0.5));
+    const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        std::string damaged = bytes;
+        damaged[at] = static_cast<char>(damaged[at] ^ (1 << at % 8));
+        OpenSegment segment{damaged};
+        bool found = !segment.status.ok();
+        for (std::uint32_t g = 0; !found && g < segment.header.granule_count; ++g) {
+            for (std::uint32_t c = 0; c < 3; ++c) {
+                ColumnVector column;
+                found |= !segment.decode(g, c, &column).ok();
+            }
+        }
+        EXPECT_TRUE(found) << "byte " << at;
+    }
+}
+
+TEST(Segment, ManyColumnsOfWhichSomeAreAbsent) {
+    std::vector<ColumnType> types = {{PhysicalKind::bytes}, {PhysicalKind::int8}};
+    for (std::size_t c = 2; c < 1600; ++c) types.push_back({c % 3 == 0 ? PhysicalKind::absent : PhysicalKind::int4});
+    std::vector<Row> rows;
+    for (int i = 0; i < 20; ++i) {
+        Row row(types.size(), Value::of(i));
+        row[0] = Value::of(std::string("a"));
+        rows.push_back(row);
+    }
+    check_round_trip(types, kPointKey, rows);
+}
+
+TEST(Segment, RefusesWhatItCannotBuild) {
+    TestArena arena;
+    SegmentBuilder *builder = nullptr;
+    EXPECT_EQ(create_builder(arena, {}, {0, 1}, &builder).code, StatusCode::too_large);
+    EXPECT_EQ(create_builder(arena, std::vector<ColumnType>(1601, {PhysicalKind::int8}), {0, 1}, &builder).code,
+              StatusCode::too_large);
+    EXPECT_EQ(create_builder(arena, kPointTypes, {0, 2}, &builder).code, StatusCode::unsupported);
+    EXPECT_EQ(create_builder(arena, kPointTypes, {1, 1}, &builder).code, StatusCode::unsupported);
+}
+
+TEST(Segment, ABuilderIsFullAtItsLimit) {
+    TestArena arena;
+    SegmentBuilder *builder = nullptr;
+    const std::vector<ColumnType> types = {{PhysicalKind::int4}, {PhysicalKind::int8}};
+    ASSERT_TRUE(create_builder(arena, types, {0, 1}, &builder).ok());
+    Cell row[2];
+    for (std::uint32_t i = 0; i < kSegmentRowsMax; ++i) {
+        row[1].number = i;
+        ASSERT_TRUE(append_row(*builder, row).ok());
+    }
+    EXPECT_EQ(append_row(*builder, row).code, StatusCode::too_large);
+    SegmentBytes segment;
+    ASSERT_TRUE(finish_builder(*builder, &segment).ok());
+    EXPECT_EQ(segment.summary.row_count, kSegmentRowsMax);
+    EXPECT_EQ(segment.summary.granule_count, 256u);
 }
 
 /// Random columns of every kind, in random order of arrival.
@@ -165,10 +246,16 @@ TEST(Segment, GivesBackRandomRowsOfEveryKind) {
     for (int trial = 0; trial < 30; ++trial) {
         const PhysicalKind tag_kinds[] = {PhysicalKind::bytes, PhysicalKind::fixed, PhysicalKind::int4, PhysicalKind::float8};
         const PhysicalKind tag_kind = tag_kinds[random() % 4];
-        const std::vector<ColumnType> types = {
-            {PhysicalKind::int1}, {PhysicalKind::int2}, {PhysicalKind::int4}, {PhysicalKind::int8},
-            {tag_kind, static_cast<std::uint16_t>(tag_kind == PhysicalKind::fixed ? 16 : 0)},
-            {PhysicalKind::float4}, {PhysicalKind::float8}, {PhysicalKind::fixed, 12}, {PhysicalKind::bytes}, {PhysicalKind::absent}};
+        const std::vector<ColumnType> types = {{PhysicalKind::int1},
+                                               {PhysicalKind::int2},
+                                               {PhysicalKind::int4},
+                                               {PhysicalKind::int8},
+                                               {tag_kind, static_cast<std::uint16_t>(tag_kind == PhysicalKind::fixed ? 16 : 0)},
+                                               {PhysicalKind::float4},
+                                               {PhysicalKind::float8},
+                                               {PhysicalKind::fixed, 12},
+                                               {PhysicalKind::bytes},
+                                               {PhysicalKind::absent}};
         const SortKey key{4, 3};
         const std::uint64_t tags = 1 + random() % 200;
         const std::uint64_t nulls = random() % 3 == 0 ? 1000000 : 1 + random() % 20;
@@ -177,16 +264,18 @@ TEST(Segment, GivesBackRandomRowsOfEveryKind) {
         for (std::uint64_t i = 0, count = 1 + random() % 6000; i < count; ++i) {
             const std::uint64_t tag = random() % tags;
             const auto small = static_cast<std::int64_t>(random() % range);
-            Row row = {Value::of(static_cast<std::int8_t>(small)),
-                       Value::of(static_cast<std::int16_t>(small)),
-                       Value::of(static_cast<std::int32_t>(random() % 4 == 0 ? random() : small)),
-                       Value::of(static_cast<std::int64_t>(i * 1000 + random() % range)),
-                       is_number(tag_kind) ? Value::of(static_cast<std::int32_t>(tag) - 50) : Value::of(std::string(16, static_cast<char>(tag))),
-                       Value::of(std::bit_cast<std::int32_t>(static_cast<float>(small) / 10)),
-                       number(trial % 2 == 0 ? static_cast<double>(small) / 1000 : std::sin(static_cast<double>(random() % 10000))),
-                       Value::of(std::string(12, static_cast<char>(random() % range))),
-                       Value::of(std::string(random() % 30, static_cast<char>('a' + random() % 3))),
-                       Value::of(5)};
+            Row row = {
+                Value::of(static_cast<std::int8_t>(small)),
+                Value::of(static_cast<std::int16_t>(small)),
+                Value::of(static_cast<std::int32_t>(random() % 4 == 0 ? random() : small)),
+                Value::of(static_cast<std::int64_t>(i * 1000 + random() % range)),
+                is_number(tag_kind) ? Value::of(static_cast<std::int32_t>(tag) - 50)
+                                    : Value::of(std::string(16, static_cast<char>(tag))),
+                Value::of(std::bit_cast<std::int32_t>(static_cast<float>(small) / 10)),
+                number(trial % 2 == 0 ? static_cast<double>(small) / 1000 : std::sin(static_cast<double>(random() % 10000))),
+                Value::of(std::string(12, static_cast<char>(random() % range))),
+                Value::of(std::string(random() % 30, static_cast<char>('a' + random() % 3))),
+                Value::of(5)};
             for (Value &value : row) {
                 if (random() % nulls == 0) value = Value::null();
             }

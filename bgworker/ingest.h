@@ -1,0 +1,32 @@
+// Ingest: stores one batch of messages in one transaction, each message whole or as a dead letter.
+//
+// How a batch is tried, from fast to careful:
+//   1. all of it, without subtransactions. Most batches end here.
+//   2. an error that a message may have caused: again, per table in subtransactions that are halved until the message is alone,
+//      deferred constraints checked at once. What fails alone becomes a dead letter in the same transaction.
+//   3. COMMIT itself refused: message by message, each in a transaction of its own.
+// An error of the server's (is_transient) ends the attempt at any stage: nothing is stored, and the broker is to send all again.
+//
+// Invariants:
+//   1. When store_batch returns true every message is durable, as rows or as a dead letter; otherwise none must be acknowledged.
+//   2. Messages of one table are stored in the order of arrival.
+#pragma once
+
+#include "bgworker/mqtt_connection.h"
+#include "bgworker/server.h"
+#include "bgworker/subscriptions.h"
+
+namespace historian::bgworker {
+
+struct BatchCounts {
+    int64 message_count;
+    int64 row_count;
+    int64 dead_letter_count;
+};
+
+/// Stores messages (a list of message_count); true when they are durable. False: nothing may be acknowledged; *problem says why,
+/// in memory that lives until the next call.
+bool store_batch(const Subscription &subscription, const ReceivedMessage *messages, size_t message_count, BatchCounts *counts,
+                 const char **problem);
+
+}  // namespace historian::bgworker

@@ -1,0 +1,252 @@
+#include "bgworker/mqtt_connection.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+namespace historian::bgworker {
+
+namespace {
+
+// Reason codes of CONNACK and SUBACK from here on are refusals (MQTT 5, section 2.4; MQTT 3.1.1: 1 to 5, and 0x80).
+constexpr int kFirstRefusal = 0x80;
+
+// Never expires: the broker keeps what arrives while the server is away, however long (MQTT 5, section 3.1.2.11.2).
+constexpr std::uint32_t kSessionNeverExpires = 0xFFFFFFFF;
+
+const char *reason_text(int code) noexcept {
+    return code >= kFirstRefusal ? mosquitto_reason_string(code) : mosquitto_connack_string(code);
+}
+
+}  // namespace
+
+/// What libmosquitto calls. Nothing here may longjmp or throw: the library holds its locks (rule 9).
+struct Callbacks {
+    static void connected(mosquitto *, void *self, int code, int flags, const mosquitto_property *) {
+        auto *connection = static_cast<MqttConnection *>(self);
+        mosquitto_log_callback_set(connection->handle_, nullptr);
+        if (code == 0) {
+            connection->accepted_ = true;
+            connection->session_present_ = (flags & 1) != 0;
+            return;
+        }
+        connection->refused_ = true;
+        connection->older_protocol_ = code == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION || code == 1;
+        connection->set_problem("broker refused the connection", reason_text(code));
+    }
+
+    static void subscribed(mosquitto *, void *self, int, int count, const int *granted, const mosquitto_property *) {
+        auto *connection = static_cast<MqttConnection *>(self);
+        connection->subscribed_ = count == 1 && granted[0] < kFirstRefusal;
+        if (connection->subscribed_) return;
+        connection->refused_ = true;
+        connection->set_problem("broker refused the subscription", count == 1 ? reason_text(granted[0]) : "malformed answer");
+    }
+
+    static void disconnected(mosquitto *, void *self, int code, const mosquitto_property *) {
+        auto *connection = static_cast<MqttConnection *>(self);
+        if (connection->problem_[0] == '\0' && code >= kFirstRefusal) {
+            connection->set_problem("broker closed the connection", mosquitto_reason_string(code));
+        }
+    }
+
+    /// Copies the message: one block holds the header, the topic and the payload.
+    static void received(mosquitto *, void *self, const mosquitto_message *message, const mosquitto_property *) {
+        auto *connection = static_cast<MqttConnection *>(self);
+        const std::size_t topic_bytes = std::strlen(message->topic);
+        const auto payload_bytes = static_cast<std::size_t>(message->payloadlen);
+        const bool oversize = payload_bytes > connection->options_.payload_max_bytes;
+        const std::size_t kept_bytes = oversize ? kOversizeKeptBytes : payload_bytes;
+        auto *copy = static_cast<ReceivedMessage *>(std::malloc(sizeof(ReceivedMessage) + topic_bytes + 1 + kept_bytes + 1));
+        if (copy == nullptr) {
+            connection->failed_ = true;
+            return;
+        }
+        char *topic = reinterpret_cast<char *>(copy + 1);
+        char *payload = topic + topic_bytes + 1;
+        std::memcpy(topic, message->topic, topic_bytes + 1);
+        if (kept_bytes > 0) std::memcpy(payload, message->payload, kept_bytes);
+        payload[kept_bytes] = '\0';
+        *copy = {nullptr, topic, payload, payload_bytes, kept_bytes, static_cast<std::uint8_t>(message->qos), message->retain};
+        (connection->last_ == nullptr ? connection->first_ : connection->last_->next) = copy;
+        connection->last_ = copy;
+        ++connection->held_count_;
+        ++connection->received_count_;
+        connection->held_bytes_ += sizeof(ReceivedMessage) + topic_bytes + kept_bytes;
+    }
+
+    /// Keeps the library's own words on a failure: they are the only place where TLS errors are explained. Set until the
+    /// connection is accepted: the library formats a text for each message otherwise.
+    static void logged(mosquitto *, void *self, int level, const char *text) {
+        auto *connection = static_cast<MqttConnection *>(self);
+        if (connection->problem_[0] == '\0' && (level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING)) != 0)
+            connection->set_problem("connection failed", text);
+    }
+};
+
+void MqttConnection::set_problem(const char *doing, const char *why) noexcept {
+    std::snprintf(problem_, sizeof problem_, "%s: %s", doing, why);
+    problem_[std::strcspn(problem_, "\r\n")] = '\0';
+}
+
+bool MqttConnection::lost(int result, const char *doing) noexcept {
+    if (problem_[0] == '\0') set_problem(doing, result == MOSQ_ERR_ERRNO ? std::strerror(errno) : mosquitto_strerror(result));
+    return false;
+}
+
+bool MqttConnection::configure(const ConnectionOptions &options) noexcept {
+    // Threaded mode is what holds acknowledgements back: without it each one is written before the callback runs.
+    mosquitto_threaded_set(handle_, true);
+    mosquitto_connect_v5_callback_set(handle_, Callbacks::connected);
+    mosquitto_disconnect_v5_callback_set(handle_, Callbacks::disconnected);
+    mosquitto_subscribe_v5_callback_set(handle_, Callbacks::subscribed);
+    mosquitto_message_v5_callback_set(handle_, Callbacks::received);
+    mosquitto_int_option(handle_, MOSQ_OPT_PROTOCOL_VERSION, options.mqtt5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
+    mosquitto_int_option(handle_, MOSQ_OPT_RECEIVE_MAXIMUM, options.receive_maximum);
+    if (options.username != nullptr) {
+        const int result = mosquitto_username_pw_set(handle_, options.username, options.password);
+        if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not set the user name");
+    }
+    if (options.tls) {
+        const int result = options.ca_file != nullptr
+                               ? mosquitto_tls_set(handle_, options.ca_file, nullptr, nullptr, nullptr, nullptr)
+                               : mosquitto_int_option(handle_, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
+        if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not prepare TLS");
+    }
+    if (!options.mqtt5 || options.clean_start) return true;
+
+    mosquitto_property *properties = nullptr;
+    int result = mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL, kSessionNeverExpires);
+    if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not prepare the session");
+    // CONNECT's properties can be given to the blocking connect only. Port -1 makes it keep them and stop before it connects.
+    result = mosquitto_connect_bind_v5(handle_, options.host, -1, options.keepalive_seconds, nullptr, properties);
+    mosquitto_property_free_all(&properties);
+    if (result != MOSQ_ERR_INVAL) return lost(result, "could not prepare the session");
+    return true;
+}
+
+bool MqttConnection::open(const ConnectionOptions &options) noexcept {
+    close();
+    problem_[0] = '\0';
+    options_ = options;
+    connected_ = accepted_ = session_present_ = subscribed_ = refused_ = older_protocol_ = failed_ = false;
+    received_count_ = 0;
+    mosquitto_lib_init();
+    handle_ = mosquitto_new(options.client_id, options.clean_start, this);
+    if (handle_ == nullptr) return lost(MOSQ_ERR_ERRNO, "could not prepare a connection");
+    return configure(options);
+}
+
+bool MqttConnection::choose_address(unsigned attempt, char *address, std::size_t room) noexcept {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo *found = nullptr;
+    const int result = getaddrinfo(options_.host, nullptr, &hints, &found);
+    if (result != 0) {
+        set_problem("could not resolve the broker's host", gai_strerror(result));
+        return false;
+    }
+    unsigned count = 0;
+    for (const addrinfo *each = found; each != nullptr; each = each->ai_next) ++count;
+    const addrinfo *chosen = found;
+    for (unsigned skip = attempt % count; skip > 0; --skip) chosen = chosen->ai_next;
+    const bool named = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, address, room, nullptr, 0, NI_NUMERICHOST) == 0;
+    freeaddrinfo(found);
+    if (!named) set_problem("could not resolve the broker's host", "its address has no text form");
+    return named;
+}
+
+bool MqttConnection::start_connecting(unsigned attempt) noexcept {
+    // A connect that does not wait tries one address only, so we choose it. With TLS the name is needed to verify the
+    // certificate.
+    char address[256];
+    std::snprintf(address, sizeof address, "%s", options_.host);
+    if (!options_.tls && !choose_address(attempt, address, sizeof address)) return false;
+    mosquitto_log_callback_set(handle_, Callbacks::logged);
+    const int result = mosquitto_connect_bind_async(handle_, address, options_.port, options_.keepalive_seconds, nullptr);
+    if (result > MOSQ_ERR_SUCCESS) return lost(result, "could not connect to the broker");
+    return true;
+}
+
+bool MqttConnection::check_connected() noexcept {
+    if (connected_) return true;
+    int error = 0;
+    socklen_t error_bytes = sizeof error;
+    if (getsockopt(socket(), SOL_SOCKET, SO_ERROR, &error, &error_bytes) == 0 && error == 0) {
+        pollfd poll_writable{socket(), POLLOUT, 0};
+        connected_ = poll(&poll_writable, 1, 0) > 0;
+        return true;
+    }
+    set_problem("could not connect to the broker", std::strerror(error));
+    return false;
+}
+
+bool MqttConnection::receive_packet() noexcept {
+    if (!check_connected()) return false;
+    if (!connected_) return true;
+    const int result = mosquitto_loop_read(handle_, 1);
+    if (failed_) return lost(MOSQ_ERR_NOMEM, "could not receive a message");
+    if (refused_) return false;
+    return result == MOSQ_ERR_SUCCESS || lost(result, "connection to the broker was lost");
+}
+
+bool MqttConnection::write_pending() noexcept {
+    if (held_count_ > 0) return true;  // rule 2
+    if (!check_connected()) return false;
+    // The TLS handshake is driven by loop_read, also when it is a write that it waits for.
+    if (options_.tls && !accepted_ && !receive_packet()) return false;
+    const int result = mosquitto_loop_write(handle_, 1);
+    return result == MOSQ_ERR_SUCCESS || lost(result, "connection to the broker was lost");
+}
+
+bool MqttConnection::keep_alive() noexcept {
+    const int result = mosquitto_loop_misc(handle_);
+    return result == MOSQ_ERR_SUCCESS || lost(result, "connection to the broker was lost");
+}
+
+bool MqttConnection::subscribe() noexcept {
+    if (held_count_ > 0) return true;  // rule 2: the caller tries again
+    const int flags = options_.mqtt5 ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0;
+    const int result = mosquitto_subscribe_v5(handle_, nullptr, options_.topic, options_.qos, flags, nullptr);
+    return result == MOSQ_ERR_SUCCESS || lost(result, "could not subscribe");
+}
+
+void MqttConnection::say_goodbye() noexcept {
+    if (handle_ == nullptr || !accepted_ || held_count_ > 0) return;
+    if (mosquitto_disconnect_v5(handle_, 0, nullptr) == MOSQ_ERR_SUCCESS) mosquitto_loop_write(handle_, 1);
+}
+
+void MqttConnection::close() noexcept {
+    if (handle_ != nullptr) mosquitto_destroy(handle_);
+    handle_ = nullptr;
+    release_messages();
+}
+
+void MqttConnection::release_messages() noexcept {
+    while (first_ != nullptr) {
+        ReceivedMessage *message = first_;
+        first_ = message->next;
+        std::free(message);
+    }
+    last_ = nullptr;
+    held_count_ = 0;
+    held_bytes_ = 0;
+}
+
+int MqttConnection::socket() const noexcept { return handle_ == nullptr ? -1 : mosquitto_socket(handle_); }
+
+bool MqttConnection::wants_write() const noexcept { return handle_ != nullptr && mosquitto_want_write(handle_); }
+
+bool MqttConnection::is_readable() const noexcept {
+    pollfd poll_readable{socket(), POLLIN, 0};
+    return poll(&poll_readable, 1, 0) > 0;
+}
+
+}  // namespace historian::bgworker

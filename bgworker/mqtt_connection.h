@@ -1,0 +1,124 @@
+// One connection to an MQTT broker: libmosquitto, held back so that acknowledgements leave only when we say so.
+//
+// This is the only file that knows mosquitto.h, and it knows no PostgreSQL: nothing here can ereport, and no callback calls
+// anything but malloc, memcpy and snprintf. The reasons for each rule are in README.md ("The nine rules").
+//
+// Life: open() -> start_connecting() -> [receive_packet() | write_pending() | keep_alive()]* -> close(). An object that was
+// closed can be opened again; each connection is a fresh mosquitto handle, so nothing unsent survives from one to the next.
+//
+// Invariants:
+//   1. While held_count() > 0 nothing is written to the broker: write_pending(), subscribe() and say_goodbye() do nothing then.
+//   2. Messages are held in the order of arrival until release_messages() or close().
+//   3. close() writes nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+struct mosquitto;
+
+namespace historian::bgworker {
+
+// Of a payload above the limit this much is kept, for the dead letter.
+inline constexpr std::size_t kOversizeKeptBytes = 1024;
+
+struct ReceivedMessage {
+    ReceivedMessage *next;
+    const char *topic;          ///< NUL-terminated
+    const char *payload;        ///< NUL-terminated; kept_bytes of it
+    std::size_t payload_bytes;  ///< as published
+    std::size_t kept_bytes;     ///< less than payload_bytes only when the payload was above the limit
+    std::uint8_t qos;
+    bool retained;
+};
+
+/// What to connect to, and how. All texts must outlive the connection.
+struct ConnectionOptions {
+    const char *client_id = nullptr;
+    const char *host = nullptr;
+    const char *username = nullptr;  ///< nullptr: none
+    const char *password = nullptr;
+    const char *ca_file = nullptr;  ///< nullptr: the system's certificate authorities
+    const char *topic = nullptr;
+    std::size_t payload_max_bytes = 0;
+    int port = 0;
+    int keepalive_seconds = 0;
+    int qos = 1;
+    std::uint16_t receive_maximum = 0;  ///< messages in flight before the first acknowledgement; MQTT 5 only
+    bool tls = false;
+    bool mqtt5 = true;
+    bool clean_start = false;  ///< true: the session ends with this connection, and an older one is deleted
+};
+
+class MqttConnection {
+public:
+    /// Prepares a handle; false with a reason in problem(). An open connection is closed first.
+    bool open(const ConnectionOptions &options) noexcept;
+
+    /// Begins to connect without waiting; false with a reason in problem(). Blocks only in the resolver.
+    ///
+    /// attempt  counts from 0: a host with several addresses is tried at one address an attempt
+    bool start_connecting(unsigned attempt) noexcept;
+
+    /// Reads at most one packet (TLS: what one record holds). False: the connection is lost.
+    bool receive_packet() noexcept;
+
+    /// Writes what is queued, acknowledgements among it, until the socket takes no more. False: the connection is lost.
+    bool write_pending() noexcept;
+
+    /// Queues a ping when one is due, gives up when the last one was not answered. False: the connection is lost. Writes nothing.
+    bool keep_alive() noexcept;
+
+    /// Queues the SUBSCRIBE. Retained messages come only with a new subscription (MQTT 5).
+    bool subscribe() noexcept;
+
+    /// Queues and writes a DISCONNECT; the session stays at the broker unless clean_start was set.
+    void say_goodbye() noexcept;
+
+    /// Forgets held messages and unsent acknowledgements and closes the socket: the broker will deliver them again.
+    void close() noexcept;
+
+    /// Frees the held messages: they are stored. Their acknowledgements may now be written.
+    void release_messages() noexcept;
+
+    int socket() const noexcept;  ///< -1 when closed
+    bool wants_write() const noexcept;
+    bool is_readable() const noexcept;  ///< bytes wait at the socket
+    const ReceivedMessage *first_message() const noexcept { return first_; }
+    std::size_t held_count() const noexcept { return held_count_; }
+    std::size_t held_bytes() const noexcept { return held_bytes_; }
+    std::size_t received_count() const noexcept { return received_count_; }
+    bool is_accepted() const noexcept { return accepted_; }  ///< the broker accepted our CONNECT
+    bool session_present() const noexcept { return session_present_; }
+    bool is_subscribed() const noexcept { return subscribed_; }  ///< the broker accepted our SUBSCRIBE
+    bool is_refused() const noexcept { return refused_; }        ///< the broker refused one of them
+    bool wants_older_protocol() const noexcept { return older_protocol_; }
+    const char *problem() const noexcept { return problem_; }
+
+private:
+    friend struct Callbacks;
+
+    bool lost(int result, const char *doing) noexcept;
+    void set_problem(const char *doing, const char *why) noexcept;
+    bool configure(const ConnectionOptions &options) noexcept;
+    bool choose_address(unsigned attempt, char *address, std::size_t room) noexcept;
+    bool check_connected() noexcept;
+
+    mosquitto *handle_ = nullptr;
+    ConnectionOptions options_;
+    ReceivedMessage *first_ = nullptr;
+    ReceivedMessage *last_ = nullptr;
+    std::size_t held_count_ = 0;
+    std::size_t held_bytes_ = 0;
+    std::size_t received_count_ = 0;  ///< since open()
+    bool connected_ = false;          ///< TCP
+    bool accepted_ = false;
+    bool session_present_ = false;
+    bool subscribed_ = false;
+    bool refused_ = false;
+    bool older_protocol_ = false;
+    bool failed_ = false;  ///< a callback ran out of memory: the connection must go before its ack is written
+    char problem_[256] = "";
+};
+
+}  // namespace historian::bgworker

@@ -1,0 +1,87 @@
+// parse_nanoseconds of payload.h: exact decimal arithmetic, no floating point.
+#include <limits>
+
+#include "bgworker/payload.h"
+
+namespace historian::bgworker {
+
+namespace {
+
+constexpr std::int64_t kMicrosecondsFrom1970To2000 = 946'684'800'000'000;
+
+// Digits of the largest 64-bit number.
+constexpr int kDigitCountMax = 19;
+
+bool is_digit(char character) noexcept { return character >= '0' && character <= '9'; }
+
+/// A JSON number taken apart: digits * 10^exponent.
+struct Decimal {
+    bool negative = false;
+    unsigned __int128 digits = 0;  ///< at most kDigitCountMax + 1 significant ones, no trailing zero counted
+    int digit_count = 0;           ///< significant digits gathered
+    long exponent = 0;
+    bool too_many_digits = false;
+};
+
+/// Adds a digit; zeros at the end are held back as exponent, so that 1700.000e15 keeps few digits.
+void add_digit(Decimal *decimal, char digit, bool after_point, long *held_zeros) noexcept {
+    if (after_point) --decimal->exponent;
+    if (digit == '0') {
+        if (decimal->digit_count > 0) ++*held_zeros;
+        return;
+    }
+    if (decimal->digit_count + *held_zeros >= kDigitCountMax + 1) {
+        decimal->too_many_digits = true;
+        return;
+    }
+    for (; *held_zeros > 0; --*held_zeros, ++decimal->digit_count) decimal->digits *= 10;
+    decimal->digits = decimal->digits * 10 + static_cast<unsigned>(digit - '0');
+    ++decimal->digit_count;
+}
+
+/// Reads a number as JSON writes it; false when it is not one.
+bool read_decimal(std::string_view number, Decimal *decimal) noexcept {
+    std::size_t at = 0;
+    long held_zeros = 0;
+    if (at < number.size() && number[at] == '-') decimal->negative = true, ++at;
+    const std::size_t first_digit = at;
+    for (; at < number.size() && is_digit(number[at]); ++at) add_digit(decimal, number[at], false, &held_zeros);
+    if (at == first_digit) return false;
+    if (at < number.size() && number[at] == '.') {
+        for (++at; at < number.size() && is_digit(number[at]); ++at) add_digit(decimal, number[at], true, &held_zeros);
+    }
+    decimal->exponent += held_zeros;
+    if (at < number.size() && (number[at] == 'e' || number[at] == 'E')) {
+        ++at;
+        bool negative = false;
+        if (at < number.size() && (number[at] == '+' || number[at] == '-')) negative = number[at++] == '-';
+        long exponent = 0;
+        for (; at < number.size() && is_digit(number[at]); ++at) {
+            if (exponent < 1'000'000) exponent = exponent * 10 + (number[at] - '0');
+        }
+        decimal->exponent += negative ? -exponent : exponent;
+    }
+    return at == number.size();
+}
+
+}  // namespace
+
+TimeFault parse_nanoseconds(std::string_view number, std::int64_t *microseconds) noexcept {
+    Decimal decimal;
+    if (!read_decimal(number, &decimal)) return TimeFault::not_integral;
+    if (decimal.digit_count == 0) decimal.exponent = 0;
+    if (decimal.exponent < 0) return TimeFault::not_integral;
+    if (decimal.too_many_digits || decimal.digit_count + decimal.exponent > kDigitCountMax) return TimeFault::out_of_range;
+    for (; decimal.exponent > 0; --decimal.exponent) decimal.digits *= 10;
+
+    const auto magnitude_max = static_cast<unsigned __int128>(std::numeric_limits<std::int64_t>::max()) + decimal.negative;
+    if (decimal.digits > magnitude_max) return TimeFault::out_of_range;
+    const auto magnitude = static_cast<std::uint64_t>(decimal.digits);
+    // -(m / 1000) rounded towards minus infinity is -ceil(m / 1000).
+    const auto from_1970 = decimal.negative ? -static_cast<std::int64_t>(magnitude / 1000 + (magnitude % 1000 != 0))
+                                            : static_cast<std::int64_t>(magnitude / 1000);
+    *microseconds = from_1970 - kMicrosecondsFrom1970To2000;
+    return TimeFault::none;
+}
+
+}  // namespace historian::bgworker

@@ -1,0 +1,108 @@
+// What the background workers and the sessions share: which workers should run, which do, and how they fare.
+//
+// One fixed block of shared memory under one lock. A slot stands for one worker that may be running or not; it outlives the
+// process, so counters survive a restart of the worker (not of the server).
+//
+// Invariants (under the lock):
+//   1. phase == running  <=>  pid and latch belong to a live process of ours; its exit callback clears them.
+//   2. A worker that was started for generation g does nothing unless the slot still has generation g.
+#pragma once
+
+#include "bgworker/server.h"
+
+namespace historian::bgworker {
+
+// Fixed sizes: shared memory cannot grow. Far above what max_worker_processes allows at once.
+inline constexpr int kDatabaseCountMax = 256;
+inline constexpr int kSubscriptionCountMax = 256;
+inline constexpr int kProblemBytes = 256;
+
+enum class WorkerPhase : uint8 { idle, starting, running };
+
+/// One worker process that is wanted, starting or running.
+struct Process {
+    WorkerPhase phase;
+    bool wanted;           ///< the launcher keeps it running
+    bool stop_requested;   ///< a running one leaves at the next quiet moment
+    uint32 generation;     ///< counts the starts
+    uint32 failure_count;  ///< error exits in a row
+    pid_t pid;
+    Latch *latch;
+    TimestampTz phase_since;
+    TimestampTz not_before;  ///< earliest next start
+};
+
+struct DatabaseSlot {
+    Oid database;  ///< InvalidOid: the slot is free
+    Process process;
+    bool reread_subscriptions;
+    TimestampTz last_round;  ///< of maintenance
+    int64 round_count;
+    int64 work_count;  ///< what historian.maintain() returned, summed
+    char problem[kProblemBytes];
+};
+
+enum class LinkState : uint8 { stopped, connecting, subscribing, receiving, waiting };
+
+struct SubscriptionSlot {
+    Oid database;  ///< InvalidOid: the slot is free
+    int64 subscription;
+    Oid owner;
+    bool forget_session;  ///< the subscription was dropped: delete the session at the broker before leaving
+    Process process;
+    NameData name;  ///< cut to a name's length; for the log
+    LinkState link;
+    bool session_present;
+    uint8 protocol;  ///< 5 or 3; 0: never connected
+    TimestampTz connected_since;
+    TimestampTz last_commit;
+    int64 message_count;
+    int64 row_count;
+    int64 dead_letter_count;
+    int64 batch_count;
+    int64 connect_count;
+    int64 session_lost_count;
+    char problem[kProblemBytes];  ///< the last one; stays until the next
+};
+
+struct SharedState {
+    LWLock *lock;
+    Latch *launcher_latch;  ///< nullptr while there is no launcher
+    DatabaseSlot databases[kDatabaseCountMax];
+    SubscriptionSlot subscriptions[kSubscriptionCountMax];
+};
+
+/// The block; nullptr when the library was not preloaded.
+extern SharedState *shared_state;
+
+/// Installs the hooks that reserve and initialise the block; called once from _PG_init.
+void install_shared_memory_hooks();
+
+/// Raises 55000 unless the library was preloaded.
+void require_preloaded();
+
+/// The slot of a database or of a subscription, or nullptr. The caller holds the lock.
+DatabaseSlot *find_database_slot(Oid database);
+SubscriptionSlot *find_subscription_slot(Oid database, int64 subscription);
+
+/// Wakes the launcher. The caller holds the lock.
+void wake_launcher();
+
+/// Asks a running process to leave at its next quiet moment. The caller holds the lock.
+void request_stop(Process *process);
+
+/// At the start of a worker: makes the slot's process this one; exits quietly when the start is out of date.
+/// From here on the slot is cleaned up when the process exits, whatever the reason.
+void attach_process(Process *process, uint32 generation);
+
+/// The running worker leaves with this as its verdict: a quiet exit counts as success, any other one makes the launcher wait
+/// longer.
+[[noreturn]] void leave_quietly();
+
+/// True when this worker should leave: it was asked to, or the server stops.
+bool is_leaving(const Process *process);
+
+/// Copies a text, cut to room at a character boundary.
+void copy_problem(char *to, const char *text);
+
+}  // namespace historian::bgworker

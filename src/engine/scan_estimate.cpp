@@ -1,0 +1,96 @@
+// The planner's question: how much a filter leaves. One pass over the directory, which planning a query does anyway for the
+// table's size.
+#include "engine/scan.h"
+#include "engine/scan_state.h"
+
+extern "C" {
+#include "optimizer/plancat.h"
+}
+
+namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::EntryKind;
+
+namespace {
+
+int compare_to_prefix(const TagFilter &tag, const uint8 *prefix, uint32 prefix_bytes) {
+    const uint32 tag_bytes = Min(tag.byte_count, format::kEntryTagBytes);
+    const int order = memcmp(tag.data, prefix, Min(tag_bytes, prefix_bytes));
+    return order != 0 ? order : static_cast<int>(tag_bytes) - static_cast<int>(prefix_bytes);
+}
+
+// How many of the filter's tags lie between the entry's first and last; the filter's tags are sorted.
+double tags_in_entry(const ScanFilter &filter, const DirectoryEntry &entry) {
+    const auto count_before = [&filter](const uint8 *prefix, uint32 prefix_bytes, int order) {
+        uint32 low = 0;
+        for (uint32 high = filter.tag_count; low < high;) {
+            const uint32 middle = low + (high - low) / 2;
+            if (compare_to_prefix(filter.tags[middle], prefix, prefix_bytes) < order)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return low;
+    };
+    const uint32 before = count_before(entry.tag_first, entry.tag_first_bytes, 0);
+    const uint32 until = count_before(entry.tag_last, entry.tag_last_bytes, 1);
+    return Min(static_cast<double>(until - before), static_cast<double>(Max(entry.tag_count, 1)));
+}
+
+// The share of an entry's time that the filter wants, as if its rows were spread evenly.
+double time_share_of_entry(const ScanFilter &filter, const DirectoryEntry &entry) {
+    const double first = Max(static_cast<double>(filter.time_min), static_cast<double>(entry.time_min));
+    const double last = Min(static_cast<double>(filter.time_max), static_cast<double>(entry.time_max));
+    const double whole = static_cast<double>(entry.time_max) - static_cast<double>(entry.time_min);
+    return whole <= 0 ? 1.0 : Max(0.0, Min(1.0, (last - first) / whole));
+}
+
+void add_segment(const ScanFilter &filter, const UnknownFilter &unknown, const DirectoryEntry &entry, ScanEstimate *estimate) {
+    const double rows = entry.row_count;
+    const double tags = Max(entry.tag_count, 1);
+    const double rows_per_tag = rows / tags;
+    double wanted_tags = filter.by_tag ? tags_in_entry(filter, entry) : tags;
+    if (unknown.tag_count > 0) wanted_tags = Min(wanted_tags, unknown.tag_count);
+    const double time_share = (filter.by_time ? time_share_of_entry(filter, entry) : 1.0) * unknown.time_share;
+    const double granule_rows = Min(rows, format::kGranuleRowsMax);
+    double read;
+    if (rows_per_tag >= format::kGranuleRowsLonely) {
+        // Granules of one tag: its rows are in time order, at least one granule of each tag is decoded.
+        const double one_granule = Min(rows_per_tag, granule_rows);
+        read = wanted_tags * Max(one_granule, rows_per_tag * time_share);
+    } else {
+        // Granules of several tags cover nearly all the segment's time.
+        read = Min(rows, wanted_tags * granule_rows);
+    }
+    read = Min(rows, read);
+    estimate->segments++;
+    estimate->rows += read;
+    // The first page and the index come always.
+    estimate->pages += Min(static_cast<double>(entry.used_pages), 2.0 + entry.used_pages * read / Max(rows, 1.0));
+}
+
+}  // namespace
+
+ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const UnknownFilter &unknown) {
+    ScanEstimate estimate = {};
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta)) return estimate;
+    const int32 width = get_rel_data_width(rel, nullptr) + MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData);
+    const double rows_per_page =
+        Max(1.0, Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width));
+    for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
+        if (TransactionIdIsValid(entry.xmax)) return;  // almost always superseded for good
+        if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
+            estimate.tail_pages += entry.used_pages;
+            // Rows of other tags and pages of other times are passed over cheaply.
+            const double share = filter.by_tag || filter.by_time ? 0.1 : 1.0;
+            estimate.rows += entry.used_pages * rows_per_page * share;
+        } else if (entry.kind == static_cast<uint8>(EntryKind::segment) && segment_may_match(filter, entry)) {
+            add_segment(filter, unknown, entry, &estimate);
+        }
+    });
+    return estimate;
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,48 @@
+// How full the file is, and giving its free end back.
+#include "engine/pages.h"
+#include "engine/space.h"
+
+namespace historian::engine {
+
+namespace {
+
+// Less than this, and less than a sixteenth of the file, is not worth an exclusive lock.
+constexpr BlockNumber kShrinkBlocksMin = 128;
+
+}  // namespace
+
+SpaceUse measure_space(Relation rel) {
+    SpaceUse use = {RelationGetNumberOfBlocks(rel), 0, 0};
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta)) return use;
+    for (uint32 map_index = 0; map_index * format::kMapBlocks < use.blocks; map_index++) {
+        CHECK_FOR_INTERRUPTS();
+        const Buffer buffer = lock_page(rel, format::map_page_block(map_index), PageLock::shared);
+        Page page = BufferGetPage(buffer);
+        const uint8 *bits = reinterpret_cast<const uint8 *>(page) + format::kPageHeaderBytes;
+        const uint32 first = map_index * format::kMapBlocks;
+        for (uint32 bit = 0; !PageIsNew(page) && bit < format::kMapBlocks && first + bit < use.blocks; bit++) {
+            if (((bits[bit / 8] >> (bit % 8)) & 1) == 0) continue;
+            use.allocated++;
+            // A map page alone does not keep the file long: beyond the end it is all zeros, which is what it means then.
+            if (bit > 0 || map_index == 0) use.end = first + bit + 1;
+        }
+        UnlockReleaseBuffer(buffer);
+    }
+    return use;
+}
+
+BlockNumber shrink_file(Relation rel) {
+    const SpaceUse before = measure_space(rel);
+    const BlockNumber free_at_end = before.blocks - before.end;
+    if (before.end == 0 || free_at_end < kShrinkBlocksMin || free_at_end < before.blocks / 16) return 0;
+    if (!ConditionalLockRelation(rel, AccessExclusiveLock)) return 0;
+    // Nobody else can allocate now; what was allocated since the first look counts.
+    const SpaceUse now = measure_space(rel);
+    const BlockNumber gone = now.blocks - now.end;
+    if (gone > 0) RelationTruncate(rel, now.end);
+    UnlockRelation(rel, AccessExclusiveLock);
+    return gone;
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,194 @@
+#include "planner/conditions.h"
+
+extern "C" {
+#include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "utils/typcache.h"
+}
+
+namespace historian::planner {
+
+KeyTypes key_types(Relation rel) {
+    KeyTypes keys = {};
+    keys.columns = engine::key_columns(rel);
+    const TupleDesc desc = RelationGetDescr(rel);
+    if (keys.columns.tag != InvalidAttrNumber) {
+        keys.tag = *TupleDescAttr(desc, keys.columns.tag - 1);
+        keys.tag_type = getBaseType(keys.tag.atttypid);
+    }
+    if (keys.columns.time != InvalidAttrNumber) keys.time_type = TupleDescAttr(desc, keys.columns.time - 1)->atttypid;
+    return keys;
+}
+
+namespace {
+
+bool is_integer(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
+
+bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
+
+// Types whose default equality says yes exactly when the stored bytes are the same.
+bool equality_is_of_bytes(Oid type) {
+    switch (type) {
+        case TEXTOID:
+        case VARCHAROID:
+        case BYTEAOID:
+        case UUIDOID:
+        case INT2OID:
+        case INT4OID:
+        case INT8OID:
+        case OIDOID:
+        case BOOLOID:
+        case CHAROID:
+        case DATEOID:
+        case TIMEOID:
+        case TIMESTAMPOID:
+        case TIMESTAMPTZOID:
+        case MACADDROID:
+        case MACADDR8OID: return true;
+        default: return type_is_enum(type);
+    }
+}
+
+// What a type's operators take: varchar has none of its own, enums share theirs.
+Oid operator_type(Oid type) { return type == VARCHAROID ? TEXTOID : type_is_enum(type) ? ANYENUMOID : type; }
+
+// Column or value, under relabellings that change no byte (varchar to text, domains).
+const Var *column_of(Node *node, Index varno) {
+    while (node != nullptr && IsA(node, RelabelType)) node = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg);
+    if (node == nullptr || !IsA(node, Var)) return nullptr;
+    const Var *var = reinterpret_cast<const Var *>(node);
+    return var->varno == static_cast<int>(varno) && var->varlevelsup == 0 && var->varattno > 0 ? var : nullptr;
+}
+
+bool is_usable_value(PlannerInfo *root, Index varno, Node *value) {
+    return !bms_is_member(static_cast<int>(varno), pull_varnos(root, value)) && !contain_subplans(value) &&
+           !contain_volatile_functions(value);
+}
+
+void append_condition(ConditionList *list, Comparison comparison, Oid value_type, Node *value) {
+    if (list->count == list->room) {
+        list->room = Max(8, list->room * 2);
+        const Size bytes = sizeof(Condition) * list->room;
+        list->items = static_cast<Condition *>(list->items == nullptr ? palloc(bytes) : repalloc(list->items, bytes));
+    }
+    list->items[list->count++] = Condition{comparison, list->clause_count, value_type, reinterpret_cast<Expr *>(value)};
+}
+
+// ------------------------------------------------------------------------------------------------------------ tag and time
+
+struct OperatorCall {
+    Oid op;
+    Oid collation;
+    const Var *column;
+    Node *value;
+    bool is_array;  // column op ANY (value)
+};
+
+// The operator's strategy and the type of its right side, in the btree family of the column's type; 0 when it is not of that
+// family.
+int strategy_in_family(Oid op, Oid type, Oid *left_type, Oid *right_type) {
+    const TypeCacheEntry *about = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+    if (!OidIsValid(about->btree_opf) || !op_in_opfamily(op, about->btree_opf)) return InvalidStrategy;
+    int strategy;
+    get_op_opfamily_properties(op, about->btree_opf, false, &strategy, left_type, right_type);
+    return strategy;
+}
+
+bool add_tag_condition(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
+    if (!equality_is_of_bytes(keys.tag_type)) return false;
+    if (is_text(keys.tag_type) && (!OidIsValid(call.collation) || !get_collation_isdeterministic(call.collation))) return false;
+    Oid left_type;
+    Oid right_type;
+    if (strategy_in_family(call.op, keys.tag_type, &left_type, &right_type) != BTEqualStrategyNumber) return false;
+    const Oid wanted = operator_type(keys.tag_type);
+    if (left_type != wanted || (right_type != wanted && !(is_integer(wanted) && is_integer(right_type)))) return false;
+    append_condition(list, call.is_array ? Comparison::tag_any : Comparison::tag_equal, right_type, call.value);
+    return true;
+}
+
+bool converts_exactly(Oid value_type, Oid time_type) {
+    return value_type == time_type || value_type == DATEOID || (value_type == TIMESTAMPOID && time_type == TIMESTAMPTZOID);
+}
+
+bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
+    Oid left_type;
+    Oid right_type;
+    if (call.op == OID_RANGE_ELEM_CONTAINED_OP && !call.is_array) {
+        const Oid range_type = keys.time_type == TIMESTAMPTZOID ? TSTZRANGEOID : TSRANGEOID;
+        if (exprType(call.value) != range_type) return false;
+        append_condition(list, Comparison::time_in_range, range_type, call.value);
+        return true;
+    }
+    const int strategy = strategy_in_family(call.op, keys.time_type, &left_type, &right_type);
+    if (strategy == InvalidStrategy || left_type != keys.time_type || !converts_exactly(right_type, keys.time_type)) return false;
+    if (call.is_array) {
+        if (strategy != BTEqualStrategyNumber) return false;
+        append_condition(list, Comparison::time_any, right_type, call.value);
+        return true;
+    }
+    static_assert(BTLessStrategyNumber == 1 && BTGreaterStrategyNumber == 5);
+    constexpr Comparison kByStrategy[] = {Comparison::time_less, Comparison::time_at_most, Comparison::time_equal,
+                                          Comparison::time_at_least, Comparison::time_greater};
+    append_condition(list, kByStrategy[strategy - 1], right_type, call.value);
+    return true;
+}
+
+bool add_call(PlannerInfo *root, const KeyTypes &keys, Index varno, const OperatorCall &call, ConditionList *list) {
+    if (!is_usable_value(root, varno, call.value)) return false;
+    if (call.column->varattno == keys.columns.tag) return add_tag_condition(keys, call, list);
+    return call.column->varattno == keys.columns.time && add_time_condition(keys, call, list);
+}
+
+bool add_operator(PlannerInfo *root, const KeyTypes &keys, Index varno, const OpExpr *expr, ConditionList *list) {
+    if (list_length(expr->args) != 2) return false;
+    Node *left = static_cast<Node *>(linitial(expr->args));
+    Node *right = static_cast<Node *>(lsecond(expr->args));
+    const Var *column = column_of(left, varno);
+    if (column != nullptr) return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, right, false}, list);
+    column = column_of(right, varno);
+    if (column == nullptr) return false;
+    const Oid commuted = get_commutator(expr->opno);
+    return OidIsValid(commuted) && add_call(root, keys, varno, {commuted, expr->inputcollid, column, left, false}, list);
+}
+
+bool add_any(PlannerInfo *root, const KeyTypes &keys, Index varno, const ScalarArrayOpExpr *expr, ConditionList *list) {
+    if (!expr->useOr || list_length(expr->args) != 2) return false;
+    const Var *column = column_of(static_cast<Node *>(linitial(expr->args)), varno);
+    if (column == nullptr) return false;
+    return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, static_cast<Node *>(lsecond(expr->args)), true},
+                    list);
+}
+
+bool add_arm(PlannerInfo *root, const KeyTypes &keys, Index varno, Node *node, ConditionList *list) {
+    if (node != nullptr && IsA(node, OpExpr)) return add_operator(root, keys, varno, reinterpret_cast<OpExpr *>(node), list);
+    if (node != nullptr && IsA(node, ScalarArrayOpExpr))
+        return add_any(root, keys, varno, reinterpret_cast<ScalarArrayOpExpr *>(node), list);
+    return false;
+}
+
+// Arms that all ask for tags make a set of tags; a set of time ranges would not fit a filter.
+bool add_or(PlannerInfo *root, const KeyTypes &keys, Index varno, const BoolExpr *expr, ConditionList *list) {
+    const uint32 count = list->count;
+    ListCell *cell;
+    foreach (cell, expr->args) {
+        const bool understood = add_arm(root, keys, varno, static_cast<Node *>(lfirst(cell)), list);
+        if (understood && is_tag_condition(list->items[list->count - 1])) continue;
+        list->count = count;
+        return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+bool add_clause(PlannerInfo *root, const KeyTypes &keys, Index varno, Node *clause, ConditionList *list) {
+    const bool understood = is_orclause(clause) ? add_or(root, keys, varno, reinterpret_cast<BoolExpr *>(clause), list)
+                                                : add_arm(root, keys, varno, clause, list);
+    if (understood) list->clause_count++;
+    return understood;
+}
+
+}  // namespace historian::planner

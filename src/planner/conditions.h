@@ -1,0 +1,72 @@
+// Conditions of a query that let a scan skip data: which clauses they are and what they compare with.
+//
+// A clause is understood when the planner makes paths and once more when execution starts, from the clause itself: nothing else
+// has to survive copying and plan caches.
+//
+// Understood, with the key column on either side, and `value` any expression without volatile functions, subplans and columns of
+// the table:
+//   tag = value, tag = ANY (value), and these joined by OR: for types whose equality is equality of bytes
+//   time <, <=, =, >=, > value; time = ANY (value); time <@ range: value of the column's type; for timestamptz also timestamp and
+//   date, for timestamp also date, whose conversion to the column's type is what PostgreSQL's operator does
+// Never understood, because equal values may differ in bytes: numeric, float, bpchar, citext, texts under a nondeterministic
+// collation. Nor timestamp columns compared with timestamptz: there the column is converted, and daylight saving makes that
+// conversion unsorted.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "engine/pages.h"
+
+extern "C" {
+#include "nodes/pathnodes.h"
+}
+
+namespace historian::planner {
+
+/// The key columns of a table as conditions see them.
+struct KeyTypes {
+    engine::KeyColumns columns;
+    FormData_pg_attribute tag;  // the tag column
+    Oid tag_type;               // its type under domains
+    Oid time_type;              // timestamptz or timestamp
+};
+
+KeyTypes key_types(Relation rel);
+
+enum class Comparison : uint8 {
+    tag_equal,
+    tag_any,  // the value is an array
+    time_less,
+    time_at_most,
+    time_equal,
+    time_at_least,
+    time_greater,
+    time_any,       // the value is an array
+    time_in_range,  // the value is a range
+};
+
+/// One comparison of a key column with a value.
+struct Condition {
+    Comparison comparison;
+    uint32 clause;   // comparisons of one clause are joined by OR; clauses by AND
+    Oid value_type;  // the type that the operator takes; of an array: of its elements
+    Expr *value;
+};
+
+struct ConditionList {  // all zeros: empty
+    Condition *items;   // palloc'd
+    uint32 count;
+    uint32 room;
+    uint32 clause_count;
+};
+
+inline bool is_tag_condition(const Condition &condition) {
+    return condition.comparison == Comparison::tag_equal || condition.comparison == Comparison::tag_any;
+}
+
+/// Adds the comparisons of a clause to the list; false, and nothing added, when the clause cannot skip data.
+///
+/// root  nullptr at execution
+bool add_clause(PlannerInfo *root, const KeyTypes &keys, Index varno, Node *clause, ConditionList *list);
+
+}  // namespace historian::planner

@@ -1,0 +1,129 @@
+// Costs of HistorianScan. Rows are PostgreSQL's own estimate; what is read for them is counted in the directory.
+#include "planner/historian_scan.h"
+
+extern "C" {
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "utils/spccache.h"
+}
+
+namespace historian::planner {
+
+using engine::ScanEstimate;
+
+namespace {
+
+// An array whose length is not known yet, as PostgreSQL's own estimate_array_length() guesses.
+constexpr double kArrayLengthGuess = 10;
+
+// The value of a condition if planning can know it: constants, bound parameters, stable functions (for estimates only).
+ConditionValue planned_value(PlannerInfo *root, Expr *expr) {
+    ConditionValue value = {};
+    const Node *node = estimate_expression_value(root, reinterpret_cast<Node *>(expr));
+    if (!IsA(node, Const)) return value;
+    const Const *constant = reinterpret_cast<const Const *>(node);
+    return {true, constant->constisnull, constant->constvalue};
+}
+
+double tags_of_unknown(const Condition &condition) {
+    if (condition.comparison == Comparison::tag_equal) return 1;
+    const Node *value = reinterpret_cast<const Node *>(condition.value);
+    return IsA(value, ArrayExpr) ? list_length(reinterpret_cast<const ArrayExpr *>(value)->elements) : kArrayLengthGuess;
+}
+
+// The clauses among `clauses` that are about time only and whose values are not known: their selectivity is all there is to go
+// by.
+double share_of_unknown_times(PlannerInfo *root, RelOptInfo *rel, const KeyTypes &keys, List *clauses) {
+    List *unknown = NIL;
+    ListCell *cell;
+    foreach (cell, clauses) {
+        RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
+        ConditionList one = {};
+        if (!add_clause(root, keys, rel->relid, reinterpret_cast<Node *>(clause->clause), &one) || is_tag_condition(one.items[0]))
+            continue;
+        if (!planned_value(root, one.items[0].value).is_known) unknown = lappend(unknown, clause);
+    }
+    return unknown == NIL ? 1.0 : clauselist_selectivity(root, unknown, rel->relid, JOIN_INNER, nullptr);
+}
+
+// The share of a row's bytes that the query's columns are; a scan that needs none reads no column at all.
+double share_of_columns(RelOptInfo *rel, Relation table) {
+    Bitmapset *used = nullptr;
+    pull_varattnos(reinterpret_cast<Node *>(rel->reltarget->exprs), rel->relid, &used);
+    ListCell *cell;
+    foreach (cell, rel->baserestrictinfo) {
+        pull_varattnos(reinterpret_cast<Node *>(lfirst_node(RestrictInfo, cell)->clause), rel->relid, &used);
+    }
+    if (bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used)) return 1.0;
+    double all = 0;
+    double needed = 0;
+    const TupleDesc desc = RelationGetDescr(table);
+    for (int i = 0; i < desc->natts; i++) {
+        const Form_pg_attribute column = TupleDescAttr(desc, i);
+        if (column->attisdropped) continue;
+        const double width = column->attlen > 0 ? column->attlen : get_typavgwidth(column->atttypid, column->atttypmod);
+        all += width;
+        if (bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, used)) needed += width;
+    }
+    return all > 0 ? needed / all : 1.0;
+}
+
+// As PostgreSQL's own: the leader helps less the more workers there are.
+double parallel_divisor(const Path *path) {
+    double divisor = path->parallel_workers;
+    if (parallel_leader_participation) divisor += Max(0.0, 1.0 - 0.3 * path->parallel_workers);
+    return divisor;
+}
+
+}  // namespace
+
+ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Relation table, const KeyTypes &keys,
+                                 const ConditionList &conditions, List *clauses) {
+    engine::ScanFilter filter = {};
+    ConditionValue *values = static_cast<ConditionValue *>(palloc0(sizeof(ConditionValue) * Max(conditions.count, 1)));
+    engine::UnknownFilter unknown = {0, 1.0};
+    for (uint32 i = 0; i < conditions.count; i++) {
+        const Condition &condition = conditions.items[i];
+        values[i] = planned_value(root, condition.value);
+        if (!values[i].is_known && is_tag_condition(condition)) unknown.tag_count += tags_of_unknown(condition);
+    }
+    build_filter(keys, conditions, values, &filter);
+    unknown.time_share = share_of_unknown_times(root, rel, keys, clauses);
+    ScanEstimate estimate = engine::estimate_scan(table, filter, unknown);
+    // Columns lie apart, so pages of columns that nobody asks for are not read. A fifth is index and headers.
+    const double share = share_of_columns(rel, table);
+    estimate.pages *= 0.2 + 0.8 * share;
+    estimate.rows *= 0.5 + 0.5 * share;  // a row costs half for itself, half for decoding its columns
+    return estimate;
+}
+
+void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const ScanEstimate &estimate) {
+    double random_page;
+    double next_page;
+    get_tablespace_page_costs(rel->reltablespace, &random_page, &next_page);
+    QualCost qual = rel->baserestrictcost;
+    path->rows = rel->rows;
+    if (path->param_info != nullptr) {
+        QualCost joined;
+        cost_qual_eval(&joined, path->param_info->ppi_clauses, root);
+        qual.startup += joined.startup;
+        qual.per_tuple += joined.per_tuple;
+        path->rows = path->param_info->ppi_rows;
+    }
+    // Runs of pages: a seek for each segment, unless reading everything between is cheaper.
+    const double whole = next_page * Max(static_cast<double>(rel->pages), 1.0);
+    const double pages = estimate.segments * (random_page - next_page) + next_page * (estimate.pages + estimate.tail_pages);
+    double cpu = estimate.rows * (cpu_tuple_cost + qual.per_tuple);
+    double rows = path->rows;
+    if (path->parallel_workers > 0) {
+        const double divisor = parallel_divisor(path);
+        cpu /= divisor;
+        rows = clamp_row_est(rows / divisor);
+    }
+    path->rows = rows;
+    path->startup_cost = qual.startup + path->pathtarget->cost.startup;
+    path->total_cost = path->startup_cost + Min(whole, pages) + cpu + path->pathtarget->cost.per_tuple * rows;
+}
+
+}  // namespace historian::planner

@@ -1,0 +1,66 @@
+// What EXPLAIN says of the node: the conditions that skip data and, with ANALYZE, how much was read and skipped.
+#include "planner/historian_scan.h"
+
+extern "C" {
+#include "nodes/makefuncs.h"
+#include "utils/ruleutils.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+}
+
+namespace historian::planner {
+
+SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses) {
+    SplitClauses split = {};
+    ListCell *cell;
+    foreach (cell, clauses) {
+        Node *clause = static_cast<Node *>(lfirst(cell));
+        ConditionList conditions = {};
+        if (!add_clause(nullptr, keys, varno, clause, &conditions)) continue;
+        if (is_tag_condition(conditions.items[0]))
+            split.tag = lappend(split.tag, clause);
+        else
+            split.time = lappend(split.time, clause);
+    }
+    return split;
+}
+
+namespace {
+
+void show_clauses(const char *label, CustomScanState *state, List *clauses, List *ancestors, ExplainState *explain) {
+    if (clauses == NIL) return;
+    List *context = set_deparse_context_plan(explain->deparse_cxt, state->ss.ps.plan, ancestors);
+    Node *all = reinterpret_cast<Node *>(make_ands_explicit(clauses));
+    ExplainPropertyText(label, deparse_expression(all, context, explain->verbose, false), explain);  // as "Filter" is shown
+}
+
+void show_counter(const char *what, uint64 read, uint64 skipped, ExplainState *explain) {
+    const auto read_count = static_cast<unsigned long long>(read);
+    const auto skipped_count = static_cast<unsigned long long>(skipped);
+    if (explain->format == EXPLAIN_FORMAT_TEXT) {
+        ExplainPropertyText(what, psprintf("read=%llu skipped=%llu", read_count, skipped_count), explain);
+    } else {
+        ExplainPropertyUInteger(psprintf("%s Read", what), nullptr, read, explain);
+        ExplainPropertyUInteger(psprintf("%s Skipped", what), nullptr, skipped, explain);
+    }
+}
+
+}  // namespace
+
+void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain) {
+    const ScanNode *node = scan_node(state);
+    const CustomScan *plan = reinterpret_cast<const CustomScan *>(state->ss.ps.plan);
+    const SplitClauses split = split_clauses(node->keys, plan->scan.scanrelid, plan->custom_exprs);
+    show_clauses("Tag Filter", state, split.tag, ancestors, explain);
+    show_clauses("Time Filter", state, split.time, ancestors, explain);
+    if (!explain->analyze) return;
+    engine::ScanCounters all = node->other_counters;
+    if (node->scan != nullptr) add_counters(&all, engine::scan_counters(node->scan));
+    show_counter("Segments", all.segments_read, all.segments_skipped, explain);
+    show_counter("Granules", all.granules_read, all.granules_skipped, explain);
+    show_counter("Tail Pages", all.tail_pages_read, all.tail_pages_skipped, explain);
+}
+
+}  // namespace historian::planner

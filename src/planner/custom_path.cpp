@@ -1,0 +1,175 @@
+// Paths: a whole scan, a parallel one, and scans that take tags or times from other tables of a join.
+#include "planner/historian_scan.h"
+#include "planner/planner.h"
+#include "table_am/callbacks.h"
+
+extern "C" {
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/prep.h"
+#include "optimizer/restrictinfo.h"
+}
+
+namespace historian::planner {
+
+bool enable_scan = true;
+
+namespace {
+
+set_rel_pathlist_hook_type previous_set_rel_pathlist = nullptr;
+
+/// The most sets of outer tables that get a path: each costs planning time, and joins rarely offer more.
+constexpr int kOuterSetsMax = 8;
+
+/// One of our tables while its paths are made.
+struct ScannedTable {
+    PlannerInfo *root;
+    RelOptInfo *rel;
+    Relation table;
+    KeyTypes keys;
+};
+
+ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
+    ConditionList conditions = {};
+    ListCell *cell;
+    foreach (cell, clauses) {
+        const RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
+        if (clause->pseudoconstant) continue;
+        add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions);
+    }
+    return conditions;
+}
+
+// A path without costs.
+CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int workers) {
+    RelOptInfo *rel = scanned.rel;
+    CustomPath *custom = makeNode(CustomPath);
+    custom->methods = &kPathMethods;
+    custom->flags = CUSTOMPATH_SUPPORT_PROJECTION | CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
+    Path *path = &custom->path;
+    path->pathtype = T_CustomScan;
+    path->parent = rel;
+    path->pathtarget = rel->reltarget;
+    path->param_info = get_baserel_parampathinfo(scanned.root, rel, required_outer);
+    path->parallel_aware = workers > 0;
+    path->parallel_safe = rel->consider_parallel;
+    path->parallel_workers = workers;
+    return custom;
+}
+
+engine::ScanEstimate estimate_path(const ScannedTable &scanned, const Path *path) {
+    List *clauses = list_copy(scanned.rel->baserestrictinfo);
+    if (path->param_info != nullptr) clauses = list_concat(clauses, path->param_info->ppi_clauses);
+    return estimate_conditions(scanned.root, scanned.rel, scanned.table, scanned.keys, conditions_of(scanned, clauses), clauses);
+}
+
+// -------------------------------------------------------------------------------------------------------------- join paths
+
+// Whether a member of an equivalence class is the column in question.
+bool member_is_column(PlannerInfo *, RelOptInfo *rel, EquivalenceClass *, EquivalenceMember *member, void *argument) {
+    const AttrNumber column = *static_cast<const AttrNumber *>(argument);
+    Node *node = reinterpret_cast<Node *>(member->em_expr);
+    while (node != nullptr && IsA(node, RelabelType)) node = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg);
+    if (node == nullptr || !IsA(node, Var)) return false;
+    const Var *var = reinterpret_cast<const Var *>(node);
+    return var->varno == static_cast<int>(rel->relid) && var->varattno == column;
+}
+
+// The other tables that a join clause takes its value from.
+Relids outer_tables_of(const ScannedTable &scanned, const RestrictInfo *clause) {
+    Relids outer = bms_del_member(bms_copy(clause->clause_relids), scanned.rel->relid);
+#if PG_VERSION_NUM >= 160000
+    outer = bms_del_members(outer, scanned.root->outer_join_rels);
+#endif
+    return outer;
+}
+
+// Adds the outer tables of the clauses that can skip data, each set once.
+List *collect_outer_sets(const ScannedTable &scanned, List *clauses, bool must_be_movable, List *sets) {
+    ListCell *cell;
+    foreach (cell, clauses) {
+        RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
+        if (list_length(sets) >= kOuterSetsMax) break;
+        if (clause->pseudoconstant || (must_be_movable && !join_clause_is_movable_to(clause, scanned.rel))) continue;
+        ConditionList conditions = {};
+        if (!add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions))
+            continue;
+        Relids outer = outer_tables_of(scanned, clause);
+        outer = bms_add_members(outer, scanned.rel->lateral_relids);
+        bool is_new = !bms_is_empty(outer) && !bms_equal(outer, scanned.rel->lateral_relids);
+        ListCell *known;
+        foreach (known, sets) is_new = is_new && !bms_equal(outer, static_cast<Relids>(lfirst(known)));
+        if (is_new) sets = lappend(sets, outer);
+    }
+    return sets;
+}
+
+void add_join_paths(const ScannedTable &scanned) {
+    List *sets = NIL;
+    // One call a column: each answers for the first equivalence class that it finds.
+    AttrNumber columns[] = {scanned.keys.columns.tag, scanned.keys.columns.time};
+    for (AttrNumber &column : columns) {
+        if (!scanned.rel->has_eclass_joins || column == InvalidAttrNumber) continue;
+        List *implied = generate_implied_equalities_for_column(scanned.root, scanned.rel, member_is_column, &column, nullptr);
+        sets = collect_outer_sets(scanned, implied, false, sets);
+    }
+    sets = collect_outer_sets(scanned, scanned.rel->joininfo, true, sets);
+    ListCell *cell;
+    foreach (cell, sets) {
+        CustomPath *path = make_path(scanned, static_cast<Relids>(lfirst(cell)), 0);
+        cost_scan(scanned.root, scanned.rel, &path->path, estimate_path(scanned, &path->path));
+        add_path(scanned.rel, &path->path);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------------- hook
+
+void add_paths(const ScannedTable &scanned) {
+    RelOptInfo *rel = scanned.rel;
+    CustomPath *path = make_path(scanned, rel->lateral_relids, 0);
+    const engine::ScanEstimate estimate = estimate_path(scanned, &path->path);
+    cost_scan(scanned.root, rel, &path->path, estimate);
+    add_path(rel, &path->path);
+    add_join_paths(scanned);
+    if (!rel->consider_parallel || !bms_is_empty(rel->lateral_relids)) return;
+    // A segment is read by one process: more processes than segments find nothing to do.
+    const int wanted = compute_parallel_worker(rel, estimate.pages + estimate.tail_pages, -1, max_parallel_workers_per_gather);
+    const int workers = Min(wanted, static_cast<int>(Min(estimate.segments, 1024.0)));
+    if (workers > 0) {
+        CustomPath *partial = make_path(scanned, nullptr, workers);
+        cost_scan(scanned.root, rel, &partial->path, estimate);
+        add_partial_path(rel, &partial->path);
+    }
+}
+
+bool may_scan(const PlannerInfo *root, RelOptInfo *rel, Index rti, const RangeTblEntry *entry) {
+    if (!enable_scan || IS_DUMMY_REL(rel) || entry->rtekind != RTE_RELATION || entry->inh || entry->tablesample != nullptr)
+        return false;
+    if (rel->reloptkind != RELOPT_BASEREL && rel->reloptkind != RELOPT_OTHER_MEMBER_REL) return false;
+    if (!table_am::is_ours(entry->relid)) return false;
+    const PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rti);
+    return mark == nullptr || mark->markType >= ROW_MARK_REFERENCE;
+}
+
+void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *entry) {
+    if (previous_set_rel_pathlist != nullptr) previous_set_rel_pathlist(root, rel, rti, entry);
+    if (!may_scan(root, rel, rti, entry)) return;
+    const Relation table = table_open(entry->relid, NoLock);  // locked since the query was parsed or its plan looked at
+    add_paths({root, rel, table, key_types(table)});
+    table_close(table, NoLock);
+}
+
+}  // namespace
+
+void install_planner_hooks() {
+    DefineCustomBoolVariable("historian.enable_scan", "Whether the planner may read tag tables by HistorianScan.",
+                             "Off: by sequential scans, which read everything. For comparisons.", &enable_scan, true, PGC_USERSET,
+                             GUC_EXPLAIN, nullptr, nullptr, nullptr);
+    RegisterCustomScanMethods(&kScanMethods);
+    previous_set_rel_pathlist = set_rel_pathlist_hook;
+    set_rel_pathlist_hook = on_set_rel_pathlist;
+}
+
+}  // namespace historian::planner

@@ -1,0 +1,44 @@
+// From path to plan. All clauses become the node's qual; those that skip data stand in custom_exprs too, so that the planner
+// fixes their variables and parameters as it does for the qual.
+#include "planner/historian_scan.h"
+
+extern "C" {
+#include "optimizer/optimizer.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+}
+
+namespace historian::planner {
+
+namespace {
+
+Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *target_list, List *clauses, List *) {
+    const RangeTblEntry *entry = planner_rt_fetch(rel->relid, root);
+    const Relation table = table_open(entry->relid, NoLock);
+    const KeyTypes keys = key_types(table);
+    table_close(table, NoLock);
+    CustomScan *scan = makeNode(CustomScan);
+    scan->methods = &kScanMethods;
+    scan->flags = path->flags;
+    scan->scan.scanrelid = rel->relid;
+    scan->scan.plan.targetlist = target_list;
+    scan->scan.plan.qual = extract_actual_clauses(clauses, false);
+    ConditionList conditions = {};
+    ListCell *cell;
+    foreach (cell, scan->scan.plan.qual) {
+        Node *clause = static_cast<Node *>(lfirst(cell));
+        if (add_clause(root, keys, rel->relid, clause, &conditions))
+            scan->custom_exprs = lappend(scan->custom_exprs, static_cast<Node *>(copyObjectImpl(clause)));
+    }
+    return &scan->scan.plan;
+}
+
+}  // namespace
+
+const CustomPathMethods kPathMethods = {
+    .CustomName = kScanName,
+    .PlanCustomPath = plan_path,
+    .ReparameterizeCustomPathByChild = nullptr,  // the path keeps no expressions of its own
+};
+
+}  // namespace historian::planner

@@ -1,0 +1,92 @@
+// What the files of the node share. Nobody else includes it.
+#pragma once
+
+#include "engine/scan.h"
+#include "planner/conditions.h"
+#include "planner/scan_filter.h"
+
+extern "C" {
+#include "access/parallel.h"
+#include "commands/explain.h"
+#include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
+#include "nodes/plannodes.h"
+}
+
+namespace historian::planner {
+
+/// The name of the node in EXPLAIN and in serialised plans.
+inline constexpr char kScanName[] = "HistorianScan";
+
+extern const CustomPathMethods kPathMethods;
+extern const CustomScanMethods kScanMethods;
+extern const CustomExecMethods kExecMethods;
+extern const CustomExecMethods kParallelExecMethods;
+
+// ------------------------------------------------------------------------------------------------------------------ costs
+
+/// What the conditions of a path leave to be read; conditions that are known while planning are looked up in the directory.
+engine::ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Relation table, const KeyTypes &keys,
+                                         const ConditionList &conditions, List *clauses);
+
+/// Fills rows, startup_cost and total_cost of a path whose param_info and parallel_workers are set.
+void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const engine::ScanEstimate &estimate);
+
+// -------------------------------------------------------------------------------------------------------------- execution
+
+constexpr int kCounterCount = sizeof(engine::ScanCounters) / sizeof(uint64);
+
+/// The node's share of a parallel query's dynamic shared memory.
+struct SharedScan {
+    engine::ParallelScan scan;
+    pg_atomic_uint64 counters[kCounterCount];  // what workers read and skipped, in the order of ScanCounters
+};
+
+/// Execution state of the node.
+struct ScanNode {
+    CustomScanState base;  // must be first
+    KeyTypes keys;
+    ConditionList conditions;  // of plan->custom_exprs
+    ExprState **expressions;   // one a condition
+    ConditionValue *values;
+    MemoryContext filter_context;  // what the filter points to; reset when it is built again
+    engine::ScanFilter filter;
+    bool filter_is_current;
+    ExprState *plain_qual;                // the qual as the plan has it
+    MemoryContext qual_context;           // the specialised qual; nullptr when there is nothing to specialise
+    ArrayType **qual_arrays;              // one a condition: the array that the qual was specialised for, or nullptr
+    uint64 hashed_elements;               // of all specialised quals so far
+    engine::TableScan *scan;              // nullptr until the first row is asked for
+    SharedScan *shared;                   // in a parallel query, while the shared memory is there
+    SharedScan *scan_shared;              // what `scan` was started with; may be gone
+    engine::ScanCounters other_counters;  // of workers, collected when the shared memory goes, and of scans that were ended
+    bool counters_are_shared;             // worker: its counters were added to the shared ones
+};
+
+inline ScanNode *scan_node(CustomScanState *state) { return reinterpret_cast<ScanNode *>(state); }
+
+/// Whether the qual compares tags with an array that only execution knows.
+bool may_specialise_qual(const ScanNode *node);
+
+/// Makes the node's qual again with the values of its conditions if that makes it faster.
+void specialise_qual(ScanNode *node);
+
+Size estimate_shared_scan(CustomScanState *state, ParallelContext *context);
+void initialize_shared_scan(CustomScanState *state, ParallelContext *context, void *place);
+void reinitialize_shared_scan(CustomScanState *state, ParallelContext *context, void *place);
+void attach_shared_scan(CustomScanState *state, shm_toc *toc, void *place);
+void share_counters(CustomScanState *state);
+
+/// Adds counters to a sum.
+void add_counters(engine::ScanCounters *sum, const engine::ScanCounters &counters);
+
+void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain);
+
+/// Splits the clauses that skip data by what they are about.
+struct SplitClauses {
+    List *tag;
+    List *time;
+};
+SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses);
+
+}  // namespace historian::planner

@@ -1,0 +1,21 @@
+// The planner's node HistorianScan: reads from a tag table only what the query's tags, times and columns need.
+//
+// Life of a query:
+//   1. custom_path.cpp offers paths beside the sequential scan, with costs from the table's directory (costs.cpp);
+//   2. custom_plan.cpp turns the chosen path into a plan; the conditions that can skip data (conditions.cpp) go into custom_exprs;
+//   3. custom_exec.cpp evaluates them when the first row is asked for, and again at each rescan (scan_filter.cpp), so that
+//      parameters and stable functions are as good as constants; custom_recheck.cpp sees that checking long lists of tags is fast;
+//   4. custom_parallel.cpp shares the work among processes; custom_explain.cpp tells what was read and skipped.
+//
+// Invariant: a filter only skips. Every condition of the query stays in the node's qual and is checked on every row.
+#pragma once
+
+namespace historian::planner {
+
+/// historian.enable_scan: whether the node is offered to the planner.
+extern bool enable_scan;
+
+/// Registers the node, its setting and its hook, which calls the one that was there before; once, when the library loads.
+void install_planner_hooks();
+
+}  // namespace historian::planner

@@ -1,0 +1,232 @@
+#include "planner/scan_filter.h"
+
+#include "engine/row.h"
+
+extern "C" {
+#include "utils/array.h"
+#include "utils/date.h"
+#include "utils/rangetypes.h"
+#include "utils/typcache.h"
+}
+
+namespace historian::planner {
+
+using engine::ScanFilter;
+using engine::TagFilter;
+
+namespace {
+
+// ------------------------------------------------------------------------------------------------------------------- tags
+
+struct TagSet {
+    TagFilter *tags;
+    uint32 count;
+    uint32 room;
+};
+
+int compare_tags(const void *a, const void *b) {
+    const TagFilter *left = static_cast<const TagFilter *>(a);
+    const TagFilter *right = static_cast<const TagFilter *>(b);
+    const int order = memcmp(left->data, right->data, Min(left->byte_count, right->byte_count));
+    if (order != 0) return order;
+    return left->byte_count < right->byte_count ? -1 : left->byte_count > right->byte_count;
+}
+
+void add_tag(TagSet *set, const engine::TagBytes &tag) {
+    if (set->count == set->room) {
+        set->room = Max(8, set->room * 2);
+        const Size bytes = sizeof(TagFilter) * set->room;
+        set->tags = static_cast<TagFilter *>(set->tags == nullptr ? palloc(bytes) : repalloc(set->tags, bytes));
+    }
+    auto *copy = static_cast<std::byte *>(palloc(Max(tag.byte_count, 1)));
+    memcpy(copy, tag.data, tag.byte_count);
+    set->tags[set->count++] = TagFilter{copy, tag.byte_count, engine::tag_fingerprint(tag)};
+}
+
+int64 integer_of(Datum value, Oid type) {
+    return type == INT2OID ? DatumGetInt16(value) : type == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
+}
+
+// A value that the operator takes, as the tag column would store it; an integer that the column cannot hold equals none of its
+// values.
+void add_tag_value(const KeyTypes &keys, Oid value_type, Datum value, TagSet *set) {
+    FormData_pg_attribute column = keys.tag;
+    if (keys.tag_type == INT2OID || keys.tag_type == INT4OID || keys.tag_type == INT8OID) {
+        const int64 number = integer_of(value, value_type);
+        const int64 largest = column.attlen == 2 ? PG_INT16_MAX : column.attlen == 4 ? PG_INT32_MAX : PG_INT64_MAX;
+        if (number > largest || number < -largest - 1) return;
+        value = static_cast<Datum>(number);
+    }
+    if (column.attlen == -1) value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
+    uint8 space[8];
+    add_tag(set, engine::tag_bytes(value, &column, space));
+}
+
+/// Calls visit(element) for each element of an array that is not NULL.
+template <typename Visit>
+void for_each_element(Datum array_value, Visit visit) {
+    ArrayType *array = DatumGetArrayTypeP(array_value);
+    int16 length;
+    bool by_value;
+    char alignment;
+    get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &alignment);
+    Datum *elements;
+    bool *nulls;
+    int count;
+    deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, alignment, &elements, &nulls, &count);
+    for (int i = 0; i < count; i++) {
+        if (!nulls[i]) visit(elements[i]);
+    }
+}
+
+void sort_tags(TagSet *set) {
+    if (set->count < 2) return;
+    qsort(set->tags, set->count, sizeof(TagFilter), compare_tags);
+    uint32 kept = 1;
+    for (uint32 i = 1; i < set->count; i++) {
+        if (compare_tags(&set->tags[kept - 1], &set->tags[i]) != 0) set->tags[kept++] = set->tags[i];
+    }
+    set->count = kept;
+}
+
+// Keeps in `set` what is in `other` too; both sorted.
+void intersect_tags(TagSet *set, const TagSet &other) {
+    uint32 kept = 0;
+    uint32 right = 0;
+    for (uint32 left = 0; left < set->count; left++) {
+        while (right < other.count && compare_tags(&other.tags[right], &set->tags[left]) < 0) right++;
+        if (right < other.count && compare_tags(&other.tags[right], &set->tags[left]) == 0) set->tags[kept++] = set->tags[left];
+    }
+    set->count = kept;
+}
+
+// ------------------------------------------------------------------------------------------------------------------- time
+
+constexpr int64 kTimeFirst = PG_INT64_MIN;  // -infinity
+constexpr int64 kTimeLast = PG_INT64_MAX;   // infinity
+
+struct TimeRange {
+    int64 first;  // both ends inclusive; first > last: empty
+    int64 last;
+};
+
+constexpr TimeRange kAllTimes = {kTimeFirst, kTimeLast};
+constexpr TimeRange kNoTime = {kTimeLast, kTimeFirst};
+
+TimeRange times_from(int64 time, bool inclusive) {
+    if (inclusive) return {time, kTimeLast};
+    return time == kTimeLast ? kNoTime : TimeRange{time + 1, kTimeLast};
+}
+
+TimeRange times_until(int64 time, bool inclusive) {
+    if (inclusive) return {kTimeFirst, time};
+    return time == kTimeFirst ? kNoTime : TimeRange{kTimeFirst, time - 1};
+}
+
+TimeRange intersect_times(TimeRange a, TimeRange b) { return {Max(a.first, b.first), Min(a.last, b.last)}; }
+
+// The value in the unit and zone of the time column, as PostgreSQL's operator converts it; false when it lies outside all times.
+bool convert_time(const KeyTypes &keys, Oid value_type, Datum value, int64 *time) {
+    int overflow = 0;
+    if (value_type == keys.time_type)
+        *time = DatumGetTimestampTz(value);
+    else if (value_type == TIMESTAMPOID)
+        *time = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value), &overflow);
+    else if (keys.time_type == TIMESTAMPTZOID)
+        *time = date2timestamptz_opt_overflow(DatumGetDateADT(value), &overflow);
+    else
+        *time = date2timestamp_opt_overflow(DatumGetDateADT(value), &overflow);
+    return overflow == 0;
+}
+
+TimeRange times_of_range(Datum value) {
+    const RangeType *range = DatumGetRangeTypeP(value);
+    TypeCacheEntry *about = lookup_type_cache(RangeTypeGetOid(range), TYPECACHE_RANGE_INFO);
+    RangeBound lower;
+    RangeBound upper;
+    bool is_empty;
+    range_deserialize(about, range, &lower, &upper, &is_empty);
+    if (is_empty) return kNoTime;
+    const TimeRange from = lower.infinite ? kAllTimes : times_from(DatumGetTimestampTz(lower.val), lower.inclusive);
+    const TimeRange until = upper.infinite ? kAllTimes : times_until(DatumGetTimestampTz(upper.val), upper.inclusive);
+    return intersect_times(from, until);
+}
+
+// From the earliest to the latest of an array.
+TimeRange times_of_array(const KeyTypes &keys, Oid value_type, Datum value) {
+    TimeRange range = kNoTime;
+    for_each_element(value, [&keys, value_type, &range](Datum element) {
+        int64 time;
+        if (!convert_time(keys, value_type, element, &time))
+            range = kAllTimes;
+        else
+            range = {Min(range.first, time), Max(range.last, time)};
+    });
+    return range;
+}
+
+TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value) {
+    if (condition.comparison == Comparison::time_in_range) return times_of_range(value);
+    if (condition.comparison == Comparison::time_any) return times_of_array(keys, condition.value_type, value);
+    int64 time;
+    if (!convert_time(keys, condition.value_type, value, &time)) return kAllTimes;
+    switch (condition.comparison) {
+        case Comparison::time_less: return times_until(time, false);
+        case Comparison::time_at_most: return times_until(time, true);
+        case Comparison::time_equal: return {time, time};
+        case Comparison::time_at_least: return times_from(time, true);
+        case Comparison::time_greater: return times_from(time, false);
+        default: return kAllTimes;
+    }
+}
+
+// The tags of conditions [first, end), which are one clause; false when a value is not known.
+bool tags_of_clause(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values, uint32 first, uint32 end,
+                    TagSet *set) {
+    for (uint32 i = first; i < end; i++) {
+        if (!values[i].is_known) return false;
+    }
+    for (uint32 i = first; i < end; i++) {
+        if (values[i].is_null) continue;
+        const Condition &condition = conditions.items[i];
+        const Oid type = condition.value_type;
+        if (condition.comparison == Comparison::tag_equal)
+            add_tag_value(keys, type, values[i].value, set);
+        else
+            for_each_element(values[i].value, [&keys, type, set](Datum element) { add_tag_value(keys, type, element, set); });
+    }
+    sort_tags(set);
+    return true;
+}
+
+}  // namespace
+
+void build_filter(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values, ScanFilter *filter) {
+    TagSet all = {};
+    TimeRange times = kAllTimes;
+    filter->by_tag = filter->by_time = false;
+    for (uint32 i = 0; i < conditions.count;) {
+        uint32 end = i + 1;
+        while (end < conditions.count && conditions.items[end].clause == conditions.items[i].clause) end++;
+        if (is_tag_condition(conditions.items[i])) {
+            TagSet set = {};
+            if (tags_of_clause(keys, conditions, values, i, end, &set)) {
+                if (filter->by_tag)
+                    intersect_tags(&all, set);
+                else
+                    all = set;
+                filter->by_tag = true;
+            }
+        } else if (values[i].is_known) {
+            times = intersect_times(times, values[i].is_null ? kNoTime : times_of(keys, conditions.items[i], values[i].value));
+            filter->by_time = true;
+        }
+        i = end;
+    }
+    filter->tags = all.tags;
+    filter->tag_count = all.count;
+    filter->time_min = times.first;
+    filter->time_max = times.last;
+}
+
+}  // namespace historian::planner

@@ -1,0 +1,230 @@
+// One struct a codec: how to make its values from a fuzzer's bytes, to encode, to decode and to compare them; and the three
+// fuzzers that every codec gets.
+#pragma once
+
+#include <bit>
+#include <string>
+
+#include "codec/floats.h"
+#include "codec/integers.h"
+#include "codec/nulls.h"
+#include "codec/symbols.h"
+#include "codec/texts.h"
+#include "fuzz_input.h"
+
+namespace historian::fuzz {
+
+using codec::ByteReader;
+using codec::ByteWriter;
+using codec::EncodeSpace;
+
+/// Integers of a width and shape that the input chooses.
+inline std::vector<std::int64_t> make_integers(FuzzInput &input) {
+    const unsigned bytes = 1 + input.u8() % 8;
+    const unsigned shape = input.u8();
+    const auto scale = static_cast<std::uint64_t>(1 + (shape >> 4) * 125);
+    const std::size_t repeats = shape % 4 == 3 ? 1 + input.u8() : 1;
+    std::vector<std::int64_t> values;
+    std::uint64_t last = 0;
+    while (!input.empty() && values.size() < codec::kStreamValuesMax) {
+        std::uint64_t value = input.number(bytes) * scale;
+        if (shape % 4 == 1) value += last;                         // a walk
+        if (shape % 4 == 2) value += last + 1000 * values.size();  // a steep walk
+        last = value;
+        for (std::size_t i = 0; i < repeats && values.size() < codec::kStreamValuesMax; ++i) {
+            values.push_back(static_cast<std::int64_t>(value));
+        }
+    }
+    return values;
+}
+
+struct Integers {
+    using Values = std::vector<std::int64_t>;
+    static Values make(FuzzInput &input) { return make_integers(input); }
+    static Values make_empty(std::size_t count) { return Values(count); }
+    static std::size_t bytes_max(const Values &values) { return codec::integers_bytes_max(values.size()); }
+    static Status encode(const Values &values, EncodeSpace &space, ByteWriter &out) {
+        return codec::encode_integers(values, space, out);
+    }
+    static Status decode(ByteReader &in, Arena &arena, Values &values) { return codec::decode_integers(in, values, arena); }
+};
+
+template <codec::FloatSize Size>
+struct Floats : Integers {
+    static Values make(FuzzInput &input) {
+        const unsigned form = input.u8();
+        Values values = make_integers(input);
+        double power = 1;
+        for (unsigned i = 0; i < form % 8; ++i) power *= 10;
+        for (std::int64_t &value : values) {
+            const bool as_bits = form >= 128 && value % 16 == 0;
+            if constexpr (Size == codec::FloatSize::four) {
+                const auto number = static_cast<float>(static_cast<double>(value) / power);
+                value = as_bits ? static_cast<std::int32_t>(value) : std::bit_cast<std::int32_t>(number);
+            } else {
+                if (!as_bits) value = std::bit_cast<std::int64_t>(static_cast<double>(value) / power);
+            }
+        }
+        return values;
+    }
+    static std::size_t bytes_max(const Values &values) { return codec::floats_bytes_max(values.size()); }
+    static Status encode(const Values &values, EncodeSpace &space, ByteWriter &out) {
+        return codec::encode_floats(values, Size, space, out);
+    }
+    static Status decode(ByteReader &in, Arena &arena, Values &values) { return codec::decode_floats(in, Size, values, arena); }
+};
+
+struct Texts {
+    using Values = std::vector<std::string>;
+    static Values make(FuzzInput &input) {
+        Values values;
+        while (!input.empty() && values.size() < codec::kStreamValuesMax) {
+            const std::uint8_t kind = input.u8();
+            if (kind % 2 == 0 && !values.empty()) {
+                values.push_back(values[kind / 2 % values.size()]);
+                continue;
+            }
+            std::string text(kind % 32, '\0');
+            for (char &letter : text) letter = static_cast<char>(input.u8());
+            values.push_back(text);
+        }
+        if (values.empty()) values.emplace_back();
+        return values;
+    }
+    static Values make_empty(std::size_t count) { return Values(std::max<std::size_t>(count, 1)); }
+    static std::size_t bytes_max(const Values &values) {
+        std::size_t content = 0;
+        for (const std::string &value : values) content += value.size();
+        return codec::texts_bytes_max(values.size(), content);
+    }
+    static Status encode(const Values &values, EncodeSpace &space, ByteWriter &out) {
+        std::vector<codec::Text> texts;
+        for (const std::string &value : values) {
+            texts.push_back({reinterpret_cast<const std::byte *>(value.data()), static_cast<std::uint32_t>(value.size())});
+        }
+        return codec::encode_texts(texts, space, out);
+    }
+    static Status decode(ByteReader &in, Arena &arena, Values &values) {
+        codec::DecodedTexts texts;
+        const Status status = codec::decode_texts(in, static_cast<std::uint32_t>(values.size()), arena, &texts);
+        if (!status.ok()) return status;
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            check(texts.entry_of_row[i] < texts.entry_count, "an entry is one of the entries");
+            const std::uint64_t begin = texts.offsets[texts.entry_of_row[i]];
+            const std::uint64_t end = texts.offsets[texts.entry_of_row[i] + 1];
+            check(begin <= end, "offsets do not decrease");
+            // A corrupt stream may repeat one long entry 4096 times: read it, but copy little of it.
+            const std::uint64_t size = end - begin;
+            if (size != 0)
+                values[i].assign(reinterpret_cast<const char *>(texts.data) + begin, std::min<std::uint64_t>(size, 64));
+            if (size == 0) values[i].clear();
+            if (size != 0) check(static_cast<int>(texts.data[end - 1]) >= 0, "the last byte can be read");
+        }
+        return status;
+    }
+};
+
+struct Nulls {
+    using Values = std::vector<std::uint8_t>;
+    static Values make(FuzzInput &input) {
+        const std::size_t run = 1 + input.u8() % 64;
+        Values values;
+        while (!input.empty() && values.size() + run <= codec::kStreamValuesMax) values.insert(values.end(), run, input.u8() & 1);
+        return values;
+    }
+    static Values make_empty(std::size_t count) { return Values(count); }
+    static std::size_t bytes_max(const Values &values) { return codec::nulls_bytes_max(values.size()); }
+    static Status encode(const Values &values, EncodeSpace &, ByteWriter &out) { return codec::encode_nulls(values, out); }
+    static Status decode(ByteReader &in, Arena &, Values &values) {
+        std::uint32_t count = 0;
+        const Status status = codec::decode_nulls(in, values, &count);
+        std::uint32_t nulls = 0;
+        for (const std::uint8_t value : values) nulls += value;
+        if (status.ok()) check(count == nulls, "the nulls are counted");
+        return status;
+    }
+};
+
+struct Symbols {
+    using Values = std::vector<std::byte>;
+    static Values make(FuzzInput &input) {
+        const unsigned mask = input.u8();
+        const std::size_t repeats = 1 + input.u8() % 32;
+        Values values;
+        while (!input.empty() && values.size() + repeats <= codec::kStreamValuesMax) {
+            values.insert(values.end(), repeats, static_cast<std::byte>(input.u8() & mask));
+        }
+        if (values.empty()) values.push_back(std::byte{7});
+        return values;
+    }
+    static Values make_empty(std::size_t count) { return Values(std::max<std::size_t>(count, 1)); }
+    static std::size_t bytes_max(const Values &values) { return 256 + 32 + 2 * values.size(); }
+    static Status encode(const Values &values, EncodeSpace &, ByteWriter &out) {
+        std::uint32_t counts[256] = {};
+        for (const std::byte value : values) ++counts[static_cast<unsigned>(value)];
+        return codec::encode_symbols(values, counts, out);
+    }
+    static Status decode(ByteReader &in, Arena &, Values &values) { return codec::decode_symbols(in, values); }
+};
+
+/// decode(encode(x)) == x, in the promised room, and nothing is left over.
+template <typename Codec>
+int round_trip(const std::uint8_t *data, std::size_t size) {
+    FuzzInput input{data, size};
+    const typename Codec::Values values = Codec::make(input);
+    TestArena arena;
+    EncodeSpace space;
+    check(codec::make_encode_space(arena, &space).ok(), "there is memory");
+    const ExactBytes room{Codec::bytes_max(values)};
+    ByteWriter out{room.span()};
+    check(Codec::encode(values, space, out).ok(), "the promised room is enough");
+    const ExactBytes encoded{out.written()};
+    ByteReader in{encoded.span()};
+    typename Codec::Values decoded = Codec::make_empty(values.size());
+    TestArena decode_arena{kArenaBytes};
+    check(Codec::decode(in, decode_arena, decoded).ok(), "what was encoded decodes");
+    check(in.status_at_end().ok(), "a stream is read to its end");
+    check(decoded == values, "decoded values are the encoded ones");
+    return 0;
+}
+
+/// Any bytes give values or a Status. The first two bytes say how many values are expected.
+template <typename Codec>
+int decode_any(const std::uint8_t *data, std::size_t size) {
+    FuzzInput input{data, size};
+    const std::size_t count = input.u16() % (codec::kStreamValuesMax + 1);
+    const ExactBytes encoded{input.rest()};
+    ByteReader in{encoded.span()};
+    typename Codec::Values decoded = Codec::make_empty(count);
+    TestArena arena{kArenaBytes};
+    static_cast<void>(Codec::decode(in, arena, decoded));
+    return 0;
+}
+
+/// Too little room to encode, or too little memory to decode, gives that Status and harms nothing.
+template <typename Codec>
+int no_room(const std::uint8_t *data, std::size_t size) {
+    FuzzInput input{data, size};
+    const std::size_t share = input.u8();
+    const typename Codec::Values values = Codec::make(input);
+    TestArena arena;
+    EncodeSpace space;
+    check(codec::make_encode_space(arena, &space).ok(), "there is memory");
+    const std::size_t enough = Codec::bytes_max(values);
+    const ExactBytes room{enough};
+    ByteWriter whole{room.span()};
+    check(Codec::encode(values, space, whole).ok(), "the promised room is enough");
+
+    const ExactBytes little{whole.size() * share / 256};
+    ByteWriter out{little.span()};
+    check(Codec::encode(values, space, out).code == StatusCode::no_room, "what does not fit is refused");
+
+    ByteReader in{whole.written()};
+    typename Codec::Values decoded = Codec::make_empty(values.size());
+    TestArena dry{share * 64};
+    const Status status = Codec::decode(in, dry, decoded);
+    check(status.ok() || status.code == StatusCode::out_of_memory, "a dry arena is said to be one");
+    return 0;
+}
+
+}  // namespace historian::fuzz

@@ -1,0 +1,46 @@
+// Any bytes as a segment: header, index, tags and every chunk. Checksums are not compared in fuzz builds.
+#include "format/segment.h"
+#include "fuzz_input.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+    using namespace historian;
+    using namespace historian::fuzz;
+    using namespace historian::format;
+    const std::span<const std::byte> all{reinterpret_cast<const std::byte *>(data), size};
+    SegmentHeader header;
+    const ExactBytes header_bytes{all.first(std::min<std::size_t>(size, kSegmentHeaderBytes))};
+    if (!open_segment(header_bytes.span(), &header).ok()) return 0;
+    if (header.segment_bytes != size) return 0;
+    const ExactBytes index_bytes{all.subspan(header.index.offset, header.index.byte_count)};
+    TestArena arena{kArenaBytes};
+    SegmentIndex *index = nullptr;
+    if (!parse_index(header, index_bytes.span(), arena, &index).ok()) return 0;
+
+    for (const std::size_t tag_bytes : {0u, 1u, 8u, 30u}) {
+        bool found = false;
+        std::uint32_t position = 0;
+        const Status status = find_tag(*index, all.last(std::min(size, tag_bytes)), &found, &position);
+        if (!status.ok() || !found) continue;
+        check(position < header.tag_count + (has_null_tag(*index) ? 1 : 0), "a position is one of the tags");
+        const GranuleRange range = granules_of_tag(*index, position);
+        check(range.first <= range.last && range.last < header.granule_count, "a tag has granules");
+    }
+    for (std::uint32_t g = 0; g < header.granule_count && g < 64; ++g) {
+        for (std::uint32_t c = 0; c < header.column_count && c < 64; ++c) {
+            const ByteRange range = chunk_range(*index, g, c);
+            check(range.offset <= size && range.byte_count <= size - range.offset, "a chunk lies in its segment");
+            const ExactBytes chunk{all.subspan(range.offset, range.byte_count)};
+            TestArena decode_arena{kArenaBytes};
+            ColumnVector decoded;
+            if (!decode_chunk(*index, g, c, chunk.span(), decode_arena, &decoded).ok()) continue;
+            check(decoded.row_count == granule_at(*index, g).row_count, "a chunk has its granule's rows");
+            for (std::uint32_t row = 0; row < decoded.row_count && decoded.entry_of_row != nullptr; ++row) {
+                if (decoded.nulls != nullptr && decoded.nulls[row] != 0) continue;
+                check(decoded.entry_of_row[row] < decoded.entry_count, "an entry is one of the entries");
+                const std::uint64_t end = decoded.entry_offsets[decoded.entry_of_row[row] + 1];
+                if (end != 0) check(static_cast<int>(decoded.entry_data[end - 1]) >= 0, "an entry can be read");
+            }
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,198 @@
+# Questions: what is asked of both tables. Answers are compared as text, so that -0 and 0, 1.0 and 1.00 are different.
+package Questions;
+use strict;
+use warnings;
+use Exporter qw(import);
+use Values qw(random_value quote);
+our @EXPORT_OK = qw(digest_sql random_question random_settings cursor_faults sample_faults identity_faults);
+
+sub one_of { return $_[int(rand(@_))] }
+
+# Row count and checksum of a query's rows, in no order.
+sub digest_sql
+{
+    my ($query) = @_;
+    return "SELECT count(*), md5(coalesce(string_agg(md5(r::text), '' ORDER BY md5(r::text)), '')) FROM ($query) AS r";
+}
+
+# Plans of every shape.
+sub random_settings
+{
+    my @settings = map { "SET $_ = " . (rand() < 0.75 ? 'on' : 'off') }
+        qw(enable_seqscan enable_hashjoin enable_mergejoin enable_nestloop enable_hashagg enable_material enable_memoize
+        enable_sort);
+    push @settings, 'SET max_parallel_workers_per_gather = ' . one_of(0, 2),
+        'SET min_parallel_table_scan_size = ' . one_of("'0'", "'8MB'"),
+        'SET parallel_setup_cost = ' . one_of(0, 1000), 'SET parallel_tuple_cost = ' . one_of(0, 0.1),
+        'SET parallel_leader_participation = ' . one_of('on', 'off'), "SET work_mem = '" . one_of('64kB', '4MB') . "'",
+        'SET plan_cache_mode = ' . one_of('auto', 'force_generic_plan', 'force_custom_plan'), 'SET jit = off';
+    return join(";\n", @settings) . ';';
+}
+
+sub column { my ($state, $role) = @_; my ($found) = grep { ($_->{role} // '') eq $role } @{ $state->{columns} }; return $found }
+
+sub tag_condition
+{
+    my ($state) = @_;
+    my $type = column($state, 'tag')->{type};
+    my $tag = sub { return quote(random_value($type, 'tag'), $type) };
+    my $list = sub { return join ', ', map { $tag->() } 1 .. 1 + int(rand(5)) };
+    my @kinds = (sub { 'tag = ' . $tag->() }, sub { 'tag = ' . $tag->() }, sub { 'tag IN (' . $list->() . ')' },
+        sub { 'tag = ANY (ARRAY[' . $list->() . "]::$type\[])" }, sub { 'tag IS NULL' }, sub { 'tag <> ' . $tag->() },
+        sub { 'tag > ' . $tag->() }, sub { 'tag = (SELECT ' . $tag->() . ')' }, sub { $tag->() . ' = tag' },
+        sub { 'tag IN (SELECT tag FROM model.h WHERE tag IS NOT NULL ORDER BY tag LIMIT 2)' });
+    push @kinds, sub { "tag LIKE 'tag1%'" }, sub { "tag = 'tag3'" }, sub { "tag >= 'tag2' AND tag < 'tag5'" },
+        sub { "upper(tag) = 'TAG4'" } if $type eq 'text';
+    return one_of(@kinds)->();
+}
+
+sub time_condition
+{
+    my ($state) = @_;
+    my $type = column($state, 'time')->{type};
+    my $time = sub { return quote(random_value($type, 'time'), $type) };
+    return one_of(
+        sub { '"time" >= ' . $time->() . ' AND "time" < ' . $time->() },
+        sub { '"time" BETWEEN ' . $time->() . ' AND ' . $time->() },
+        sub { '"time" = ' . $time->() },
+        sub { '"time" ' . one_of('<', '<=', '>', '>=') . ' ' . $time->() },
+        sub { '"time" IS NULL' },
+        sub { $time->() . ' < "time"' },
+        sub { "\"time\" >= timestamptz '2026-01-02 00:00:00+00' - interval '1 hour'" },
+        sub { "\"time\" < date '2026-01-03'" },
+        sub { "\"time\" >= timestamp '2026-01-01 00:00:05' AND \"time\" <= timestamptz '2026-01-01 00:10:00+00'" },
+        sub { '"time" > (SELECT min("time") FROM model.h WHERE isfinite("time"))' },
+        sub { 'NOT ("time" < ' . $time->() . ')' })->();
+}
+
+sub value_condition
+{
+    my ($state) = @_;
+    my ($column) = one_of(@{ $state->{columns} });
+    return "$column->{name}::text = " . quote(random_value($column->{type})) if rand() < 0.3;
+    return one_of("$column->{name} IS NULL", "$column->{name} IS NOT NULL", "length($column->{name}::text) > 3", 'true');
+}
+
+sub condition
+{
+    my ($state) = @_;
+    my @parts = map { one_of(\&tag_condition, \&tag_condition, \&time_condition, \&time_condition, \&value_condition)->($state) }
+        1 .. 1 + int(rand(3));
+    return join rand() < 0.85 ? ' AND ' : ' OR ', map { "($_)" } @parts;
+}
+
+# One query with @T@ for the table; its answer is one line or a few, the same for equal tables whatever their order.
+sub random_question
+{
+    my ($state) = @_;
+    my @columns = @{ $state->{columns} };
+    my $some = join ', ', map { $_->{name} } grep { rand() < 0.5 } @columns;
+    my $where = 'WHERE ' . condition($state);
+    my $kind = int(rand(11));
+    return digest_sql("SELECT * FROM \@T\@ $where") if $kind <= 2;
+    return digest_sql("SELECT $some FROM \@T\@ $where") if $kind == 3;
+    return "SELECT count(*) FROM \@T\@ $where" if $kind == 4;
+    return 'SELECT count(*), count(tag), min("time"), max("time"), count(DISTINCT tag::text), ' . join(', ', map {;
+            "count($_->{name})", ($_->{type} =~ /^(int[248]|date|numeric)$/ ? "min($_->{name})::text, max($_->{name})::text" : ())
+        } @columns) . " FROM \@T\@ $where" if $kind == 5;
+    return digest_sql("SELECT tag::text, date_trunc('hour', \"time\"), count(*) FROM \@T\@ $where GROUP BY 1, 2") if $kind == 6;
+    return digest_sql("SELECT a.* FROM \@T\@ AS a JOIN (SELECT DISTINCT tag::text AS wanted FROM \@T\@ ORDER BY 1 LIMIT 3) AS b "
+            . "ON a.tag::text = b.wanted $where") if $kind == 7 && $where !~ /upper_tag/;
+    if ($kind == 8)
+    {
+        # The inner side is scanned again for each tag, with a parameter.
+        return digest_sql("SELECT b.* FROM (SELECT DISTINCT tag FROM model.h ORDER BY tag LIMIT 4) AS a, "
+                . 'LATERAL (SELECT * FROM @T@ AS x WHERE x.tag = a.tag ORDER BY x."time", x::text LIMIT 5) AS b');
+    }
+    if ($kind == 9)
+    {
+        my ($tag, $time) = (column($state, 'tag'), column($state, 'time'));
+        my $sql = "PREPARE q ($tag->{type}, $time->{type}) AS "
+            . digest_sql('SELECT * FROM @T@ WHERE tag = $1 AND "time" >= $2') . ";\n";
+        for (1 .. 1 + int(rand(7)))
+        {
+            $sql .= sprintf "EXECUTE q (%s, %s);\n", quote(random_value($tag->{type}, 'tag')),
+                quote(random_value($time->{type}, 'time'));
+        }
+        return $sql . 'DEALLOCATE q';
+    }
+    return digest_sql("SELECT * FROM \@T\@ AS a $where AND EXISTS (SELECT FROM model.h AS b WHERE b.tag = a.tag LIMIT 1)");
+}
+
+sub lines { return $_[0] eq '' ? () : split /\n/, $_[0], -1 }
+
+# A cursor must give the same rows at the same places however it is moved. Gives what is wrong.
+sub cursor_faults
+{
+    my ($session, $state) = @_;
+    my $where = rand() < 0.5 ? '' : 'WHERE ' . condition($state);
+    my $in_transaction = $state->{in_transaction};
+    my @faults;
+    $session->must('BEGIN') unless $in_transaction;
+    my $expected = $session->must("SELECT count(*) FROM model.h $where");
+    my $row = 'md5(t::text)';
+    $session->must("DECLARE c SCROLL CURSOR FOR SELECT $row FROM model.t $where");
+    # Rows inserted after it was opened are not the cursor's.
+    $session->must("SAVEPOINT cursor_test;\nINSERT INTO model.t SELECT * FROM model.h LIMIT 3")
+        if rand() < 0.5 && !$state->{has_generated};
+    my @forward = lines($session->must('FETCH ALL FROM c'));
+    push @faults, 'a cursor gave ' . @forward . " rows, heap has $expected" if @forward != $expected;
+    my @backward = reverse lines($session->must('FETCH BACKWARD ALL FROM c'));
+    push @faults, 'a cursor gave other rows backwards' if "@backward" ne "@forward";
+    # Positions count from 1; 0 is before the first row and n + 1 behind the last.
+    my $position = 0;
+    for (1 .. 12)
+    {
+        my $step = int(rand(41)) - 20;
+        my ($word, $count) = $step < 0 ? ('BACKWARD', -$step) : ('FORWARD', $step);
+        next if $count == 0;
+        my @got = lines($session->must("FETCH $word $count FROM c"));
+        my @wanted;
+        for (1 .. $count)
+        {
+            $position += $step < 0 ? -1 : 1;
+            if ($position < 1) { $position = 0; last }
+            if ($position > @forward) { $position = @forward + 1; last }
+            push @wanted, $forward[$position - 1];
+        }
+        push @faults, "FETCH $word $count of a cursor came to other rows at row $position" if "@got" ne "@wanted";
+    }
+    $session->must('CLOSE c');
+    $session->must($in_transaction ? 'SELECT 1' : 'ROLLBACK');
+    return @faults;
+}
+
+sub sample_faults
+{
+    my ($session) = @_;
+    my @faults;
+    my $count = $session->must('SELECT count(*) FROM model.t');
+    for my $method ('BERNOULLI', 'SYSTEM')
+    {
+        my $all = $session->must("SELECT count(*) FROM model.t TABLESAMPLE $method (100)");
+        push @faults, "TABLESAMPLE $method (100) gave $all of $count rows" if $all != $count;
+        my $query = digest_sql("SELECT t.ctid, t.* FROM model.t TABLESAMPLE $method (50) REPEATABLE (7)");
+        my ($half, $again) = map { $session->must($query) } 1 .. 2;
+        push @faults, "TABLESAMPLE $method (50) REPEATABLE gave two answers" if $half ne $again;
+        my $extra = $session->must("SELECT count(*) FROM (SELECT md5(t::text) FROM model.t TABLESAMPLE $method (50) "
+                . 'EXCEPT ALL SELECT md5(t::text) FROM model.t) AS d');
+        push @faults, "TABLESAMPLE $method (50) gave $extra rows that are not there" if $extra != 0;
+    }
+    return @faults;
+}
+
+# Row identifiers are unique, and one leads back to its row.
+sub identity_faults
+{
+    my ($session) = @_;
+    my $answer = $session->must('SELECT count(*) - count(DISTINCT ctid) FROM model.t');
+    my @faults = $answer != 0 ? "$answer rows share their ctid with another" : ();
+    my $lost = $session->must('SELECT count(*) FROM (SELECT ctid AS id, md5(t::text) AS row FROM model.t LIMIT 20) AS a '
+            . 'LEFT JOIN model.t AS b ON b.ctid = a.id WHERE md5(b::text) IS DISTINCT FROM a.row');
+    push @faults, "$lost rows of 20 are not found by their ctid" if $lost != 0;
+    my $wrong = $session->must("SELECT count(*) FROM model.t WHERE tableoid <> 'model.t'::regclass");
+    push @faults, "$wrong rows say another tableoid" if $wrong != 0;
+    return @faults;
+}
+
+1;

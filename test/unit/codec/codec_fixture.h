@@ -1,0 +1,86 @@
+// What the codec tests share: encode, decode, compare, and say how many bytes it took.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "codec/codec_id.h"
+#include "codec/floats.h"
+#include "codec/integers.h"
+#include "codec/texts.h"
+#include "test_arena.h"
+
+namespace historian::test {
+
+using namespace historian::codec;
+using Numbers = std::vector<std::int64_t>;
+using Bytes = std::vector<std::byte>;
+
+/// Numbers made by a function of their index.
+template <typename ValueAt>
+Numbers make_numbers(std::size_t count, ValueAt value_at) {
+    Numbers numbers(count);
+    for (std::size_t i = 0; i < count; ++i) numbers[i] = value_at(i);
+    return numbers;
+}
+
+inline std::int64_t bits(double value) { return std::bit_cast<std::int64_t>(value); }
+inline std::int64_t bits(float value) { return std::bit_cast<std::int32_t>(value); }
+
+class CodecTest : public testing::Test {
+protected:
+    CodecTest() { EXPECT_TRUE(make_encode_space(arena_, &space_).ok()); }
+
+    template <typename Encode>
+    Bytes encode(std::size_t room, Encode encode) {
+        Bytes bytes(room);
+        ByteWriter out{bytes};
+        const Status status = encode(out);
+        EXPECT_TRUE(status.ok()) << status.message;
+        bytes.resize(out.size());
+        return bytes;
+    }
+    Bytes encode_integers_of(const Numbers &values) {
+        return encode(integers_bytes_max(values.size()), [&](ByteWriter &out) { return encode_integers(values, space_, out); });
+    }
+    Bytes encode_floats_of(const Numbers &values, FloatSize size) {
+        return encode(floats_bytes_max(values.size()), [&](ByteWriter &out) { return encode_floats(values, size, space_, out); });
+    }
+
+    Status decode_integers_of(const Bytes &bytes, Numbers &values) {
+        ByteReader in{bytes};
+        const Status status = decode_integers(in, values, arena_);
+        return status.ok() ? in.status_at_end() : status;
+    }
+
+    /// Encodes, decodes and compares; returns the encoded bytes.
+    Bytes check_integers(const Numbers &values) {
+        const Bytes bytes = encode_integers_of(values);
+        Numbers decoded(values.size());
+        const Status status = decode_integers_of(bytes, decoded);
+        EXPECT_TRUE(status.ok()) << status.message;
+        EXPECT_EQ(decoded, values);
+        return bytes;
+    }
+    Bytes check_floats(const Numbers &values, FloatSize size = FloatSize::eight) {
+        const Bytes bytes = encode_floats_of(values, size);
+        Numbers decoded(values.size());
+        ByteReader in{bytes};
+        Status status = decode_floats(in, size, decoded, arena_);
+        if (status.ok()) status = in.status_at_end();
+        EXPECT_TRUE(status.ok()) << status.message;
+        EXPECT_EQ(decoded, values);
+        return bytes;
+    }
+
+    static CodecId id_of(const Bytes &bytes) { return static_cast<CodecId>(bytes.at(0)); }
+
+    TestArena arena_;
+    EncodeSpace space_;
+};
+
+}  // namespace historian::test

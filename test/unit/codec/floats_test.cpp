@@ -1,0 +1,108 @@
+#include <cmath>
+#include <limits>
+
+#include "codec_fixture.h"
+
+namespace historian::test {
+namespace {
+
+using FloatsTest = CodecTest;
+using Double = std::numeric_limits<double>;
+
+TEST_F(FloatsTest, DecimalsAreScaledIntegers) {
+    for (int decimals = 0; decimals <= 12; ++decimals) {
+        const double power = std::pow(10.0, decimals);
+        const Bytes bytes =
+            check_floats(make_numbers(1000, [&](std::size_t i) { return bits(static_cast<double>(i * 7919 % 1000) / power); }));
+        EXPECT_EQ(id_of(bytes), CodecId::decimal_floats) << decimals;
+        EXPECT_LT(bytes.size(), 1300u) << decimals;
+    }
+}
+
+TEST_F(FloatsTest, TheSmallestExponentIsFound) {
+    const Bytes bytes =
+        encode_floats_of(make_numbers(100, [](std::size_t i) { return bits(static_cast<double>(i) / 100); }), FloatSize::eight);
+    EXPECT_EQ(static_cast<int>(bytes.at(1)), 2);
+}
+
+TEST_F(FloatsTest, EveryBitOfSpecialValuesIsKept) {
+    const Numbers special = {bits(0.0),
+                             bits(-0.0),
+                             bits(Double::infinity()),
+                             bits(-Double::infinity()),
+                             bits(Double::denorm_min()),
+                             bits(-Double::denorm_min()),
+                             bits(Double::min()),
+                             bits(Double::max()),
+                             bits(Double::lowest()),
+                             0x7ff8000000000000,
+                             0x7ff0000000000001,  // a signalling NaN
+                             0x7fffffffffffffff,
+                             static_cast<std::int64_t>(0xfff8000000000123),
+                             bits(9007199254740993.0),
+                             bits(0.1),
+                             bits(-1e-300)};
+    check_floats(special);
+    for (const std::int64_t value : special) {
+        check_floats({value});
+        check_floats(Numbers(4096, value));
+        for (const std::size_t every : {2u, 9u, 100u}) {
+            check_floats(
+                make_numbers(1000, [&](std::size_t i) { return i % every == 1 ? value : bits(static_cast<double>(i) / 10); }));
+        }
+    }
+}
+
+TEST_F(FloatsTest, EveryBitOfSpecialFloat4sIsKept) {
+    using Float = std::numeric_limits<float>;
+    const Numbers special = {bits(0.0f),
+                             bits(-0.0f),
+                             bits(Float::infinity()),
+                             bits(-Float::infinity()),
+                             bits(Float::denorm_min()),
+                             bits(Float::max()),
+                             0x7fc00000,
+                             0x7f800001,
+                             std::int64_t{INT32_MIN} + 0x7fc01234,
+                             bits(0.1f)};
+    check_floats(special, FloatSize::four);
+    for (const std::int64_t value : special) {
+        check_floats({value}, FloatSize::four);
+        check_floats(make_numbers(1000, [&](std::size_t i) { return i % 9 == 1 ? value : bits(static_cast<float>(i) / 10); }),
+                     FloatSize::four);
+    }
+}
+
+TEST_F(FloatsTest, Float4DecimalsAreScaledIntegers) {
+    const Bytes bytes = check_floats(
+        make_numbers(1000, [](std::size_t i) { return bits(static_cast<float>(i % 300) / 10 + 5.5f); }), FloatSize::four);
+    EXPECT_EQ(id_of(bytes), CodecId::decimal_floats);
+}
+
+TEST_F(FloatsTest, NoiseOfFullPrecisionIsKept) {
+    std::mt19937_64 random{1};
+    std::normal_distribution<double> gauss;
+    const Bytes bytes = check_floats(make_numbers(
+        4096, [&](std::size_t i) { return bits(50 + 10 * std::sin(static_cast<double>(i) / 95) + 1.5 * gauss(random)); }));
+    EXPECT_EQ(id_of(bytes), CodecId::ordered_floats);
+    EXPECT_LT(bytes.size(), 4096 * 6.35);
+}
+
+TEST_F(FloatsTest, DoublesOfFloat4PrecisionTakeFourBytes) {
+    std::mt19937_64 random{2};
+    std::normal_distribution<double> gauss;
+    const Bytes bytes = check_floats(
+        make_numbers(4096, [&](std::size_t) { return bits(static_cast<double>(static_cast<float>(gauss(random)))); }));
+    EXPECT_LT(bytes.size(), 4096 * 4u);
+}
+
+TEST_F(FloatsTest, RandomBitsAreKept) {
+    std::mt19937_64 random{3};
+    for (const std::size_t count : {1u, 2u, 3u, 100u, 4096u}) {
+        check_floats(make_numbers(count, [&](std::size_t) { return static_cast<std::int64_t>(random()); }));
+        check_floats(make_numbers(count, [&](std::size_t) { return static_cast<std::int32_t>(random()); }), FloatSize::four);
+    }
+}
+
+}  // namespace
+}  // namespace historian::test

@@ -1,0 +1,142 @@
+#include <cstdint>
+
+#include "codec_fixture.h"
+
+namespace historian::test {
+namespace {
+
+using IntegersTest = CodecTest;
+
+TEST_F(IntegersTest, ConstantTakesAHandfulOfBytes) {
+    EXPECT_EQ(check_integers(Numbers(4096, 7)).size(), 2u);
+    EXPECT_EQ(check_integers(Numbers(4096, INT64_MIN)).size(), 11u);
+}
+
+TEST_F(IntegersTest, SteadyPeriodTakesAHandfulOfBytes) {
+    const Bytes bytes = check_integers(
+        make_numbers(4096, [](std::size_t i) { return 820454400000000 + static_cast<std::int64_t>(i) * 1000000; }));
+    EXPECT_EQ(id_of(bytes), CodecId::linear_integers);
+    EXPECT_LE(bytes.size(), 16u);
+}
+
+TEST_F(IntegersTest, KeepsNothingAndOneAndTwoValues) {
+    check_integers({});
+    check_integers({INT64_MAX});
+    check_integers({INT64_MIN, INT64_MAX});
+    check_integers({INT64_MAX, INT64_MIN, 0});
+}
+
+TEST_F(IntegersTest, KeepsBothEndsOfTheRange) {
+    std::mt19937_64 random{1};
+    for (const std::size_t count : {3u, 64u, 1000u, 4096u}) {
+        check_integers(make_numbers(count, [](std::size_t i) { return i % 2 == 0 ? INT64_MIN : INT64_MAX; }));
+        check_integers(
+            make_numbers(count, [](std::size_t i) { return i % 3 == 0 ? INT64_MIN : INT64_MAX - static_cast<std::int64_t>(i); }));
+        check_integers(make_numbers(count, [&](std::size_t) { return static_cast<std::int64_t>(random()); }));
+    }
+}
+
+TEST_F(IntegersTest, KeepsEveryWidth) {
+    std::mt19937_64 random{2};
+    for (unsigned width = 1; width <= 64; ++width) {
+        for (const std::size_t count : {2u, 7u, 9u, 100u, 1001u}) {
+            check_integers(make_numbers(count, [&](std::size_t) { return static_cast<std::int64_t>(random() >> (64 - width)); }));
+        }
+    }
+}
+
+TEST_F(IntegersTest, FindsACommonDivisor) {
+    std::mt19937_64 random{3};
+    const Bytes bytes =
+        check_integers(make_numbers(4096, [&](std::size_t) { return static_cast<std::int64_t>(random() % 16) * 1000000 + 17; }));
+    EXPECT_LT(bytes.size(), 4096 / 2 + 100u);
+}
+
+TEST_F(IntegersTest, OutliersDoNotWidenTheRest) {
+    std::mt19937_64 random{4};
+    for (const std::int64_t outlier : {INT64_MAX, INT64_MIN, std::int64_t{-1} << 40}) {
+        const Bytes bytes = check_integers(make_numbers(
+            4096, [&](std::size_t i) { return i % 512 == 5 ? outlier : static_cast<std::int64_t>(random() % 1024); }));
+        EXPECT_LT(bytes.size(), 4096 * 10 / 8 + 400u);
+    }
+}
+
+TEST_F(IntegersTest, CountersArePredictedByTheirLastValue) {
+    std::mt19937_64 random{5};
+    std::int64_t counter = 123456789;
+    const Bytes bytes =
+        check_integers(make_numbers(4096, [&](std::size_t) { return counter += static_cast<std::int64_t>(random() % 8); }));
+    EXPECT_LT(bytes.size(), 4096 * 3 / 8 + 32u);
+}
+
+TEST_F(IntegersTest, JitterOfASteadyClockCostsOnlyItsWidth) {
+    std::mt19937_64 random{6};
+    const Bytes bytes =
+        check_integers(make_numbers(4096, [&](std::size_t i) { return static_cast<std::int64_t>(i * 10000 + random() % 400); }));
+    EXPECT_LT(bytes.size(), 4096 * 9 / 8 + 64u);
+}
+
+TEST_F(IntegersTest, LongRunsCostTheirChanges) {
+    const Bytes bytes =
+        check_integers(make_numbers(4096, [](std::size_t i) { return static_cast<std::int64_t>(i / 100 * 7919 % 1000); }));
+    EXPECT_EQ(id_of(bytes), CodecId::run_length_integers);
+    EXPECT_LT(bytes.size(), 150u);
+}
+
+TEST_F(IntegersTest, FewWideValuesBecomeIndexes) {
+    std::mt19937_64 random{7};
+    Numbers few(10);
+    for (std::int64_t &value : few) value = static_cast<std::int64_t>(random());
+    const Bytes bytes = check_integers(make_numbers(1000, [&](std::size_t) { return few[random() % few.size()]; }));
+    EXPECT_EQ(id_of(bytes), CodecId::few_integers);
+    EXPECT_LT(bytes.size(), 650u);
+}
+
+TEST_F(IntegersTest, RejectsRunsInsideRuns) {
+    Bytes bytes =
+        check_integers(make_numbers(4096, [](std::size_t i) { return static_cast<std::int64_t>(i / 100 * 7919 % 1000); }));
+    ASSERT_EQ(id_of(bytes), CodecId::run_length_integers);
+    bytes[2] = static_cast<std::byte>(CodecId::run_length_integers);  // after the codec number and a run count below 128
+    Numbers decoded(4096);
+    EXPECT_EQ(decode_integers_of(bytes, decoded).code, StatusCode::unsupported);
+}
+
+TEST_F(IntegersTest, EveryCutOffStreamIsRefused) {
+    std::mt19937_64 random{8};
+    for (const Numbers &values :
+         {make_numbers(200, [&](std::size_t) { return static_cast<std::int64_t>(random() % 50); }),
+          make_numbers(200, [&](std::size_t i) { return static_cast<std::int64_t>(i / 50) << 40; }),
+          make_numbers(200, [&](std::size_t i) { return i % 40 == 3 ? INT64_MAX : static_cast<std::int64_t>(i % 7); })}) {
+        const Bytes bytes = encode_integers_of(values);
+        for (std::size_t size = 0; size < bytes.size(); ++size) {
+            Numbers decoded(values.size());
+            EXPECT_FALSE(
+                decode_integers_of(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)), decoded).ok());
+        }
+    }
+}
+
+TEST_F(IntegersTest, TooLittleRoomIsSaid) {
+    std::mt19937_64 random{9};
+    const Numbers values = make_numbers(1000, [&](std::size_t) { return static_cast<std::int64_t>(random() % 1000); });
+    const std::size_t size = encode_integers_of(values).size();
+    for (std::size_t room = 0; room < size; room += 7) {
+        Bytes bytes(room);
+        ByteWriter out{bytes};
+        EXPECT_EQ(encode_integers(values, space_, out).code, StatusCode::no_room);
+    }
+}
+
+TEST_F(IntegersTest, ListsOfAnyLengthComeBack) {
+    const Numbers values = make_numbers(10000, [](std::size_t i) { return static_cast<std::int64_t>(i * i); });
+    const Bytes bytes =
+        encode(integer_list_bytes_max(values.size()), [&](ByteWriter &out) { return encode_integer_list(values, space_, out); });
+    Numbers decoded(values.size());
+    ByteReader in{bytes};
+    ASSERT_TRUE(decode_integer_list(in, decoded, arena_).ok());
+    EXPECT_TRUE(in.status_at_end().ok());
+    EXPECT_EQ(decoded, values);
+}
+
+}  // namespace
+}  // namespace historian::test

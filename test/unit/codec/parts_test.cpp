@@ -1,0 +1,174 @@
+// The small parts: cursors, bit packing, symbols, null masks, general compression.
+#include <algorithm>
+#include <cmath>
+
+#include "codec/bit_packing.h"
+#include "codec/general.h"
+#include "codec/nulls.h"
+#include "codec/symbols.h"
+#include "codec_fixture.h"
+
+namespace historian::test {
+namespace {
+
+TEST(ByteCursors, KeepVarintsOfEveryLength) {
+    Bytes bytes(2000);
+    ByteWriter out{bytes};
+    for (unsigned shift = 0; shift < 64; ++shift) {
+        out.varint(std::uint64_t{1} << shift);
+        out.signed_varint(-(std::int64_t{1} << (shift % 63)));
+    }
+    out.varint(UINT64_MAX);
+    out.signed_varint(INT64_MIN);
+    ASSERT_TRUE(out.status().ok());
+    ByteReader in{out.written()};
+    for (unsigned shift = 0; shift < 64; ++shift) {
+        EXPECT_EQ(in.varint(), std::uint64_t{1} << shift);
+        EXPECT_EQ(in.signed_varint(), -(std::int64_t{1} << (shift % 63)));
+    }
+    EXPECT_EQ(in.varint(), UINT64_MAX);
+    EXPECT_EQ(in.signed_varint(), INT64_MIN);
+    EXPECT_TRUE(in.status_at_end().ok());
+}
+
+TEST(ByteCursors, RefuseAVarintOfMoreThan64Bits) {
+    const Bytes bytes(11, std::byte{0xff});
+    ByteReader in{bytes};
+    in.varint();
+    EXPECT_EQ(in.status().code, StatusCode::truncated);
+}
+
+TEST(ByteCursors, StayFailedAfterTheEnd) {
+    const Bytes bytes(3, std::byte{1});
+    ByteReader in{bytes};
+    EXPECT_EQ(in.u32(), 0u);
+    EXPECT_EQ(in.u8(), 0u);
+    EXPECT_FALSE(in.status().ok());
+    Bytes room(3);
+    ByteWriter out{room};
+    out.u32(1);
+    out.u8(1);
+    EXPECT_EQ(out.size(), 0u);
+    EXPECT_EQ(out.status().code, StatusCode::no_room);
+}
+
+TEST(BitPacking, KeepsEveryWidthAndCount) {
+    std::mt19937_64 random{1};
+    for (unsigned width = 0; width <= 64; ++width) {
+        for (const std::size_t count : {0u, 1u, 7u, 8u, 9u, 63u, 64u, 65u, 257u}) {
+            std::vector<std::uint64_t> values(count);
+            for (std::uint64_t &value : values) value = width == 0 ? 0 : random() >> (64 - width);
+            Bytes packed(packed_bytes(count, width));
+            pack_bits(values.data(), count, width, packed.data());
+            std::vector<std::uint64_t> unpacked(count, 99);
+            unpack_bits(packed.data(), count, width, unpacked.data());
+            EXPECT_EQ(unpacked, values) << width << " bits, " << count << " values";
+        }
+    }
+}
+
+class SymbolsTest : public testing::Test {
+protected:
+    static Bytes encode(const Bytes &symbols) {
+        std::uint32_t counts[256] = {};
+        for (const std::byte symbol : symbols) ++counts[static_cast<unsigned>(symbol)];
+        Bytes bytes(600 + 2 * symbols.size());
+        ByteWriter out{bytes};
+        EXPECT_TRUE(encode_symbols(symbols, counts, out).ok());
+        bytes.resize(out.size());
+        return bytes;
+    }
+    static std::size_t check(const Bytes &symbols) {
+        const Bytes bytes = encode(symbols);
+        Bytes decoded(symbols.size());
+        ByteReader in{bytes};
+        const Status status = decode_symbols(in, decoded);
+        EXPECT_TRUE(status.ok()) << status.message;
+        EXPECT_TRUE(in.status_at_end().ok());
+        EXPECT_EQ(decoded, symbols);
+        return bytes.size();
+    }
+};
+
+TEST_F(SymbolsTest, OneSymbolCostsNothingMore) { EXPECT_LT(check(Bytes(4096, std::byte{200})), 24u); }
+
+TEST_F(SymbolsTest, KeepEveryCountAndAlphabet) {
+    std::mt19937_64 random{2};
+    for (const std::size_t count : {1u, 2u, 3u, 64u, 1023u, 1024u, 1025u, 1027u, 4096u}) {
+        for (const unsigned alphabet : {1u, 2u, 3u, 17u, 256u}) {
+            Bytes symbols(count);
+            for (std::byte &symbol : symbols) symbol = static_cast<std::byte>(random() % alphabet + 256 - alphabet);
+            check(symbols);
+        }
+    }
+}
+
+TEST_F(SymbolsTest, ComeNearTheirEntropy) {
+    std::mt19937_64 random{3};
+    std::normal_distribution<double> gauss;
+    Bytes symbols(4096);
+    double counts[256] = {};
+    for (std::byte &symbol : symbols) {
+        symbol = static_cast<std::byte>(128 + std::lround(gauss(random) * 4));
+        ++counts[static_cast<unsigned>(symbol)];
+    }
+    double entropy_bits = 0;
+    for (const double count : counts) entropy_bits -= count == 0 ? 0 : count * std::log2(count / 4096);
+    EXPECT_LT(static_cast<double>(check(symbols)), entropy_bits / 8 * 1.02 + 50);
+}
+
+TEST_F(SymbolsTest, RareSymbolsAreKept) {
+    Bytes symbols(4096, std::byte{0});
+    for (unsigned i = 0; i < 256; ++i) symbols[i * 16] = static_cast<std::byte>(i);
+    check(symbols);
+}
+
+TEST_F(SymbolsTest, ADamagedStreamIsRefusedOrGivesOtherSymbols) {
+    std::mt19937_64 random{4};
+    Bytes symbols(2000);
+    for (std::byte &symbol : symbols) symbol = static_cast<std::byte>(random() % 20);
+    const Bytes bytes = encode(symbols);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+        Bytes decoded(symbols.size());
+        ByteReader in{std::span{bytes}.first(size)};
+        EXPECT_FALSE(decode_symbols(in, decoded).ok());
+    }
+}
+
+TEST(Nulls, KeepMasksOfEveryShape) {
+    std::mt19937_64 random{5};
+    for (const std::size_t count : {1u, 7u, 8u, 9u, 100u, 4096u}) {
+        for (const unsigned every : {1u, 2u, 3u, 100u, 5000u}) {
+            std::vector<std::uint8_t> nulls(count);
+            for (std::uint8_t &null : nulls) null = random() % every == 0;
+            Bytes bytes(nulls_bytes_max(count));
+            ByteWriter out{bytes};
+            ASSERT_TRUE(encode_nulls(nulls, out).ok());
+            std::vector<std::uint8_t> decoded(count);
+            ByteReader in{out.written()};
+            std::uint32_t null_count = 0;
+            ASSERT_TRUE(decode_nulls(in, decoded, &null_count).ok());
+            EXPECT_TRUE(in.status_at_end().ok());
+            EXPECT_EQ(decoded, nulls);
+            EXPECT_EQ(null_count, std::count(nulls.begin(), nulls.end(), 1));
+        }
+    }
+}
+
+TEST(General, WithoutMemoryNothingIsCompressed) {
+    TestArena dry{1000};
+    Compressor compressor{dry};
+    const Bytes bytes(10000);
+    Bytes frame(10000);
+    EXPECT_EQ(compressor.compress(bytes, frame), 0u);
+}
+
+TEST(General, RefusesBytesThatAreNoFrame) {
+    Bytes frame(100, std::byte{7});
+    Bytes bytes(100);
+    EXPECT_EQ(decompress(frame, bytes).code, StatusCode::corrupt);
+    EXPECT_EQ(decompress({}, bytes).code, StatusCode::corrupt);
+}
+
+}  // namespace
+}  // namespace historian::test
