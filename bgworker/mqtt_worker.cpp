@@ -201,7 +201,8 @@ void announce_connection() {
         slot->session_present = resumed;
         slot->protocol = worker.options.mqtt5 ? 5 : 3;
         slot->connected_since = GetCurrentTimestamp();
-        slot->link = LinkState::subscribing;
+        // A resumed session delivers at once; the answer to our SUBSCRIBE stands behind what the broker kept.
+        slot->link = resumed ? LinkState::receiving : LinkState::subscribing;
         ++slot->connect_count;
         if (lost) ++slot->session_lost_count;
     });
@@ -259,7 +260,8 @@ bool receive() {
 /// One round of a connection: write what may be written, read, store. False: the connection is over.
 bool run_round() {
     const bool nothing_held = worker.link.held_count() == 0;
-    if (nothing_held && worker.link.is_subscribed() && worker.slot->link == LinkState::subscribing) mark_subscribed();
+    const bool news = worker.slot->link == LinkState::subscribing || !worker.subscription.session_started;
+    if (nothing_held && worker.link.is_subscribed() && news) mark_subscribed();
     if (nothing_held && !subscribe_once()) return false;
     if (nothing_held && worker.link.wants_write() && !worker.link.write_pending()) return false;
     // Reading while writes wait would put new acknowledgements behind them; only a handshake needs both.
@@ -431,9 +433,7 @@ HISTORIAN_EXPORT void historian_mqtt_main(Datum index) {
     worker.slot = &shared_state->subscriptions[DatumGetInt32(index)];
     uint32 generation;
     memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof generation);
-    pqsignal(SIGHUP, SignalHandlerForConfigReload);
-    pqsignal(SIGTERM, die);
-    BackgroundWorkerUnblockSignals();
+    install_signal_handlers();
     attach_process(&worker.slot->process, generation);
     update_slot([](SubscriptionSlot *slot) { slot->link = LinkState::connecting; });
 #if PG_VERSION_NUM >= 170000
