@@ -22,9 +22,10 @@ PGDLLEXPORT void _PG_init(void);
 // The resource manager and the workers can only be registered while the postmaster starts.
 void _PG_init(void) {
     if (!process_shared_preload_libraries_in_progress) {
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("historian must be loaded when the server starts"),
-                errdetail("It is not in shared_preload_libraries."),
-                errhint("Add the line shared_preload_libraries = 'historian' to postgresql.conf (or append historian to the list) and restart the "
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("historian must be loaded when the server starts"), errdetail("It is not in shared_preload_libraries."),
+                errhint("Add the line shared_preload_libraries = 'historian' to postgresql.conf (or append historian to the "
+                        "list) and restart the "
                         "server."));
     }
     historian::define_settings();

@@ -34,7 +34,7 @@ bool is_our_table(const PlannedStmt *statement, Index rti) {
 // One ModifyTable, of the statement itself or of a WITH clause.
 void check_modify_table(const PlannedStmt *statement, const ModifyTable *modify) {
     ListCell *cell;
-    foreach(cell, modify->resultRelations) {
+    foreach (cell, modify->resultRelations) {
         const Index rti = lfirst_int(cell);
         if (modify->operation == CMD_INSERT && modify->onConflictAction == ONCONFLICT_NONE) continue;
         if (!is_our_table(statement, rti)) continue;
@@ -54,10 +54,10 @@ void check_statement(const PlannedStmt *statement) {
     if (statement->commandType != CMD_SELECT || statement->hasModifyingCTE) {
         check_plan(statement, statement->planTree);
         ListCell *cell;
-        foreach(cell, statement->subplans) check_plan(statement, static_cast<const Plan *>(lfirst(cell)));
+        foreach (cell, statement->subplans) check_plan(statement, static_cast<const Plan *>(lfirst(cell)));
     }
     ListCell *cell;
-    foreach(cell, statement->rowMarks) {
+    foreach (cell, statement->rowMarks) {
         const PlanRowMark *mark = lfirst_node(PlanRowMark, cell);
         // FOR KEY SHARE is what foreign-key checks run; ROW_MARK_REFERENCE and COPY are no locks.
         if (mark->isParent || mark->markType >= ROW_MARK_KEYSHARE) continue;
@@ -69,8 +69,10 @@ void on_executor_start(QueryDesc *query, int flags) {
     // Rows that a COPY of this backend still holds back become visible to what its triggers run (rule R16).
     engine::finish_all_bulk_loads();
     if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && query->plannedstmt != nullptr) check_statement(query->plannedstmt);
-    if (previous_executor_start != nullptr) previous_executor_start(query, flags);
-    else standard_ExecutorStart(query, flags);
+    if (previous_executor_start != nullptr)
+        previous_executor_start(query, flags);
+    else
+        standard_ExecutorStart(query, flags);
 }
 
 // --------------------------------------------------------------------------------------------------------------- utility
@@ -84,7 +86,7 @@ bool order_serves_index(Oid relid, const IndexStmt *index) {
     bool serves = list_length(index->indexParams) <= 2;
     AttrNumber previous = InvalidAttrNumber;
     ListCell *cell;
-    foreach(cell, index->indexParams) {
+    foreach (cell, index->indexParams) {
         const IndexElem *element = lfirst_node(IndexElem, cell);
         const AttrNumber column = element->name != nullptr ? get_attnum(relid, element->name) : InvalidAttrNumber;
         const bool is_key = column != InvalidAttrNumber && (column == keys.tag || column == keys.time);
@@ -109,11 +111,13 @@ bool skip_create_index(const IndexStmt *index) {
 }
 
 void on_process_utility(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtilityContext context,
-                        ParamListInfo params, QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion) {
+                        ParamListInfo params, QueryEnvironment *environment, DestReceiver *receiver,
+                        QueryCompletion *completion) {
     const Node *utility = statement->utilityStmt;
     bgworker::make_way_for_command(utility);
     if (IsA(utility, IndexStmt) && skip_create_index(reinterpret_cast<const IndexStmt *>(utility))) return;
-    const ProcessUtility_hook_type next = previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
+    const ProcessUtility_hook_type next =
+        previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
     next(statement, query, read_only_tree, context, params, environment, receiver, completion);
 }
 
@@ -126,7 +130,8 @@ void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int 
     const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
     const bool is_key = sub_id == keys.tag || sub_id == keys.time;
     const char *table = pstrdup(RelationGetRelationName(rel));
-    const char *column = sub_id <= RelationGetDescr(rel)->natts ? pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), sub_id - 1)->attname)) : "";
+    const char *column =
+        sub_id <= RelationGetDescr(rel)->natts ? pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), sub_id - 1)->attname)) : "";
     RelationClose(rel);
     if (!is_key) return;
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot drop column \"%s\" of table \"%s\"", column, table),

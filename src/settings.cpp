@@ -9,9 +9,10 @@ int seal_interval_s = 60;
 
 void define_settings() {
     DefineCustomIntVariable("historian.seal_interval", "Longest time that fresh rows stay in the tail before they are sealed.",
-                            "Shorter: smaller tails, more small segments to merge. Full tails are sealed at once.", &seal_interval_s, 60, 1,
-                            24 * 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
-    DefineCustomIntVariable("historian.debug_stop_point", "Number of the place where this session waits for a test's advisory lock.", nullptr,
+                            "Shorter: smaller tails, more small segments to merge. Full tails are sealed at once.",
+                            &seal_interval_s, 60, 1, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("historian.debug_stop_point",
+                            "Number of the place where this session waits for a test's advisory lock.", nullptr,
                             &engine::stop_point_wanted, 0, 0, 100, PGC_SUSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
 }
 

@@ -17,8 +17,8 @@ namespace {
 // One open builder. It and all it points to live in `context`, except the link.
 struct BulkLoad {
     BulkLoad *next;
-    MemoryContext context;         // the load
-    MemoryContext segment_context; // the segment being built; renewed for each segment
+    MemoryContext context;          // the load
+    MemoryContext segment_context;  // the segment being built; renewed for each segment
     Oid relid;
     SubTransactionId subid;
     TransactionId xid;
@@ -27,8 +27,8 @@ struct BulkLoad {
     TupleDesc desc;
     format::ColumnType *types;
     Cell *cells;
-    Datum *values;   // one row's flat values
-    TailRow *staged; // the first rows, until it is known whether they are few
+    Datum *values;    // one row's flat values
+    TailRow *staged;  // the first rows, until it is known whether they are few
     uint32 staged_count;
     Size staged_bytes;
     Arena *arena;
@@ -87,8 +87,8 @@ BulkLoad *open_load(Relation rel, CommandId cid) {
 void start_builder(Relation rel, BulkLoad *load) {
     *load->arena = arena_in(load->segment_context);
     const format::SortKey key = {static_cast<uint32>(load->keys.tag - 1), static_cast<uint32>(load->keys.time - 1)};
-    check_status(format::create_builder(*load->arena, {load->types, static_cast<size_t>(load->desc->natts)}, key, &load->builder), rel,
-                 "build a segment");
+    check_status(format::create_builder(*load->arena, {load->types, static_cast<size_t>(load->desc->natts)}, key, &load->builder),
+                 rel, "build a segment");
 }
 
 void write_built_segment(Relation rel, BulkLoad *load) {
@@ -131,15 +131,16 @@ void stage_row(Relation rel, BulkLoad *load, const bool *nulls) {
     MemoryContextSwitchTo(old);
     load->staged[load->staged_count++] = row;
     load->staged_bytes += row.tuple->t_len;
-    if (load->staged_count == kBulkRowsMin || load->staged_bytes >= kStagedBytesMax || row.tuple->t_len > format::kTailRowBytesMax) {
+    if (load->staged_count == kBulkRowsMin || load->staged_bytes >= kStagedBytesMax ||
+        row.tuple->t_len > format::kTailRowBytesMax) {
         promote_staged(rel, load);
     }
 }
 
 void store_rows_of(Relation rel, BulkLoad *load) {
     load->is_writing = true;
-    // This may be an inner subtransaction that has no xid yet. Its WAL must carry one that is no older than the rows' xmin: after a crash
-    // PostgreSQL hands out again the xids that no record carries, and the rows would become another transaction's.
+    // This may be an inner subtransaction that has no xid yet. Its WAL must carry one that is no older than the rows' xmin: after
+    // a crash PostgreSQL hands out again the xids that no record carries, and the rows would become another transaction's.
     GetCurrentTransactionId();
     if (load->builder != nullptr) {
         write_built_segment(rel, load);
@@ -206,7 +207,8 @@ bool may_bulk_load(Relation rel, BulkInsertStateData *bulk_state, bool single_ro
     const SubTransactionId subid = GetCurrentSubTransactionId();
     if (single_row && rel->rd_createSubid != subid && new_file_subid(rel) != subid) return false;
     const TriggerDesc *triggers = rel->trigdesc;
-    return triggers == nullptr || !(triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row);
+    return triggers == nullptr ||
+           !(triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row);
 }
 
 void bulk_load_rows(Relation rel, TupleTableSlot **slots, int slot_count, CommandId cid) {

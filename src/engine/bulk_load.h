@@ -1,13 +1,14 @@
 // Bulk load: COPY builds sorted segments directly, without a detour through the tail.
 //
-// Rows collect in a builder in this backend's memory until there are enough of them, or the command ends. Nobody can look at them before
-// (rule R16), because a builder is used only
+// Rows collect in a builder in this backend's memory until there are enough of them, or the command ends. Nobody can look at them
+// before (rule R16), because a builder is used only
 //   - by multi_insert with a BulkInsertState on a table without row triggers (COPY), or by tuple_insert into storage that this
 //     subtransaction made (CREATE TABLE AS, REFRESH, ALTER TABLE rewriting);
 //   - and every statement that starts in this backend, and every scan of the table, finishes open builders first.
 //
 // Invariants:
-//   1. A builder belongs to one command of one subtransaction; its segments carry that subtransaction's xid and that command's id.
+//   1. A builder belongs to one command of one subtransaction; its segments carry that subtransaction's xid and that command's
+//   id.
 //   2. A builder that still holds rows when its (sub)transaction commits or prepares is an error, never a silent loss.
 //   3. Fewer than kBulkRowsMin rows go to the tail: a small COPY must not leave a small segment.
 #pragma once

@@ -19,7 +19,8 @@ namespace {
 
 // One byte a block: whether the map says it is allocated.
 uint8 *read_map(Relation rel, BlockNumber blocks) {
-    uint8 *allocated = static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    uint8 *allocated =
+        static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     for (uint32 map_index = 0; map_index * format::kMapBlocks < blocks; map_index++) {
         CHECK_FOR_INTERRUPTS();
         const BlockNumber map_block = format::map_page_block(map_index);
@@ -48,7 +49,8 @@ void note(Finding *finding, BlockNumber block, const char *detail) {
     if (finding->detail == nullptr) *finding = Finding{block, detail};
 }
 
-// A block beyond the end of the file is not looked at: another session is just growing the file, or a promotion lost its zeros; ensure_block().
+// A block beyond the end of the file is not looked at: another session is just growing the file, or a promotion lost its zeros;
+// ensure_block().
 void claim(Finding *finding, uint8 *owned, BlockNumber blocks, BlockNumber block) {
     if (block >= blocks) return;
     if (owned[block]) return note(finding, block, "Two owners claim the block.");
@@ -71,7 +73,8 @@ void claim_entry(Finding *finding, uint8 *owned, BlockNumber blocks, const Direc
 
 // One byte a block: whether somebody owns it.
 uint8 *read_owners(Relation rel, const Metapage &meta, BlockNumber blocks, Finding *finding) {
-    uint8 *owned = static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    uint8 *owned =
+        static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     claim(finding, owned, blocks, format::kMetaBlock);
     for (uint32 m = 0; m * format::kMapBlocks < blocks; m++) claim(finding, owned, blocks, format::map_page_block(m));
     for (uint32 e = 0; e < meta.directory_extent_count; e++) {
@@ -81,8 +84,8 @@ uint8 *read_owners(Relation rel, const Metapage &meta, BlockNumber blocks, Findi
     return owned;
 }
 
-// Allocation and directory change together (rule R13), freeing waits for the maintenance lock that we hold, and others may allocate at any
-// time. So: a bit seen first must have an owner seen later, and an owner seen must have a bit seen after that.
+// Allocation and directory change together (rule R13), freeing waits for the maintenance lock that we hold, and others may
+// allocate at any time. So: a bit seen first must have an owner seen later, and an owner seen must have a bit seen after that.
 Finding compare_allocation(Relation rel, uint64 *free_blocks) {
     Finding finding;
     const BlockNumber old_blocks = RelationGetNumberOfBlocks(rel);
@@ -94,7 +97,8 @@ Finding compare_allocation(Relation rel, uint64 *free_blocks) {
     const uint8 *allocated_after = read_map(rel, blocks);
     *free_blocks = 0;
     for (BlockNumber block = 0; block < blocks; block++) {
-        if (block < old_blocks && allocated_before[block] && !owned[block]) note(&finding, block, "The block is allocated, but nobody owns it.");
+        if (block < old_blocks && allocated_before[block] && !owned[block])
+            note(&finding, block, "The block is allocated, but nobody owns it.");
         if (owned[block] && !allocated_after[block]) note(&finding, block, "The block has an owner, but is not allocated.");
         if (!owned[block]) (*free_blocks)++;
     }
@@ -132,7 +136,8 @@ void check_xid(Relation rel, BlockNumber block, OffsetNumber offset, Transaction
     }
     const TransactionId oldest = rel->rd_rel->relfrozenxid;
     if (TransactionIdPrecedes(xid, oldest)) {
-        report_damage(rel, block, psprintf("%s (offset %u) names transaction %u, older than relfrozenxid %u.", where, offset, xid, oldest));
+        report_damage(rel, block,
+                      psprintf("%s (offset %u) names transaction %u, older than relfrozenxid %u.", where, offset, xid, oldest));
     }
 }
 
@@ -151,11 +156,13 @@ void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber o
     if (natts > RelationGetDescr(rel)->natts && xid_state(HeapTupleHeaderGetXmin(tuple)) == XidState::committed) {
         report_damage(rel, block, psprintf("The row at offset %u has too many columns.", offset));
     }
-    if (ItemPointerGetBlockNumberNoCheck(&tuple->t_ctid) != block || ItemPointerGetOffsetNumberNoCheck(&tuple->t_ctid) != offset) {
+    if (ItemPointerGetBlockNumberNoCheck(&tuple->t_ctid) != block ||
+        ItemPointerGetOffsetNumberNoCheck(&tuple->t_ctid) != offset) {
         report_damage(rel, block, psprintf("The row at offset %u does not point to itself.", offset));
     }
     const TransactionId xmin = HeapTupleHeaderGetXmin(tuple);
-    if (!TransactionIdIsValid(xmin)) report_damage(rel, block, psprintf("The row at offset %u was inserted by no transaction.", offset));
+    if (!TransactionIdIsValid(xmin))
+        report_damage(rel, block, psprintf("The row at offset %u was inserted by no transaction.", offset));
     check_xid(rel, block, offset, xmin);
 }
 
@@ -164,12 +171,14 @@ void check_tail_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uin
     const Buffer buffer = lock_page(rel, block, PageLock::shared);
     Page page = BufferGetPage(buffer);
     const format::PageTrailer trailer = *page_trailer(page);
-    if (!page_is(page, PageKind::tail) || trailer.slot != slot || trailer.generation != entry.generation || trailer.sequence != page_index) {
+    if (!page_is(page, PageKind::tail) || trailer.slot != slot || trailer.generation != entry.generation ||
+        trailer.sequence != page_index) {
         report_damage(rel, block, "The block does not belong to the tail run that names it.");
     }
     const bool is_closed = (trailer.flags & format::kTailPageClosed) != 0;
     const bool must_be_closed = page_index + 1 < entry.used_pages || (entry.flags & format::kEntryTailClosed) != 0;
-    if (must_be_closed && !is_closed) report_damage(rel, block, "The tail page is open, though a later one is or the run is closed.");
+    if (must_be_closed && !is_closed)
+        report_damage(rel, block, "The tail page is open, though a later one is or the run is closed.");
     if (PageGetMaxOffsetNumber(page) > format::kTailRowsMax) report_damage(rel, block, "The tail page has too many rows.");
     for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
         if (!ItemIdIsNormal(PageGetItemId(page, offset))) continue;
@@ -185,8 +194,10 @@ void check_order(Relation rel, Granule *granule, BlockNumber block) {
     const format::Granule &about = granule->about;
     const int64 *times = granule_times(granule);
     for (uint32 row = 0; times != nullptr && row < about.row_count; row++) {
-        if (times[row] < about.time_min || times[row] > about.time_max) report_damage(rel, block, "A row's time is outside its granule's range.");
-        if (row > 0 && about.tag_first == about.tag_last && times[row] < times[row - 1]) report_damage(rel, block, "Times of a tag decrease.");
+        if (times[row] < about.time_min || times[row] > about.time_max)
+            report_damage(rel, block, "A row's time is outside its granule's range.");
+        if (row > 0 && about.tag_first == about.tag_last && times[row] < times[row - 1])
+            report_damage(rel, block, "Times of a tag decrease.");
     }
 }
 
@@ -212,7 +223,8 @@ void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memor
         check_order(rel, granule, block);
         summary->granules++;
     }
-    if (rows != entry.row_count) report_damage(rel, block, "The granules of a segment have another number of rows than the segment.");
+    if (rows != entry.row_count)
+        report_damage(rel, block, "The granules of a segment have another number of rows than the segment.");
     summary->sealed_rows += rows;
 }
 

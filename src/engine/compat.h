@@ -76,7 +76,8 @@ inline VacuumCutoff vacuum_cutoff(Relation rel, VacuumParams *params) {
 #else
     MultiXactId multi_limit;
     vacuum_set_xid_limits(rel, params->freeze_min_age, params->freeze_table_age, params->multixact_freeze_min_age,
-                          params->multixact_freeze_table_age, &cutoff.oldest_xmin, &cutoff.oldest_multi, &cutoff.freeze_limit, &multi_limit);
+                          params->multixact_freeze_table_age, &cutoff.oldest_xmin, &cutoff.oldest_multi, &cutoff.freeze_limit,
+                          &multi_limit);
 #endif
     // old_snapshot_threshold may push those limits past live snapshots (it raises "snapshot too old" on heap pages; we do not).
     const TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
@@ -93,7 +94,8 @@ inline void vacuum_delay_point_compat() {
 #endif
 }
 
-inline void update_relation_statistics(Relation rel, BlockNumber blocks, double rows, TransactionId frozen_xid, MultiXactId min_multi) {
+inline void update_relation_statistics(Relation rel, BlockNumber blocks, double rows, TransactionId frozen_xid,
+                                       MultiXactId min_multi) {
     vac_update_relstats(rel, blocks, rows, 0,
 #if PG_VERSION_NUM >= 180000
                         0,

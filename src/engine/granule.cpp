@@ -20,7 +20,8 @@ Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, Memo
 void reshape_granule(Granule *granule, TupleDesc desc) {
     MemoryContextReset(granule->context);
     granule->desc = desc;
-    granule->columns = static_cast<GranuleColumn *>(MemoryContextAllocZero(MemoryContextGetParent(granule->context), sizeof(GranuleColumn) * Max(desc->natts, 1)));
+    granule->columns = static_cast<GranuleColumn *>(
+        MemoryContextAllocZero(MemoryContextGetParent(granule->context), sizeof(GranuleColumn) * Max(desc->natts, 1)));
 }
 
 void open_granule(Granule *granule, const OpenSegment *segment, uint32 number) {
@@ -65,7 +66,8 @@ void load_column(Granule *granule, int column) {
     }
     const format::ColumnType type = format::column_type(*segment->index, column);
     if (!kind_fits(granule, column, type)) {
-        report_damage(granule->rel, segment->entry.extents[0].first_block, "A segment's column has another physical kind than the table's.");
+        report_damage(granule->rel, segment->entry.extents[0].first_block,
+                      "A segment's column has another physical kind than the table's.");
     }
     read_chunk(granule->rel, *segment, granule->number, column, granule->context, &loaded->vector);
     if (!is_number(type.kind) && loaded->vector.entry_count > 0) {

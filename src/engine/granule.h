@@ -11,11 +11,11 @@ namespace historian::engine {
 /// One decoded column, with Datums made for those values that are passed by reference.
 struct GranuleColumn {  // all zeros: not loaded yet
     bool loaded;
-    bool is_missing;         // the segment does not store it: every row has missing_value
+    bool is_missing;  // the segment does not store it: every row has missing_value
     bool missing_is_null;
     Datum missing_value;
     format::ColumnVector vector;
-    Datum *entry_datums;     // one an entry of the vector, 0 = not made yet; nullptr for numbers
+    Datum *entry_datums;  // one an entry of the vector, 0 = not made yet; nullptr for numbers
     bool *entry_made;
 };
 
@@ -26,8 +26,8 @@ struct Granule {
     const OpenSegment *segment;
     uint32 number;
     format::Granule about;
-    MemoryContext context;  // all that is decoded; reset by open_granule()
-    GranuleColumn *columns; // desc->natts of them
+    MemoryContext context;   // all that is decoded; reset by open_granule()
+    GranuleColumn *columns;  // desc->natts of them
 };
 
 /// Memory for granules of a table; `parent` owns it. desc: the rows' shape as the reader sees it.

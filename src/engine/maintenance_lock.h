@@ -1,7 +1,8 @@
-// The maintenance lock (rule R10): seal, merge and the freeing phases of VACUUM exclude each other on a table, and nobody else takes it.
+// The maintenance lock (rule R10): seal, merge and the freeing phases of VACUUM exclude each other on a table, and nobody else
+// takes it.
 //
-// It is an object lock on the table's pg_class row with a sub-object number that no column has, so it shows in pg_locks and takes part in
-// deadlock detection, and it blocks neither readers nor writers.
+// It is an object lock on the table's pg_class row with a sub-object number that no column has, so it shows in pg_locks and takes
+// part in deadlock detection, and it blocks neither readers nor writers.
 #pragma once
 
 #include "engine/server.h"

@@ -11,7 +11,8 @@ using format::PageKind;
 using format::PageTrailer;
 
 void validate_metapage(Relation rel, const Metapage *meta) {
-    if (meta->magic != format::kMetapageMagic) report_damage(rel, format::kMetaBlock, "The metapage does not begin with the magic number.");
+    if (meta->magic != format::kMetapageMagic)
+        report_damage(rel, format::kMetaBlock, "The metapage does not begin with the magic number.");
     if (meta->version != format::kPageFormatVersion) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("table \"%s\" has on-disk format version %u", RelationGetRelationName(rel), meta->version),
@@ -21,7 +22,8 @@ void validate_metapage(Relation rel, const Metapage *meta) {
     if (meta->directory_extent_count > format::kDirectoryExtentsMax || meta->directory_extent_count == 0) {
         report_damage(rel, format::kMetaBlock, "The metapage has an impossible number of directory extents.");
     }
-    if (meta->slot_count > directory_capacity(*meta)) report_damage(rel, format::kMetaBlock, "The directory is too small for its entries.");
+    if (meta->slot_count > directory_capacity(*meta))
+        report_damage(rel, format::kMetaBlock, "The directory is too small for its entries.");
 }
 
 bool read_metapage(Relation rel, Metapage *meta) {

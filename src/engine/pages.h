@@ -1,7 +1,7 @@
 // Pinned and locked pages of a table, and the metapage.
 //
-// Lock order (rule R15): tail and segment pages by ascending block, then a directory page, then map pages by ascending block, then the
-// metapage. No heavyweight lock is requested while a page is locked.
+// Lock order (rule R15): tail and segment pages by ascending block, then a directory page, then map pages by ascending block,
+// then the metapage. No heavyweight lock is requested while a page is locked.
 #pragma once
 
 #include "engine/server.h"
@@ -16,7 +16,8 @@ enum class PageLock : int { shared = BUFFER_LOCK_SHARE, exclusive = BUFFER_LOCK_
 /// Pins and locks a block that exists.
 /// errors  XX001 InvalidBlockNumber: an entry names fewer blocks than it says it uses (to ReadBuffer it would mean "a new block")
 inline Buffer lock_page(Relation rel, BlockNumber block, PageLock mode) {
-    if (unlikely(block == InvalidBlockNumber)) report_damage(rel, format::kMetaBlock, "A directory entry uses more pages than it owns.");
+    if (unlikely(block == InvalidBlockNumber))
+        report_damage(rel, format::kMetaBlock, "A directory entry uses more pages than it owns.");
     const Buffer buffer = ReadBuffer(rel, block);
     LockBuffer(buffer, static_cast<int>(mode));
     return buffer;
@@ -46,11 +47,12 @@ struct KeyColumns {
 /// The first timestamp column is the time, the first other column the tag; invalid numbers where there is none.
 KeyColumns derive_key_columns(TupleDesc desc);
 
-/// The key columns of a table. Derived each time, and the same each time: new columns come last, and the two cannot be dropped; a change of
-/// a column's type that could change them rewrites the table.
+/// The key columns of a table. Derived each time, and the same each time: new columns come last, and the two cannot be dropped; a
+/// change of a column's type that could change them rewrites the table.
 KeyColumns key_columns(Relation rel);
 
-/// The key columns that a table was written with (rule R19). They differ from the derived ones only while ALTER TABLE rewrites it.
+/// The key columns that a table was written with (rule R19). They differ from the derived ones only while ALTER TABLE rewrites
+/// it.
 inline KeyColumns key_columns_of(const format::Metapage &meta) {
     return {static_cast<AttrNumber>(meta.tag_attnum), static_cast<AttrNumber>(meta.time_attnum)};
 }

@@ -21,7 +21,8 @@ void redo_edit(XLogReaderState *record) {
     if (XLogRecGetDataLen(record) < sizeof(edit)) report_bad_record("its header is cut short");
     memcpy(&edit, XLogRecGetData(record), sizeof(edit));
     if (edit.page_count > kEditPagesMax) report_bad_record("it names too many pages");
-    if (XLogRecGetDataLen(record) < sizeof(edit) + sizeof(uint16) * edit.page_count) report_bad_record("its page list is cut short");
+    if (XLogRecGetDataLen(record) < sizeof(edit) + sizeof(uint16) * edit.page_count)
+        report_bad_record("its page list is cut short");
 
     if (InHotStandby && TransactionIdIsValid(edit.conflict_xid)) {
         FileLocator locator;
@@ -55,8 +56,8 @@ void redo_edit(XLogReaderState *record) {
 }
 
 // Rebuilds one row of an APPEND record in `space`, which has room for kPageBytes. Gives the bytes consumed.
-Size rebuild_row(const char *data, Size left, const AppendRecord &append, ItemPointerData tid,
-                 HeapTuple tuple, uint16 *fingerprint) {
+Size rebuild_row(const char *data, Size left, const AppendRecord &append, ItemPointerData tid, HeapTuple tuple,
+                 uint16 *fingerprint) {
     AppendedRow row;
     if (left < sizeof(row)) report_bad_record("a row is cut short");
     memcpy(&row, data, sizeof(row));
@@ -143,8 +144,9 @@ void redo(XLogReaderState *record) {
 }
 
 const char *purpose_name(uint8 purpose) {
-    static const char *const names[] = {"reserved",     "create metapage", "create entry",   "add extent", "grow directory", "open tail page",
-                                        "close tail",   "finish segment",  "supersede",      "release",    "freeze",         "prune"};
+    static const char *const names[] = {"reserved",       "create metapage", "create entry", "add extent",
+                                        "grow directory", "open tail page",  "close tail",   "finish segment",
+                                        "supersede",      "release",         "freeze",       "prune"};
     return purpose < lengthof(names) ? names[purpose] : "?";
 }
 
@@ -189,8 +191,10 @@ void mask(char *raw_page, BlockNumber block) {
         const ItemId item = PageGetItemId(page, offset);
         if (!ItemIdHasStorage(item)) continue;
         HeapTupleHeader tuple = reinterpret_cast<HeapTupleHeader>(raw_page + ItemIdGetOffset(item));
-        if (!HeapTupleHeaderXminFrozen(tuple)) tuple->t_infomask &= ~HEAP_XACT_MASK;
-        else tuple->t_infomask &= ~(HEAP_XMAX_COMMITTED | HEAP_XMAX_INVALID);
+        if (!HeapTupleHeaderXminFrozen(tuple))
+            tuple->t_infomask &= ~HEAP_XACT_MASK;
+        else
+            tuple->t_infomask &= ~(HEAP_XMAX_COMMITTED | HEAP_XMAX_INVALID);
         tuple->t_choice.t_heap.t_field3.t_cid = MASK_MARKER;
     }
 }

@@ -22,8 +22,7 @@ int sqlstate_of(StatusCode code) noexcept {
 void check_status(Status status, Relation rel, const char *doing) {
     if (likely(status.ok())) return;
     const bool damaged = status.code == StatusCode::corrupt || status.code == StatusCode::truncated;
-    ereport(ERROR, errcode(sqlstate_of(status.code)),
-            errmsg("could not %s of table \"%s\"", doing, RelationGetRelationName(rel)),
+    ereport(ERROR, errcode(sqlstate_of(status.code)), errmsg("could not %s of table \"%s\"", doing, RelationGetRelationName(rel)),
             errdetail("The cause: %s.", status.message),
             damaged ? errhint("Run historian_check on the table; restore it from a backup if the damage is confirmed.") : 0);
 }

@@ -11,8 +11,8 @@ using format::PhysicalKind;
 
 namespace {
 
-// A value passed by value, sign-extended from its type's width as heap does when it reads one back: the unused bytes of a Datum differ by who
-// made it (an oid or enum above 2^31 from an expression has zeros there).
+// A value passed by value, sign-extended from its type's width as heap does when it reads one back: the unused bytes of a Datum
+// differ by who made it (an oid or enum above 2^31 from an expression has zeros there).
 int64 number_of(Datum value, Form_pg_attribute column) {
     switch (column->attlen) {
         case 8: return static_cast<int64>(value);
@@ -128,7 +128,8 @@ Datum datum_of_bytes(Form_pg_attribute column, bool is_tag, const std::byte *dat
         return static_cast<Datum>(pg_ntoh64(ordered) ^ (UINT64CONST(1) << 63));
     }
     if (column->attlen == -1) {
-        if (byte_count > MaxAllocSize - VARHDRSZ) ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("found a value of more than 1 GB"));
+        if (byte_count > MaxAllocSize - VARHDRSZ)
+            ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("found a value of more than 1 GB"));
         varlena *value = static_cast<varlena *>(palloc(VARHDRSZ + byte_count));
         SET_VARSIZE(value, VARHDRSZ + byte_count);
         memcpy(VARDATA(value), data, byte_count);

@@ -1,7 +1,8 @@
 // Rows on their way in: PostgreSQL's values to tail tuples and to segment cells; the bytes of a tag.
 //
-// Tag bytes: what segments sort by and queries look for. Varlena: the payload; by-reference: the bytes; by value: 8 bytes, big-endian with
-// the sign bit flipped, so that memcmp order is numeric order. Two tags are the same tag iff their bytes are equal.
+// Tag bytes: what segments sort by and queries look for. Varlena: the payload; by-reference: the bytes; by value: 8 bytes,
+// big-endian with the sign bit flipped, so that memcmp order is numeric order. Two tags are the same tag iff their bytes are
+// equal.
 #pragma once
 
 #include "engine/server.h"

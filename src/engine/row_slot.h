@@ -1,7 +1,8 @@
 // The tuple slot of our tables: a virtual slot that fetches its values only when they are asked for.
 //
-// A row is stored by reference: to a tail tuple on a page that its scan keeps pinned, or to a row of a granule that its scan keeps open.
-// The reference is good until the scan moves on; whoever keeps a row longer materialises or copies it, as the executor does.
+// A row is stored by reference: to a tail tuple on a page that its scan keeps pinned, or to a row of a granule that its scan
+// keeps open. The reference is good until the scan moves on; whoever keeps a row longer materialises or copies it, as the
+// executor does.
 #pragma once
 
 #include "engine/server.h"
@@ -14,10 +15,10 @@ struct RowSlot {
     VirtualTupleTableSlot base;  // must be first: PostgreSQL sees a TupleTableSlot
     HeapTuple tail_tuple;        // the row on its page, or nullptr
     HeapTupleData tail_space;
-    Granule *granule;            // the row's granule, or nullptr
-    uint32 row;                  // in the granule
-    const bool *needed;          // columns worth fetching, or nullptr for all; the others read as NULL
-    TransactionId xmin;          // of the row, or of its segment
+    Granule *granule;    // the row's granule, or nullptr
+    uint32 row;          // in the granule
+    const bool *needed;  // columns worth fetching, or nullptr for all; the others read as NULL
+    TransactionId xmin;  // of the row, or of its segment
     CommandId cmin;
 };
 

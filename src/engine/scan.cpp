@@ -17,8 +17,6 @@ using format::TailSpecial;
 
 namespace {
 
-bool is_tail(const DirectoryEntry &entry) { return entry.kind == static_cast<uint8>(EntryKind::tail); }
-
 // ---------------------------------------------------------------------------------------------------- what can be skipped
 
 int compare_bytes(const void *a, uint32 a_bytes, const void *b, uint32 b_bytes) {
@@ -47,8 +45,10 @@ bool segment_may_match(const ScanFilter &filter, const DirectoryEntry &entry) {
     for (uint32 high = filter.tag_count; low < high;) {
         const uint32 middle = low + (high - low) / 2;
         const TagFilter &tag = filter.tags[middle];
-        if (compare_bytes(tag.data, tag.byte_count, entry.tag_first, entry.tag_first_bytes) < 0) low = middle + 1;
-        else high = middle;
+        if (compare_bytes(tag.data, tag.byte_count, entry.tag_first, entry.tag_first_bytes) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < filter.tag_count && entry_may_hold(entry, filter.tags[low]);
 }
@@ -142,8 +142,8 @@ void choose_granules(TableScan *scan) {
         if (!entry_may_hold(segment.entry, filter->tags[t])) continue;
         bool found = false;
         uint32 position = 0;
-        check_status(format::find_tag(*segment.index, {filter->tags[t].data, filter->tags[t].byte_count}, &found, &position), scan->rel,
-                     "find a tag in a segment");
+        check_status(format::find_tag(*segment.index, {filter->tags[t].data, filter->tags[t].byte_count}, &found, &position),
+                     scan->rel, "find a tag in a segment");
         if (!found) continue;
         const format::GranuleRange range = format::granules_of_tag(*segment.index, position);
         for (uint32 g = range.first; g <= range.last && g < count; g++) wanted[g] = true;
@@ -171,8 +171,10 @@ void narrow_rows(TableScan *scan) {
         uint32 low = 0;
         for (uint32 high = about.row_count; low < high;) {
             const uint32 middle = low + (high - low) / 2;
-            if (times[middle] < bound || (!inclusive && times[middle] == bound)) low = middle + 1;
-            else high = middle;
+            if (times[middle] < bound || (!inclusive && times[middle] == bound))
+                low = middle + 1;
+            else
+                high = middle;
         }
         return low;
     };
@@ -202,7 +204,8 @@ void enter_segment(TableScan *scan, const ScanItem &item, bool forward) {
 bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
     for (;;) {
         scan->row_index += forward ? 1 : -1;
-        const bool inside = scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end);
+        const bool inside =
+            scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end);
         if (inside) {
             const bool *needed = scan->filter != nullptr ? scan->filter->needed_columns : nullptr;
             store_sealed_row(slot, scan->granule, static_cast<uint32>(scan->row_index), needed);
@@ -245,8 +248,10 @@ void list_items(TableScan *scan) {
     scan->items = nullptr;
     scan->item_count = 0;
     scan->item_index = -1;
-    // Once is enough: what came later is not visible to the scan's snapshot (rule R20). A parallel scan's slot limit may be newer.
-    if (!scan->was_restarted || scan->is_empty || scan->parallel != nullptr) scan->is_empty = !read_metapage(scan->rel, &scan->meta);
+    // Once is enough: what came later is not visible to the scan's snapshot (rule R20). A parallel scan's slot limit may be
+    // newer.
+    if (!scan->was_restarted || scan->is_empty || scan->parallel != nullptr)
+        scan->is_empty = !read_metapage(scan->rel, &scan->meta);
     if (!scan->is_empty) scan->keys = scan->granule->keys = key_columns_of(scan->meta);
     if (scan->is_empty || scan->parallel != nullptr) return;
     uint32 room = 0;
@@ -266,7 +271,8 @@ bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index) {
     const BlockNumber block = entry_block(item.entry, page_index);
     const Buffer buffer = lock_page(scan->rel, block, PageLock::shared);
     Page page = BufferGetPage(buffer);
-    if (!page_is(page, PageKind::tail) || page_trailer(page)->generation != item.entry.generation || page_trailer(page)->slot != item.slot) {
+    if (!page_is(page, PageKind::tail) || page_trailer(page)->generation != item.entry.generation ||
+        page_trailer(page)->slot != item.slot) {
         UnlockReleaseBuffer(buffer);
         report_damage(scan->rel, block, "The block does not belong to the tail run that names it.");
     }
@@ -343,7 +349,8 @@ KeptSegment *place_for_segment(TableScan *scan) {
     }
     KeptSegment *place = unused != nullptr && (oldest == nullptr || bytes < kSegmentsKeptBytesMax) ? unused : oldest;
     forget_segment(place);
-    if (place->context == nullptr) place->context = AllocSetContextCreate(scan->context, "historian segment", ALLOCSET_DEFAULT_SIZES);
+    if (place->context == nullptr)
+        place->context = AllocSetContextCreate(scan->context, "historian segment", ALLOCSET_DEFAULT_SIZES);
     return place;
 }
 
@@ -391,7 +398,8 @@ bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot) {
     for (;;) {
         if (scan->in_item) {
             const ScanItem &item = current_item(scan);
-            const bool found = is_tail(item.entry) ? next_tail_row(scan, item, forward, slot) : next_sealed_row(scan, forward, slot);
+            const bool found =
+                is_tail(item.entry) ? next_tail_row(scan, item, forward, slot) : next_sealed_row(scan, forward, slot);
             if (found) return true;
             scan->in_item = false;
         }
@@ -401,8 +409,10 @@ bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot) {
             return false;
         }
         scan->in_item = true;
-        if (is_tail(item->entry)) enter_tail(scan, *item, forward);
-        else enter_segment(scan, *item, forward);
+        if (is_tail(item->entry))
+            enter_tail(scan, *item, forward);
+        else
+            enter_segment(scan, *item, forward);
     }
 }
 
@@ -425,89 +435,6 @@ void initialize_parallel_scan(Relation rel, ParallelScan *parallel) {
     format::Metapage meta;
     parallel->slot_limit = read_metapage(rel, &meta) ? meta.slot_count : 0;
     pg_atomic_init_u32(&parallel->next_slot, 0);
-}
-
-// ------------------------------------------------------------------------------------------------------------ single rows
-
-namespace {
-
-// Under SnapshotAny the caller fetches again a row that its statement has read, for a trigger or because another table's row changed under
-// it: the statement's own snapshot keeps the row, though its entry may be superseded by now.
-bool may_fetch_from(const DirectoryEntry &entry, Snapshot snapshot) {
-    return snapshot->snapshot_type == SNAPSHOT_ANY || entry_is_visible(entry, snapshot);
-}
-
-// Whether a tail page belongs to a run whose rows the snapshot reads there: not in a segment that replaced it, and not a page freed since.
-bool may_fetch_from_page(Relation rel, Page page, Snapshot snapshot) {
-    format::Metapage meta;
-    const format::PageTrailer *trailer = page_trailer(page);
-    if (!read_metapage(rel, &meta) || trailer->slot >= meta.slot_count) return false;
-    const DirectoryEntry entry = read_entry(rel, meta, trailer->slot);
-    return is_tail(entry) && entry.generation == trailer->generation && may_fetch_from(entry, snapshot);
-}
-
-bool fetch_sealed_row(Relation rel, SealedAddress address, Snapshot snapshot, TupleTableSlot *slot) {
-    format::Metapage meta;
-    if (!read_metapage(rel, &meta) || address.slot >= meta.slot_count) return false;
-    const DirectoryEntry entry = read_entry(rel, meta, address.slot);
-    if (entry.kind != static_cast<uint8>(EntryKind::segment) || address.row >= entry.row_count) return false;
-    if (!may_fetch_from(entry, snapshot)) return false;
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian row", ALLOCSET_DEFAULT_SIZES);
-    OpenSegment segment;
-    open_segment(rel, address.slot, entry, context, &segment);
-    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns_of(meta), context);
-    bool found = false;
-    for (uint32 g = 0; g < segment.header.granule_count && !found; g++) {
-        const format::Granule about = format::granule_at(*segment.index, g);
-        if (address.row < about.first_row || address.row - about.first_row >= about.row_count) continue;
-        open_granule(granule, &segment, g);
-        store_sealed_row(slot, granule, address.row - about.first_row, nullptr);
-        ExecMaterializeSlot(slot);
-        found = true;
-    }
-    MemoryContextDelete(context);
-    return found;
-}
-
-bool fetch_tail_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
-    const BlockNumber block = ItemPointerGetBlockNumber(tid);
-    const OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
-    if (block >= RelationGetNumberOfBlocks(rel)) return false;
-    const Buffer buffer = lock_page(rel, block, PageLock::shared);
-    Page page = BufferGetPage(buffer);
-    bool visible = false;
-    if (page_is(page, PageKind::tail) && offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) &&
-        ItemIdIsNormal(PageGetItemId(page, offset)) && may_fetch_from_page(rel, page, snapshot)) {
-        HeapTupleData tuple = {};
-        tuple.t_tableOid = RelationGetRelid(rel);
-        tuple.t_self = *tid;
-        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, offset)));
-        tuple.t_len = ItemIdGetLength(PageGetItemId(page, offset));
-        visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
-        HeapCheckForSerializableConflictOut(visible, rel, &tuple, buffer, snapshot);
-        if (visible) {
-            store_tail_row(slot, tuple, nullptr);
-            ExecMaterializeSlot(slot);
-        }
-    }
-    UnlockReleaseBuffer(buffer);
-    return visible;
-}
-
-}  // namespace
-
-bool tid_is_possible(Relation rel, ItemPointer tid) {
-    if (!ItemPointerIsValid(tid)) return false;
-    format::Metapage meta;
-    if (!read_metapage(rel, &meta)) return false;
-    return is_sealed_tid(tid) ? sealed_address(tid).slot < meta.slot_count
-                              : ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel);
-}
-
-bool fetch_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
-    ExecClearTuple(slot);
-    if (!ItemPointerIsValid(tid)) return false;
-    return is_sealed_tid(tid) ? fetch_sealed_row(rel, sealed_address(tid), snapshot, slot) : fetch_tail_row(rel, tid, snapshot, slot);
 }
 
 }  // namespace historian::engine

@@ -1,12 +1,15 @@
 // Reading a table: the visible entries, then tail pages row by row and segments granule by granule.
 //
-// Two readers use it: the table access method's plain scan, which wants everything, and the planner's node, which says what can be skipped.
-// A filter only skips: rows that do not match may still come and are re-checked by the caller.
+// Two readers use it: the table access method's plain scan, which wants everything, and the planner's node, which says what can
+// be skipped. A filter only skips: rows that do not match may still come and are re-checked by the caller.
 //
 // Invariants:
-//   1. The list of entries and the number of tail pages are fixed when the scan starts (rule R20), so a statement never chases its own rows.
-//   2. A visible entry's blocks are not reused while the snapshot lives (rule R5), so pages are read without holding anything in between.
-//   3. In a parallel scan each slot number is claimed by exactly one process; whether the entry there is visible follows from the shared
+//   1. The list of entries and the number of tail pages are fixed when the scan starts (rule R20), so a statement never chases
+//   its own rows.
+//   2. A visible entry's blocks are not reused while the snapshot lives (rule R5), so pages are read without holding anything in
+//   between.
+//   3. In a parallel scan each slot number is claimed by exactly one process; whether the entry there is visible follows from the
+//   shared
 //      snapshot alone, so no row is read twice or not at all, however the directory changes meanwhile.
 #pragma once
 
@@ -53,10 +56,12 @@ struct ParallelScan {
 
 struct TableScan;
 
-/// filter: nullptr for everything; it, its tags and its columns must live as long as the scan. parallel: nullptr, or shared state.
+/// filter: nullptr for everything; it, its tags and its columns must live as long as the scan. parallel: nullptr, or shared
+/// state.
 TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter, ParallelScan *parallel);
 
-/// The next row in a direction (ForwardScanDirection or BackwardScanDirection) into a row slot; false and an empty slot at the end.
+/// The next row in a direction (ForwardScanDirection or BackwardScanDirection) into a row slot; false and an empty slot at the
+/// end.
 bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot);
 
 /// Starts again from the beginning; the filter may have been changed by its owner.

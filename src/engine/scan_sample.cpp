@@ -80,8 +80,10 @@ const OwnedExtent *find_owner(const BlockSample *sample, BlockNumber block) {
     uint32 low = 0;
     for (uint32 high = sample->extent_count; low < high;) {
         const uint32 middle = low + (high - low) / 2;
-        if (sample->extents[middle].extent.first_block <= block) low = middle + 1;
-        else high = middle;
+        if (sample->extents[middle].extent.first_block <= block)
+            low = middle + 1;
+        else
+            high = middle;
     }
     if (low == 0) return nullptr;
     const OwnedExtent *owner = &sample->extents[low - 1];
@@ -97,14 +99,18 @@ void store_segment_row(TableScan *scan, uint32 row, TupleTableSlot *slot) {
         uint32 low = 0;
         for (uint32 high = scan->segment.header.granule_count; low < high;) {  // the first granule that begins beyond the row
             const uint32 middle = low + (high - low) / 2;
-            if (format::granule_at(*scan->segment.index, middle).first_row <= row) low = middle + 1;
-            else high = middle;
+            if (format::granule_at(*scan->segment.index, middle).first_row <= row)
+                low = middle + 1;
+            else
+                high = middle;
         }
-        if (low == 0) report_damage(scan->rel, scan->segment.entry.extents[0].first_block, "No granule holds the segment's first row.");
+        if (low == 0)
+            report_damage(scan->rel, scan->segment.entry.extents[0].first_block, "No granule holds the segment's first row.");
         open_granule(granule, &scan->segment, low - 1);
         scan->granule_index = low - 1;
         if (row - granule->about.first_row >= granule->about.row_count) {
-            report_damage(scan->rel, scan->segment.entry.extents[0].first_block, "The granules do not hold all rows of the segment.");
+            report_damage(scan->rel, scan->segment.entry.extents[0].first_block,
+                          "The granules do not hold all rows of the segment.");
         }
     }
     store_sealed_row(slot, granule, row - granule->about.first_row, nullptr);
@@ -156,7 +162,8 @@ bool sample_block(BlockSample *sample, BlockNumber block) {
 namespace {
 
 // The scan runs under SnapshotAny: every row of the page is in `visible`, and is judged here.
-bool next_sampled_tail_row(BlockSample *sample, TransactionId oldest_xmin, double *live_rows, double *dead_rows, TupleTableSlot *slot) {
+bool next_sampled_tail_row(BlockSample *sample, TransactionId oldest_xmin, double *live_rows, double *dead_rows,
+                           TupleTableSlot *slot) {
     TableScan *scan = sample->scan;
     while (sample->offset < scan->visible_count) {
         store_visible_row(scan, sample->offset++, slot);
@@ -165,8 +172,8 @@ bool next_sampled_tail_row(BlockSample *sample, TransactionId oldest_xmin, doubl
         const HTSV_Result state = HeapTupleSatisfiesVacuum(tuple, oldest_xmin, scan->tail_buffer);
         LockBuffer(scan->tail_buffer, BUFFER_LOCK_UNLOCK);
         // As for heap: rows that other transactions are inserting are not counted.
-        const bool ours = state == HEAPTUPLE_INSERT_IN_PROGRESS &&
-                          TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+        const bool ours =
+            state == HEAPTUPLE_INSERT_IN_PROGRESS && TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
         if (state == HEAPTUPLE_LIVE || ours) {
             *live_rows += 1;
             return true;
@@ -179,7 +186,8 @@ bool next_sampled_tail_row(BlockSample *sample, TransactionId oldest_xmin, doubl
 
 }  // namespace
 
-bool next_sampled_row(BlockSample *sample, TransactionId oldest_xmin, double *live_rows, double *dead_rows, TupleTableSlot *slot) {
+bool next_sampled_row(BlockSample *sample, TransactionId oldest_xmin, double *live_rows, double *dead_rows,
+                      TupleTableSlot *slot) {
     if (sample->item != nullptr && sample->in_tail) return next_sampled_tail_row(sample, oldest_xmin, live_rows, dead_rows, slot);
     if (sample->item == nullptr || sample->sampled >= sample->sample_count) {
         ExecClearTuple(slot);
@@ -214,8 +222,10 @@ uint32 open_virtual_block(BlockSample *sample, uint32 virtual_block) {
     uint32 i = 0;
     for (uint32 high = scan->item_count; i < high;) {  // the last item that begins at or before the block
         const uint32 middle = i + (high - i) / 2;
-        if (sample->first_virtual_block[middle + 1] <= virtual_block) i = middle + 1;
-        else high = middle;
+        if (sample->first_virtual_block[middle + 1] <= virtual_block)
+            i = middle + 1;
+        else
+            high = middle;
     }
     if (i >= scan->item_count) return 0;
     const ScanItem &item = scan->items[i];
@@ -249,11 +259,14 @@ void estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double 
     format::Metapage meta;
     if (!read_metapage(rel, &meta)) return;
     const int32 width = get_rel_data_width(rel, attr_widths) + MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData);
-    const double rows_per_page = Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width);
+    const double rows_per_page =
+        Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width);
     for_each_entry(rel, meta, [rows, rows_per_page](uint32, const format::DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) return;  // almost always superseded for good
-        if (entry.kind == static_cast<uint8>(EntryKind::segment)) *rows += entry.row_count;
-        else if (entry.kind == static_cast<uint8>(EntryKind::tail)) *rows += entry.used_pages * Max(rows_per_page, 1.0);
+        if (entry.kind == static_cast<uint8>(EntryKind::segment))
+            *rows += entry.row_count;
+        else if (entry.kind == static_cast<uint8>(EntryKind::tail))
+            *rows += entry.used_pages * Max(rows_per_page, 1.0);
     });
 }
 

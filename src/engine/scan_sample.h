@@ -15,8 +15,8 @@ bool sample_block(BlockSample *sample, BlockNumber block);
 
 /// The next sampled row of the block into the slot; false when there is none.
 ///
-/// A segment's page stands for its share of the segment's rows; at most kSampledRowsPerBlock of them are returned, and the counts are
-/// raised for all, so that ANALYZE's "rows per block" stays right.
+/// A segment's page stands for its share of the segment's rows; at most kSampledRowsPerBlock of them are returned, and the counts
+/// are raised for all, so that ANALYZE's "rows per block" stays right.
 bool next_sampled_row(BlockSample *sample, TransactionId oldest_xmin, double *live_rows, double *dead_rows, TupleTableSlot *slot);
 
 /// TABLESAMPLE sees a segment as virtual blocks of this many rows, and each tail page as one.

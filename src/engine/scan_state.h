@@ -14,8 +14,8 @@ struct ScanItem {
     format::DirectoryEntry entry;
 };
 
-/// Segments whose parsed index a scan keeps when it is started again: a nested loop comes back to the same few, and parsing an index takes
-/// several times as long as reading the rows of one tag. A scan that is never restarted keeps one.
+/// Segments whose parsed index a scan keeps when it is started again: a nested loop comes back to the same few, and parsing an
+/// index takes several times as long as reading the rows of one tag. A scan that is never restarted keeps one.
 inline constexpr uint32 kSegmentsKeptMax = 32;
 inline constexpr Size kSegmentsKeptBytesMax = 8 * 1024 * 1024;
 
@@ -31,38 +31,38 @@ struct TableScan {
     const ScanFilter *filter;
     ParallelScan *parallel;
     KeyColumns keys;
-    bool is_empty;            // the table has no metapage
+    bool is_empty;  // the table has no metapage
     format::Metapage meta;
-    MemoryContext context;    // the scan
-    MemoryContext list_context;     // the items; reset by restart
-    MemoryContext choice_context;   // the chosen granules of the current segment
+    MemoryContext context;         // the scan
+    MemoryContext list_context;    // the items; reset by restart
+    MemoryContext choice_context;  // the chosen granules of the current segment
     ScanCounters counters;
-    uint8 *fingerprints;      // a bit for each fingerprint of the filter's tags, or nullptr without tags
+    uint8 *fingerprints;  // a bit for each fingerprint of the filter's tags, or nullptr without tags
 
-    ScanItem *items;          // unless parallel
+    ScanItem *items;  // unless parallel
     uint32 item_count;
-    int64 item_index;         // the current item: -1 before the first
-    ScanItem claimed;         // parallel: the current item
+    int64 item_index;  // the current item: -1 before the first
+    ScanItem claimed;  // parallel: the current item
     bool in_item;
 
     // A tail run.
     uint32 page_index;
-    Buffer tail_buffer;       // pinned while its rows are being returned
+    Buffer tail_buffer;  // pinned while its rows are being returned
     HeapTupleData tail_tuple;
     OffsetNumber visible[format::kTailRowsMax];
     int visible_count;
     int visible_index;
 
     // A segment.
-    OpenSegment segment;      // the current one; index == nullptr: none. Its memory is in `kept`.
+    OpenSegment segment;  // the current one; index == nullptr: none. Its memory is in `kept`.
     KeptSegment kept[kSegmentsKeptMax];
     uint64 segment_uses;
     bool was_restarted;
-    uint32 *granules;         // chosen ones, ascending
+    uint32 *granules;  // chosen ones, ascending
     uint32 granule_count;
     int64 granule_index;
     Granule *granule;
-    uint32 row_first;         // rows [row_first, row_end) of the granule are wanted
+    uint32 row_first;  // rows [row_first, row_end) of the granule are wanted
     uint32 row_end;
     int64 row_index;
 };

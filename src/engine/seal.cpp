@@ -23,8 +23,6 @@ namespace {
 // One transaction takes sources of about four full segments, so that it ends within seconds (rule R10).
 constexpr uint64 kStepRowsMax = 4 * static_cast<uint64>(format::kSegmentRowsMax);
 
-bool is_tail(const DirectoryEntry &entry) { return entry.kind == static_cast<uint8>(EntryKind::tail); }
-
 struct Source {
     uint32 slot;
     DirectoryEntry entry;
@@ -162,7 +160,8 @@ bool is_committed_segment(const DirectoryEntry &entry) {
 
 bool must_move(const DirectoryEntry &entry, BlockNumber move_from) {
     bool reaches = false;
-    for (uint32 e = 0; e < entry.extent_count; e++) reaches |= entry.extents[e].first_block + entry.extents[e].block_count > move_from;
+    for (uint32 e = 0; e < entry.extent_count; e++)
+        reaches |= entry.extents[e].first_block + entry.extents[e].block_count > move_from;
     return move_from != InvalidBlockNumber && reaches && is_committed_segment(entry);
 }
 
@@ -211,7 +210,8 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
         const bool tail = is_tail(found[i].entry);
         if (!tail && candidates < Max(request.merge_count_min, 2) && !must_move(found[i].entry, request.move_from)) continue;
         if (tail && !run_is_decided(rel, found[i].entry)) continue;
-        const uint64 source_rows = tail ? static_cast<uint64>(found[i].entry.used_pages) * format::kTailRowsMax / 2 : found[i].entry.row_count;
+        const uint64 source_rows =
+            tail ? static_cast<uint64>(found[i].entry.used_pages) * format::kTailRowsMax / 2 : found[i].entry.row_count;
         if (choice.count > 0 && rows + source_rows > kStepRowsMax) {
             choice.more = true;
             break;
@@ -242,8 +242,9 @@ void supersede(Relation rel, const Choice &choice) {
     UnlockReleaseBuffer(meta_buffer);
 }
 
-// Whether another session waits for the table exclusively: a further lock is then not to be had, though we hold one. (LockHasWaitersRelation
-// would crash: our lock may have been taken on the fast path, where PostgreSQL keeps no lock object for it.)
+// Whether another session waits for the table exclusively: a further lock is then not to be had, though we hold one.
+// (LockHasWaitersRelation would crash: our lock may have been taken on the fast path, where PostgreSQL keeps no lock object for
+// it.)
 bool ddl_is_waiting(Relation rel) {
     if (!ConditionalLockRelation(rel, RowShareLock)) return true;
     UnlockRelation(rel, RowShareLock);
@@ -294,8 +295,10 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
                 break;
             }
             step.level = Max(step.level, choice.sources[i].entry.level);
-            if (is_tail(choice.sources[i].entry)) add_run(&step, choice.sources[i].entry);
-            else add_segment(&step, choice.sources[i]);
+            if (is_tail(choice.sources[i].entry))
+                add_run(&step, choice.sources[i].entry);
+            else
+                add_segment(&step, choice.sources[i]);
         }
         if (step.level < PG_UINT8_MAX && choice.count > 1) step.level++;
         finish_segment(&step);
@@ -337,8 +340,8 @@ uint32 release_unneeded(Relation rel) {
         stop_point(StopPoint::release_seen);
         const Need need = need_for(entry, oldest);
         if (need == Need::needed) continue;
-        // Its maker may have finished the entry and committed after we read it and before we asked. Now that the maker is over, only holders
-        // of the maintenance lock change the entry: if it still is what we judged, it stays that.
+        // Its maker may have finished the entry and committed after we read it and before we asked. Now that the maker is over,
+        // only holders of the maintenance lock change the entry: if it still is what we judged, it stays that.
         const DirectoryEntry now = read_entry(rel, meta, slot);
         if (memcmp(&now, &entry, sizeof(entry)) != 0) continue;
         release_entry(rel, slot, need == Need::outlived ? entry.xmax : InvalidTransactionId);

@@ -1,10 +1,12 @@
 // Seal and merge: one routine that turns closed tail runs and small segments into larger segments.
 //
-// It is an ordinary transaction X that writes new segments with xmin = X and stamps xmax = X on the sources, so every snapshot sees each
-// row exactly once: those that see X in the new place, the others in the old one. The interleavings stand in src/engine/README.md.
+// It is an ordinary transaction X that writes new segments with xmin = X and stamps xmax = X on the sources, so every snapshot
+// sees each row exactly once: those that see X in the new place, the others in the old one. The interleavings stand in
+// src/engine/README.md.
 //
 // Invariants:
-//   1. A tail run is closed before it is read (rule R2), and read only when the inserters of all its rows are over (rules R3, R4).
+//   1. A tail run is closed before it is read (rule R2), and read only when the inserters of all its rows are over (rules R3,
+//   R4).
 //   2. Sources are chosen and read under the maintenance lock and a registered snapshot (rule R10).
 //   3. Sources keep free_after, the next xid at the swap, and live until no snapshot needs them (rule R5).
 //   4. It never runs inside a user's transaction block (rule R9), and neither INSERT nor SELECT ever waits for it.
@@ -19,21 +21,22 @@ struct SealRequest {
     uint32 merge_rows_below;  // merge segments with fewer rows than this ...
     uint32 merge_count_min;   // ... when there are at least so many of them, closed runs included
     bool wait;                // for the maintenance lock
-    BlockNumber move_from;    // rewrite segments that reach to this block or beyond, so that the file can shrink; InvalidBlockNumber: none
+    BlockNumber
+        move_from;  // rewrite segments that reach to this block or beyond, so that the file can shrink; InvalidBlockNumber: none
 };
 
 struct SealOutcome {
     uint32 sources;   // runs and segments superseded
     uint32 segments;  // segments written
     uint64 rows;
-    bool more;        // the bounds of one transaction were reached: call again
+    bool more;  // the bounds of one transaction were reached: call again
 };
 
 /// One bounded step; the caller commits. A transaction with an active snapshot is in progress.
 SealOutcome seal_step(Relation rel, const SealRequest &request);
 
-/// Frees entries that no snapshot needs any more: superseded ones and those of transactions that never committed. How many it freed.
-/// The caller holds the maintenance lock.
+/// Frees entries that no snapshot needs any more: superseded ones and those of transactions that never committed. How many it
+/// freed. The caller holds the maintenance lock.
 uint32 release_unneeded(Relation rel);
 
 }  // namespace historian::engine

@@ -59,8 +59,8 @@ uint32 allocate_segment(Relation rel, DirectoryEntry *entry) {
         const uint32 more = Min(entry->used_pages - allocated, kSegmentExtentBlocksMax);
         if (!add_extent(rel, slot, current, more)) {
             ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                    errmsg("cannot store %llu bytes as one segment of table \"%s\"", static_cast<unsigned long long>(entry->byte_count),
-                           RelationGetRelationName(rel)));
+                    errmsg("cannot store %llu bytes as one segment of table \"%s\"",
+                           static_cast<unsigned long long>(entry->byte_count), RelationGetRelationName(rel)));
         }
         allocated += more;
         format::Metapage meta;
@@ -102,7 +102,8 @@ bool builder_is_full(const format::SegmentBuilder &builder) {
 }
 
 uint32 write_segment(Relation rel, const SegmentBytes &segment, const SegmentStamp &stamp) {
-    if (segment.bytes.size() > static_cast<Size>(UINT32_MAX) * kPagePayloadBytes) elog(ERROR, "a segment of %zu bytes", segment.bytes.size());
+    if (segment.bytes.size() > static_cast<Size>(UINT32_MAX) * kPagePayloadBytes)
+        elog(ERROR, "a segment of %zu bytes", segment.bytes.size());
     DirectoryEntry entry = describe_segment(segment, stamp);
     const uint32 slot = allocate_segment(rel, &entry);
     write_pages(rel, slot, entry, segment.bytes);
@@ -145,7 +146,8 @@ void open_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memory
     read_segment_range(rel, slot, entry, {0, sizeof(header_bytes)}, header_bytes);
     check_status(format::open_segment(header_bytes, &segment->header), rel, "open a segment");
     const format::ByteRange range = segment->header.index;
-    if (range.byte_count > entry.byte_count) report_damage(rel, entry.extents[0].first_block, "The segment's index is longer than the segment.");
+    if (range.byte_count > entry.byte_count)
+        report_damage(rel, entry.extents[0].first_block, "The segment's index is longer than the segment.");
     auto *bytes = static_cast<std::byte *>(MemoryContextAllocHuge(context, Max(range.byte_count, 1)));
     read_segment_range(rel, slot, entry, range, bytes);
     Arena arena = arena_in(context);
@@ -161,7 +163,8 @@ void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32
     auto *bytes = static_cast<std::byte *>(MemoryContextAllocHuge(context, Max(range.byte_count, 1)));
     read_segment_range(rel, segment.slot, segment.entry, range, bytes);
     Arena arena = arena_in(context);
-    check_status(format::decode_chunk(*segment.index, granule, column, {bytes, range.byte_count}, arena, decoded), rel, "read a segment");
+    check_status(format::decode_chunk(*segment.index, granule, column, {bytes, range.byte_count}, arena, decoded), rel,
+                 "read a segment");
 }
 
 }  // namespace historian::engine

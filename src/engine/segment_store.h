@@ -12,7 +12,8 @@ namespace historian::engine {
 /// An arena whose memory comes from a memory context and goes with it; never raises, gives nullptr when memory is short.
 Arena arena_in(MemoryContext context);
 
-/// Whether a segment builder holds as much as one segment may: rows, or raw bytes (rule R23: 64 MB, or maintenance_work_mem if less).
+/// Whether a segment builder holds as much as one segment may: rows, or raw bytes (rule R23: 64 MB, or maintenance_work_mem if
+/// less).
 bool builder_is_full(const format::SegmentBuilder &builder);
 
 struct SegmentStamp {
@@ -30,7 +31,8 @@ uint32 write_segment(Relation rel, const format::SegmentBytes &segment, const Se
 
 /// Copies bytes [range.offset, range.offset + range.byte_count) of a segment to `target`.
 /// errors  XX001: a page is not the segment's, or the range is outside
-void read_segment_range(Relation rel, uint32 slot, const format::DirectoryEntry &entry, format::ByteRange range, std::byte *target);
+void read_segment_range(Relation rel, uint32 slot, const format::DirectoryEntry &entry, format::ByteRange range,
+                        std::byte *target);
 
 /// The header and the parsed index of a segment, in memory of `context`.
 struct OpenSegment {

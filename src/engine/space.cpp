@@ -208,7 +208,8 @@ void extend_for_run(Relation rel, uint32 block_count) {
 void grow_directory(Relation rel, uint32 extent_count) {
     if (extent_count >= format::kDirectoryExtentsMax) {
         ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                errmsg("table \"%s\" has too many segments", RelationGetRelationName(rel)), errhint("Partition the table by time."));
+                errmsg("table \"%s\" has too many segments", RelationGetRelationName(rel)),
+                errhint("Partition the table by time."));
     }
     Allocation allocation;
     allocation.bits = static_cast<uint8 *>(palloc(format::kMapBytes));
@@ -244,7 +245,8 @@ void grow_directory(Relation rel, uint32 extent_count) {
 // The first slot that looks free from the hint on: slot_count when none below it is.
 uint32 find_free_slot(Relation rel, const Metapage &meta) {
     DirectoryEntry entries[kEntriesPerPage];
-    for (uint32 first = meta.free_slot_hint - meta.free_slot_hint % kEntriesPerPage; first < meta.slot_count; first += kEntriesPerPage) {
+    for (uint32 first = meta.free_slot_hint - meta.free_slot_hint % kEntriesPerPage; first < meta.slot_count;
+         first += kEntriesPerPage) {
         read_directory_page(rel, meta, first, entries);
         for (uint32 i = 0; i < kEntriesPerPage && first + i < meta.slot_count; i++) {
             if (first + i < meta.free_slot_hint) continue;
@@ -253,15 +255,16 @@ uint32 find_free_slot(Relation rel, const Metapage &meta) {
     }
     if (meta.slot_count >= format::kSlotsMax) {
         ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                errmsg("table \"%s\" has too many segments", RelationGetRelationName(rel)), errhint("Partition the table by time."));
+                errmsg("table \"%s\" has too many segments", RelationGetRelationName(rel)),
+                errhint("Partition the table by time."));
     }
     return meta.slot_count;
 }
 
-// With the entry's directory page and the map page locked: takes the metapage and writes all three. False when the request to become the
-// active run came too late.
-bool commit_new_entry(Relation rel, const Metapage &seen, uint32 slot, const EntryPlace &place, Buffer directory_buffer, Allocation *allocation,
-                      NewEntry *request) {
+// With the entry's directory page and the map page locked: takes the metapage and writes all three. False when the request to
+// become the active run came too late.
+bool commit_new_entry(Relation rel, const Metapage &seen, uint32 slot, const EntryPlace &place, Buffer directory_buffer,
+                      Allocation *allocation, NewEntry *request) {
     const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
     Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
     const bool wanted = !request->activate || meta.active_slot == request->expected_active;
@@ -273,7 +276,8 @@ bool commit_new_entry(Relation rel, const Metapage &seen, uint32 slot, const Ent
         stage_bits(edit, map, allocation->bits, allocation->extent, true);
         const int page = edit.add_page(meta_buffer);
         meta.slot_count = Max(meta.slot_count, slot + 1);
-        if (meta.free_slot_hint == seen.free_slot_hint) meta.free_slot_hint = slot + 1;  // else an entry below was freed meanwhile
+        if (meta.free_slot_hint == seen.free_slot_hint)
+            meta.free_slot_hint = slot + 1;  // else an entry below was freed meanwhile
         if (request->activate) meta.active_slot = slot;
         patch_metapage(edit, page, meta);
         edit.commit();

@@ -1,7 +1,8 @@
 // Space: which blocks belong to whom. Allocation map, directory entries, growth of the file.
 //
 // Invariants:
-//   1. The map's bits and the entry that owns the blocks change in one WAL record (rule R13): no crash leaks a block or gives it away twice.
+//   1. The map's bits and the entry that owns the blocks change in one WAL record (rule R13): no crash leaks a block or gives it
+//   away twice.
 //   2. The file grows before bits are set; blocks beyond the map's knowledge, and zero map pages, are free by definition.
 //   3. An extent lies within the range of one map page.
 #pragma once
@@ -39,7 +40,8 @@ void read_directory_page(Relation rel, const format::Metapage &meta, uint32 firs
 void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot);
 void stage_map_page(PageEdit &edit, int page_index, uint32 map_index);
 
-/// A page that the directory owns and never wrote: zeros, or the bytes of a former tail or segment page. All its entries are free.
+/// A page that the directory owns and never wrote: zeros, or the bytes of a former tail or segment page. All its entries are
+/// free.
 bool directory_page_is_fresh(Page page);
 
 /// A directory page that is locked and named in an edit, initialised by the edit when it was all zeros.
@@ -61,15 +63,15 @@ struct NewEntry {
 /// errors   54000 the table is full
 uint32 create_entry(Relation rel, NewEntry *request);
 
-/// Adds an extent of page_count blocks to an entry; false when the entry is not the same generation and kind any more, is closed, or has
-/// another number of extents than expected (another session was faster).
+/// Adds an extent of page_count blocks to an entry; false when the entry is not the same generation and kind any more, is closed,
+/// or has another number of extents than expected (another session was faster).
 bool add_extent(Relation rel, uint32 slot, const format::DirectoryEntry &expected, uint32 page_count);
 
 /// Rewrites an entry's bytes (not its extents): the caller is its only owner.
 void write_entry(Relation rel, uint32 slot, const format::DirectoryEntry &entry, EditPurpose purpose, TransactionId conflict_xid);
 
-/// Grows the file until the block exists. Growth is not WAL-logged, so an allocated block that was never written may lie beyond the end of
-/// the file after a promotion, a restore or a power failure; it counts as a page of zeros.
+/// Grows the file until the block exists. Growth is not WAL-logged, so an allocated block that was never written may lie beyond
+/// the end of the file after a promotion, a restore or a power failure; it counts as a page of zeros.
 void ensure_block(Relation rel, BlockNumber block);
 
 /// Frees an entry and its blocks. conflict_xid: the newest xid whose standby snapshots may still read it, or invalid (rule R6).
@@ -83,8 +85,9 @@ struct SpaceUse {
 };
 SpaceUse measure_space(Relation rel);
 
-/// Gives free blocks at the end of the file back to the operating system if they are many and nobody uses the table at this moment; as
-/// PostgreSQL's VACUUM does, under a conditional AccessExclusiveLock. How many blocks went. The caller holds the maintenance lock.
+/// Gives free blocks at the end of the file back to the operating system if they are many and nobody uses the table at this
+/// moment; as PostgreSQL's VACUUM does, under a conditional AccessExclusiveLock. How many blocks went. The caller holds the
+/// maintenance lock.
 BlockNumber shrink_file(Relation rel);
 
 /// The block of the n-th page of an entry, or InvalidBlockNumber beyond its extents.

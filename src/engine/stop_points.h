@@ -1,8 +1,8 @@
 // Places where a test can stop a backend: the one list of them.
 //
-// The setting historian.debug_stop_point names a place; a backend that comes there waits for the advisory lock (classid 1213415763,
-// objid = the place's number) that the test holds, and goes on when the test lets go. isolationtester sees such a wait as a blocked step.
-// Costs one comparison of an integer otherwise.
+// The setting historian.debug_stop_point names a place; a backend that comes there waits for the advisory lock (classid
+// 1213415763, objid = the place's number) that the test holds, and goes on when the test lets go. isolationtester sees such a
+// wait as a blocked step. Costs one comparison of an integer otherwise.
 #pragma once
 
 namespace historian::engine {

@@ -83,8 +83,8 @@ void open_next_page(Relation rel, const Metapage &meta, uint32 slot, const Direc
     if (BufferIsValid(last_buffer)) UnlockReleaseBuffer(last_buffer);
 }
 
-// The block that takes new rows: the active run's newest page, after the run or the page was made when there was none. `full` is a block
-// that has no room; it will not be the answer unless another session emptied the run.
+// The block that takes new rows: the active run's newest page, after the run or the page was made when there was none. `full` is
+// a block that has no room; it will not be the answer unless another session emptied the run.
 BlockNumber find_open_block(Relation rel, BlockNumber full) {
     for (;;) {
         CHECK_FOR_INTERRUPTS();
@@ -149,8 +149,8 @@ void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid
         rows += fit;
         row_count -= fit;
     }
-    // Last: a reader locks the table before it looks at a page, so either its lock is seen here or it has seen our rows. Asked first, a
-    // reader that came between the question and the rows would be missed by both.
+    // Last: a reader locks the table before it looks at a page, so either its lock is seen here or it has seen our rows. Asked
+    // first, a reader that came between the question and the rows would be missed by both.
     CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
 }
 

@@ -1,8 +1,9 @@
 // The tail: fresh rows, one by one, on pages of a tail run until they are sealed.
 //
-// A run is a directory entry with up to eight extents that double in size, so that a table with ten rows takes few pages and one with a
-// million rows few entries. At any time a run has at most one open page, its newest: opening the next page closes the one before, in one
-// WAL record. So "is this page closed?", asked under the page's exclusive lock, decides whether a row may go there (rule R2).
+// A run is a directory entry with up to eight extents that double in size, so that a table with ten rows takes few pages and one
+// with a million rows few entries. At any time a run has at most one open page, its newest: opening the next page closes the one
+// before, in one WAL record. So "is this page closed?", asked under the page's exclusive lock, decides whether a row may go there
+// (rule R2).
 //
 // The states of a run
 //     open      entry without kEntryTailClosed; rows go to its last used page
@@ -20,7 +21,8 @@ namespace historian::engine {
 /// Pages of a run's extents: 8, 16, ... 1024: 2040 pages, about 200,000 narrow rows, 16 MB.
 inline constexpr uint32 kFirstTailExtentPages = 8;
 
-/// Adds rows to the tail; each tuple's t_self becomes its TID. Rows that no tail page takes must not be passed (kTailRowBytesMax).
+/// Adds rows to the tail; each tuple's t_self becomes its TID. Rows that no tail page takes must not be passed
+/// (kTailRowBytesMax).
 void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid);
 
 /// Closes an open run; false when it is closed already, has no rows, or is no tail any more.

@@ -11,7 +11,8 @@ inline constexpr int kSealedRowBits = 22;
 
 inline void set_sealed_tid(ItemPointer tid, uint32 slot, uint32 row) {
     const uint64 address = static_cast<uint64>(slot) << kSealedRowBits | row;
-    ItemPointerSet(tid, format::kSealedBlockBit | static_cast<uint32>(address >> 15), static_cast<OffsetNumber>((address & 0x7FFF) + 1));
+    ItemPointerSet(tid, format::kSealedBlockBit | static_cast<uint32>(address >> 15),
+                   static_cast<OffsetNumber>((address & 0x7FFF) + 1));
 }
 
 inline bool is_sealed_tid(ItemPointer tid) { return (ItemPointerGetBlockNumberNoCheck(tid) & format::kSealedBlockBit) != 0; }

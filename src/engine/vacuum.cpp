@@ -34,7 +34,8 @@ bool is_old(const Vacuum *vacuum, TransactionId xid) {
     return TransactionIdIsNormal(xid) && TransactionIdPrecedes(xid, vacuum->cutoff.freeze_limit);
 }
 
-// One tail row: what becomes of it. Rows of aborted inserters go (rule R11: pruned before freezing); old committed ones are frozen.
+// One tail row: what becomes of it. Rows of aborted inserters go (rule R11: pruned before freezing); old committed ones are
+// frozen.
 enum class RowFate { keep, freeze, prune };
 
 RowFate judge_row(Vacuum *vacuum, HeapTupleHeader tuple) {
@@ -50,7 +51,8 @@ RowFate judge_row(Vacuum *vacuum, HeapTupleHeader tuple) {
     return RowFate::keep;
 }
 
-// Stages what happens to the rows of one page; the newest xid frozen is what standby snapshots must be past. False: nothing to do.
+// Stages what happens to the rows of one page; the newest xid frozen is what standby snapshots must be past. False: nothing to
+// do.
 bool stage_page(Vacuum *vacuum, PageEdit &edit, int page_index, Page page, TransactionId *newest_frozen) {
     bool changed = false;
     for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
@@ -64,9 +66,11 @@ bool stage_page(Vacuum *vacuum, PageEdit &edit, int page_index, Page page, Trans
             const TransactionId xmin = HeapTupleHeaderGetXmin(tuple);
             if (!TransactionIdIsValid(*newest_frozen) || TransactionIdFollows(xmin, *newest_frozen)) *newest_frozen = xmin;
             const uint16 infomask = tuple->t_infomask | HEAP_XMIN_FROZEN;
-            edit.patch(page_index, ItemIdGetOffset(item_id) + offsetof(HeapTupleHeaderData, t_infomask), &infomask, sizeof(infomask));
+            edit.patch(page_index, ItemIdGetOffset(item_id) + offsetof(HeapTupleHeaderData, t_infomask), &infomask,
+                       sizeof(infomask));
         } else {
-            // The row's bytes stay where they are, so the line pointer goes on naming them: wal_consistency_checking masks their hint bits.
+            // The row's bytes stay where they are, so the line pointer goes on naming them: wal_consistency_checking masks their
+            // hint bits.
             ItemIdData dead = *item_id;
             ItemIdMarkDead(&dead);
             edit.patch(page_index, reinterpret_cast<char *>(item_id) - static_cast<char *>(page), &dead, sizeof(dead));
@@ -182,10 +186,11 @@ void vacuum_table(Relation rel, VacuumParams *params, BufferAccessStrategy) {
     report_vacuum(rel, vacuum.live_rows, vacuum.dead_rows);
     pgstat_progress_end_command();
     ereport((params->options & VACOPT_VERBOSE) != 0 ? INFO : DEBUG2,
-            errmsg("vacuumed table \"%s\": freed %u entries, froze %u entries and %u tail pages", RelationGetRelationName(rel), freed,
-                   vacuum.frozen_entries, vacuum.frozen_pages),
-            errdetail("%.0f live rows, %.0f rows kept for old snapshots or deleted, %u blocks, %u blocks returned; relfrozenxid is %u.",
-                      vacuum.live_rows, vacuum.dead_rows, blocks, returned, vacuum.oldest_left));
+            errmsg("vacuumed table \"%s\": freed %u entries, froze %u entries and %u tail pages", RelationGetRelationName(rel),
+                   freed, vacuum.frozen_entries, vacuum.frozen_pages),
+            errdetail(
+                "%.0f live rows, %.0f rows kept for old snapshots or deleted, %u blocks, %u blocks returned; relfrozenxid is %u.",
+                vacuum.live_rows, vacuum.dead_rows, blocks, returned, vacuum.oldest_left));
 }
 
 }  // namespace historian::engine

@@ -40,16 +40,16 @@ bool entry_is_visible(const DirectoryEntry &entry, Snapshot snapshot) {
     switch (snapshot->snapshot_type) {
         case SNAPSHOT_MVCC:
         case SNAPSHOT_HISTORIC_MVCC:
-            // An entry is superseded by seal and merge only, which are no commands of a user's transaction: xmax needs no command id.
+            // An entry is superseded by seal and merge only, which are no commands of a user's transaction: xmax needs no command
+            // id.
             return counts_for_mvcc(entry.xmin, entry.cmin, snapshot) && !counts_for_mvcc(entry.xmax, FirstCommandId, snapshot);
         case SNAPSHOT_SELF:
         case SNAPSHOT_DIRTY:
-        case SNAPSHOT_TOAST:
-            return counts_now(entry.xmin) && !counts_now(entry.xmax);
+        case SNAPSHOT_TOAST: return counts_now(entry.xmin) && !counts_now(entry.xmax);
         case SNAPSHOT_ANY:
         case SNAPSHOT_NON_VACUUMABLE:
-            // ANALYZE. Each row exactly once: neither the copy that a move in progress makes, nor the one left behind for old snapshots. And
-            // never an entry of another transaction in progress: it is freed as soon as that transaction fails.
+            // ANALYZE. Each row exactly once: neither the copy that a move in progress makes, nor the one left behind for old
+            // snapshots. And never an entry of another transaction in progress: it is freed as soon as that transaction fails.
             return counts_now(entry.xmin) && xid_state(entry.xmax) != XidState::committed;
     }
     return false;

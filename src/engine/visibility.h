@@ -1,7 +1,8 @@
 // Who sees which directory entry. Tail rows are judged one by one by PostgreSQL's own HeapTupleSatisfiesVisibility.
 //
-// The rule (DESIGN, snapshot rule): an entry is visible iff its xmin is visible and its xmax is not. "Is it over?" is always asked of the
-// process array first and of pg_xact second (rule R3): a transaction that waits for a standby is committed in pg_xact and still running.
+// The rule (DESIGN, snapshot rule): an entry is visible iff its xmin is visible and its xmax is not. "Is it over?" is always
+// asked of the process array first and of pg_xact second (rule R3): a transaction that waits for a standby is committed in
+// pg_xact and still running.
 #pragma once
 
 #include "engine/server.h"

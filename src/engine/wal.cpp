@@ -82,8 +82,8 @@ void patch_trailer(PageEdit &edit, int page_index, const PageTrailer &trailer) {
 }
 
 bool place_row(Page page, const TailRow &row, OffsetNumber expected_offset) {
-    const OffsetNumber offset = PageAddItem(page, reinterpret_cast<Item>(row.tuple->t_data), row.tuple->t_len,
-                                            InvalidOffsetNumber, false, true);
+    const OffsetNumber offset =
+        PageAddItem(page, reinterpret_cast<Item>(row.tuple->t_data), row.tuple->t_len, InvalidOffsetNumber, false, true);
     if (offset == InvalidOffsetNumber || offset != expected_offset || offset > format::kTailRowsMax) return false;
     tail_special(page)->fingerprints[offset - 1] = row.fingerprint;
     return true;
@@ -99,8 +99,8 @@ StringInfoData flatten_rows(const AppendHeader &header, const TailRow *rows, int
     for (int i = 0; i < row_count; i++) {
         const HeapTupleHeader tuple = rows[i].tuple->t_data;
         const uint32 byte_count = rows[i].tuple->t_len - SizeofHeapTupleHeader;
-        const AppendedRow row = {rows[i].fingerprint,   static_cast<uint16>(byte_count), tuple->t_infomask2,
-                                 tuple->t_infomask, tuple->t_hoff,                   0};
+        const AppendedRow row = {
+            rows[i].fingerprint, static_cast<uint16>(byte_count), tuple->t_infomask2, tuple->t_infomask, tuple->t_hoff, 0};
         appendBinaryStringInfo(&data, reinterpret_cast<const char *>(&row), sizeof(row));
         appendBinaryStringInfo(&data, reinterpret_cast<const char *>(tuple) + SizeofHeapTupleHeader,
                                static_cast<int>(byte_count));

@@ -71,7 +71,7 @@ struct AppendRecord {
     uint16 row_count;
     uint16 first_offset;  // of the first row's line pointer
     CommandId cid;
-    TransactionId xmin;   // not the record's own xid: rows of a bulk load may be stored inside a later subtransaction
+    TransactionId xmin;  // not the record's own xid: rows of a bulk load may be stored inside a later subtransaction
 };
 
 /// A SEGMENT record's block data: the trailer, then the payload.
@@ -121,7 +121,8 @@ struct TailRow {
     int64 time;
 };
 
-/// Adds rows of one xmin to an open tail page that has room for them; buffer pinned and exclusively locked. Sets t_self of each tuple.
+/// Adds rows of one xmin to an open tail page that has room for them; buffer pinned and exclusively locked. Sets t_self of each
+/// tuple.
 void append_to_page(Relation rel, Buffer buffer, const TailRow *rows, int row_count, CommandId cid);
 
 /// Adds one row to a page in memory: shared by append_to_page() and replay. False when it does not fit.

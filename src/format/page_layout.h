@@ -142,6 +142,11 @@ static_assert(offsetof(DirectoryEntry, time_min) == 104);
 static_assert(offsetof(DirectoryEntry, tag_first) == 128);
 static_assert(std::has_unique_object_representations_v<DirectoryEntry>, "no padding on disk");
 
+/// Whether an entry is a tail run.
+constexpr bool is_tail(const DirectoryEntry &entry) noexcept {
+    return entry.kind == static_cast<std::uint8_t>(EntryKind::tail);
+}
+
 inline constexpr std::uint32_t kEntriesPerPage = 31;
 static_assert(kPageHeaderBytes + kEntriesPerPage * sizeof(DirectoryEntry) <= kTrailerOffset);
 

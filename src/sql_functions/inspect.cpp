@@ -52,7 +52,8 @@ Datum tag_text(Relation rel, const uint8 *bytes, uint8 byte_count) {
     const char *text = reinterpret_cast<const char *>(bytes);
     const bool is_text = column->atttypid == TEXTOID || column->atttypid == VARCHAROID;
     const int valid = is_text ? pg_encoding_mbcliplen(GetDatabaseEncoding(), text, byte_count, byte_count) : 0;
-    if (is_text && pg_verify_mbstr(GetDatabaseEncoding(), text, valid, true)) return PointerGetDatum(cstring_to_text_with_len(text, valid));
+    if (is_text && pg_verify_mbstr(GetDatabaseEncoding(), text, valid, true))
+        return PointerGetDatum(cstring_to_text_with_len(text, valid));
     StringInfoData hex;
     initStringInfo(&hex);
     appendStringInfoString(&hex, "\\x");
@@ -98,7 +99,8 @@ extern "C" PGDLLEXPORT Datum historian_segments(PG_FUNCTION_ARGS) {
     Relation rel = open_for_reading(PG_GETARG_OID(0));
     format::Metapage meta;
     if (engine::read_metapage(rel, &meta)) {
-        engine::for_each_entry(rel, meta, [rel, result](uint32 slot, const DirectoryEntry &entry) { put_entry(rel, result, slot, entry); });
+        engine::for_each_entry(rel, meta,
+                               [rel, result](uint32 slot, const DirectoryEntry &entry) { put_entry(rel, result, slot, entry); });
     }
     table_close(rel, AccessShareLock);
     return static_cast<Datum>(0);
@@ -153,8 +155,9 @@ extern "C" PGDLLEXPORT Datum historian_check(PG_FUNCTION_ARGS) {
     Relation rel = open_for_reading(PG_GETARG_OID(0));
     const engine::CheckSummary summary = engine::check_table(rel);
     table_close(rel, AccessShareLock);
-    PG_RETURN_TEXT_P(cstring_to_text(psprintf(
-        UINT64_FORMAT " segments with " UINT64_FORMAT " granules and " UINT64_FORMAT " rows, " UINT64_FORMAT " tail runs with " UINT64_FORMAT
-                      " rows, " UINT64_FORMAT " blocks, " UINT64_FORMAT " of them free",
-        summary.segments, summary.granules, summary.sealed_rows, summary.tail_runs, summary.tail_rows, summary.blocks, summary.free_blocks)));
+    PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT " segments with " UINT64_FORMAT " granules and " UINT64_FORMAT
+                                                            " rows, " UINT64_FORMAT " tail runs with " UINT64_FORMAT
+                                                            " rows, " UINT64_FORMAT " blocks, " UINT64_FORMAT " of them free",
+                                              summary.segments, summary.granules, summary.sealed_rows, summary.tail_runs,
+                                              summary.tail_rows, summary.blocks, summary.free_blocks)));
 }

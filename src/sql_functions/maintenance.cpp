@@ -8,11 +8,11 @@
 #include "table_am/callbacks.h"
 
 extern "C" {
+#include "access/genam.h"
+#include "access/table.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "utils/fmgroids.h"
-#include "access/genam.h"
-#include "access/table.h"
 
 PG_FUNCTION_INFO_V1(historian_compact);
 PG_FUNCTION_INFO_V1(historian_maintain);
@@ -27,8 +27,9 @@ constexpr uint32 kCompactBelowRows = format::kSegmentRowsMax / 2;
 constexpr uint32 kBackgroundMergeBelowRows = format::kSegmentRowsMax / 4;
 constexpr uint32 kBackgroundMergeCount = 8;
 
-// Seal and merge change no row, so no commit has to wait for the disk or a standby (rule R9), and nothing may time out (rule R21). Whatever
-// the session's defaults are: a SERIALIZABLE compact() would count as a writer and abort users. Before the transaction's first snapshot.
+// Seal and merge change no row, so no commit has to wait for the disk or a standby (rule R9), and nothing may time out (rule
+// R21). Whatever the session's defaults are: a SERIALIZABLE compact() would count as a writer and abort users. Before the
+// transaction's first snapshot.
 void relax_transaction() {
     XactIsoLevel = XACT_READ_COMMITTED;
     XactReadOnly = false;
@@ -68,8 +69,8 @@ bool compact_once(Oid relid, bool first, BlockNumber move_from) {
     return more;
 }
 
-// Another transaction of compact(): frees what was superseded. The result: where segments should move away from, so that holes in front of
-// them are filled and the file can shrink; InvalidBlockNumber when it is dense enough.
+// Another transaction of compact(): frees what was superseded. The result: where segments should move away from, so that holes in
+// front of them are filled and the file can shrink; InvalidBlockNumber when it is dense enough.
 BlockNumber release_once(Oid relid) {
     relax_transaction();
     Relation rel = open_our_table(relid, RowExclusiveLock);
@@ -135,11 +136,14 @@ Duty find_duty(Relation rel) {
             return;
         }
         if (entry.kind == static_cast<uint8>(format::EntryKind::building)) duty.release = true;
-        if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.row_count < kBackgroundMergeBelowRows) small_segments++;
+        if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.row_count < kBackgroundMergeBelowRows)
+            small_segments++;
         if (entry.kind != static_cast<uint8>(format::EntryKind::tail)) return;
         const bool closed = (entry.flags & format::kEntryTailClosed) != 0;
-        if (closed) duty.seal = true;
-        else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation)) duty.seal = duty.close_open_run = true;
+        if (closed)
+            duty.seal = true;
+        else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation))
+            duty.seal = duty.close_open_run = true;
     });
     if (small_segments >= kBackgroundMergeCount) duty.seal = true;
     return duty;
@@ -189,7 +193,8 @@ List *list_our_tables() {
 extern "C" PGDLLEXPORT Datum historian_compact(PG_FUNCTION_ARGS) {
     if (PG_ARGISNULL(0)) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("compact needs a table"));
     const Oid relid = PG_GETARG_OID(0);
-    const bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || castNode(CallContext, fcinfo->context)->atomic;
+    const bool atomic =
+        fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || castNode(CallContext, fcinfo->context)->atomic;
     if (atomic) {
         ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("compact cannot run inside a transaction block"),
                 errhint("Call it outside BEGIN ... COMMIT, not from a function."));
@@ -202,8 +207,8 @@ extern "C" PGDLLEXPORT Datum historian_compact(PG_FUNCTION_ARGS) {
     PG_RETURN_VOID();
 }
 
-// historian.maintain(): what is due for all tables, one table a call of the background worker; returns pieces of work done. Its transaction is
-// the worker's own.
+// historian.maintain(): what is due for all tables, one table a call of the background worker; returns pieces of work done. Its
+// transaction is the worker's own.
 extern "C" PGDLLEXPORT Datum historian_maintain(PG_FUNCTION_ARGS) {
     if (!historian::is_background_worker()) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("historian.maintain is for the maintenance worker"),
@@ -215,7 +220,7 @@ extern "C" PGDLLEXPORT Datum historian_maintain(PG_FUNCTION_ARGS) {
     list_sort(tables, list_oid_cmp);
     for (int round = 0; round < 2; round++) {
         ListCell *cell;
-        foreach(cell, tables) {
+        foreach (cell, tables) {
             const Oid relid = lfirst_oid(cell);
             if ((round == 0) != (relid > last_done)) continue;
             CHECK_FOR_INTERRUPTS();

@@ -18,7 +18,8 @@ const TableAmRoutine *tag_routine();
 // ------------------------------------------------------------------------------------------------ reading (reads.cpp)
 
 const TupleTableSlotOps *slot_callbacks(Relation rel);
-TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int key_count, ScanKeyData *keys, ParallelTableScanDesc parallel, uint32 flags);
+TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int key_count, ScanKeyData *keys, ParallelTableScanDesc parallel,
+                         uint32 flags);
 void scan_end(TableScanDesc scan);
 void scan_rescan(TableScanDesc scan, ScanKeyData *keys, bool set_params, bool allow_strat, bool allow_sync, bool allow_pagemode);
 bool scan_getnextslot(TableScanDesc scan, ScanDirection direction, TupleTableSlot *slot);
@@ -38,19 +39,22 @@ bool scan_analyze_next_block(TableScanDesc scan, ReadStream *stream);
 #else
 bool scan_analyze_next_block(TableScanDesc scan, BlockNumber block, BufferAccessStrategy strategy);
 #endif
-bool scan_analyze_next_tuple(TableScanDesc scan, TransactionId oldest_xmin, double *live_rows, double *dead_rows, TupleTableSlot *slot);
+bool scan_analyze_next_tuple(TableScanDesc scan, TransactionId oldest_xmin, double *live_rows, double *dead_rows,
+                             TupleTableSlot *slot);
 bool scan_sample_next_block(TableScanDesc scan, SampleScanState *state);
 bool scan_sample_next_tuple(TableScanDesc scan, SampleScanState *state, TupleTableSlot *slot);
 
 // ---------------------------------------------------------------------------------------------- writing (writes.cpp)
 
 void tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options, BulkInsertStateData *bulk_state);
-void multi_insert(Relation rel, TupleTableSlot **slots, int slot_count, CommandId cid, int options, BulkInsertStateData *bulk_state);
+void multi_insert(Relation rel, TupleTableSlot **slots, int slot_count, CommandId cid, int options,
+                  BulkInsertStateData *bulk_state);
 void finish_bulk_insert(Relation rel, int options);
 
 // -------------------------------------------------------------------------------------------- whole tables (tables.cpp)
 
-void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid, MultiXactId *min_multi);
+void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid,
+                           MultiXactId *min_multi);
 void relation_nontransactional_truncate(Relation rel);
 void relation_copy_data(Relation rel, const FileLocator *locator);
 void relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy);
@@ -63,22 +67,25 @@ void relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages
 TM_Result refuse_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck, bool wait,
                         TM_FailureData *failure, bool changing_part);
 #if PG_VERSION_NUM >= 160000
-TM_Result refuse_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot, Snapshot crosscheck, bool wait,
-                        TM_FailureData *failure, LockTupleMode *mode, TU_UpdateIndexes *update_indexes);
+TM_Result refuse_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
+                        Snapshot crosscheck, bool wait, TM_FailureData *failure, LockTupleMode *mode,
+                        TU_UpdateIndexes *update_indexes);
 #else
-TM_Result refuse_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot, Snapshot crosscheck, bool wait,
-                        TM_FailureData *failure, LockTupleMode *mode, bool *update_indexes);
+TM_Result refuse_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
+                        Snapshot crosscheck, bool wait, TM_FailureData *failure, LockTupleMode *mode, bool *update_indexes);
 #endif
-void refuse_speculative_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options, BulkInsertStateData *bulk_state, uint32 token);
+void refuse_speculative_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options, BulkInsertStateData *bulk_state,
+                               uint32 token);
 void refuse_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token, bool succeeded);
 void refuse_latest_tid(TableScanDesc scan, ItemPointer tid);
 IndexFetchTableData *refuse_index_fetch_begin(Relation rel);
 void ignore_index_fetch(IndexFetchTableData *fetch);
-bool refuse_index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, bool *call_again,
-                              bool *all_dead);
+bool refuse_index_fetch_tuple(IndexFetchTableData *fetch, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot,
+                              bool *call_again, bool *all_dead);
 TransactionId ignore_index_deletes(Relation rel, TM_IndexDeleteOp *state);
-double refuse_index_build(Relation rel, Relation index, IndexInfo *info, bool allow_sync, bool any_visible, bool progress, BlockNumber start,
-                          BlockNumber count, IndexBuildCallback callback, void *callback_state, TableScanDesc scan);
+double refuse_index_build(Relation rel, Relation index, IndexInfo *info, bool allow_sync, bool any_visible, bool progress,
+                          BlockNumber start, BlockNumber count, IndexBuildCallback callback, void *callback_state,
+                          TableScanDesc scan);
 void refuse_index_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot, ValidateIndexState *state);
 void refuse_cluster(Relation old_rel, Relation new_rel, Relation old_index, bool use_sort, TransactionId oldest_xmin,
                     TransactionId *xid_cutoff, MultiXactId *multi_cutoff, double *live, double *vacuumed, double *recently_dead);

@@ -7,7 +7,8 @@ namespace historian::table_am {
 
 const TupleTableSlotOps *slot_callbacks(Relation) { return &engine::kRowSlotOps; }
 
-TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int key_count, ScanKeyData *, ParallelTableScanDesc parallel, uint32 flags) {
+TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int key_count, ScanKeyData *, ParallelTableScanDesc parallel,
+                         uint32 flags) {
     if (key_count > 0) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("scan keys are not supported on table \"%s\"", RelationGetRelationName(rel)));
@@ -73,10 +74,10 @@ bool tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snaps
     return visible;
 }
 
-// No row can be changed or deleted yet, so a lock on one has nothing to keep away; foreign-key checks (FOR KEY SHARE) need only the row.
-// FOR UPDATE and its like, written by a user, are refused before they come here.
-TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId, LockTupleMode, LockWaitPolicy, uint8,
-                     TM_FailureData *failure) {
+// No row can be changed or deleted yet, so a lock on one has nothing to keep away; foreign-key checks (FOR KEY SHARE) need only
+// the row. FOR UPDATE and its like, written by a user, are refused before they come here.
+TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId, LockTupleMode,
+                     LockWaitPolicy, uint8, TM_FailureData *failure) {
     memset(failure, 0, sizeof(*failure));
     return engine::fetch_row(rel, tid, snapshot, slot) ? TM_Ok : TM_Deleted;
 }

@@ -28,7 +28,8 @@ bool scan_analyze_next_block(TableScanDesc base, BlockNumber block, BufferAccess
 }
 #endif
 
-bool scan_analyze_next_tuple(TableScanDesc base, TransactionId oldest_xmin, double *live_rows, double *dead_rows, TupleTableSlot *slot) {
+bool scan_analyze_next_tuple(TableScanDesc base, TransactionId oldest_xmin, double *live_rows, double *dead_rows,
+                             TupleTableSlot *slot) {
     return engine::next_sampled_row(block_sample(plain_scan(base)), oldest_xmin, live_rows, dead_rows, slot);
 }
 
@@ -54,7 +55,8 @@ bool scan_sample_next_tuple(TableScanDesc base, SampleScanState *state, TupleTab
     TsmRoutine *method = state->tsmroutine;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
-        const OffsetNumber offset = method->NextSampleTuple(state, scan->sample_block, static_cast<OffsetNumber>(scan->sample_offsets));
+        const OffsetNumber offset =
+            method->NextSampleTuple(state, scan->sample_block, static_cast<OffsetNumber>(scan->sample_offsets));
         if (!OffsetNumberIsValid(offset)) {
             ExecClearTuple(slot);
             return false;

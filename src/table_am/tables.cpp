@@ -13,15 +13,18 @@ void require_key_columns(Relation rel) {
     if (keys.tag != InvalidAttrNumber && keys.time != InvalidAttrNumber) return;
     ereport(ERROR, errcode(ERRCODE_INVALID_TABLE_DEFINITION),
             errmsg("table \"%s\" cannot use access method \"tag\"", RelationGetRelationName(rel)),
-            keys.time == InvalidAttrNumber ? errdetail("It has no column of type timestamp with time zone or timestamp, which would be the time.")
-                                           : errdetail("It has no column besides the time, which would be the tag."),
+            keys.time == InvalidAttrNumber
+                ? errdetail("It has no column of type timestamp with time zone or timestamp, which would be the time.")
+                : errdetail("It has no column besides the time, which would be the tag."),
             errhint("Define it like (name text, time timestamptz, value double precision)."));
 }
 
 }  // namespace
 
-// A table starts without any block: its first row makes the metapage (rule R14), so the init fork of an unlogged table is empty too.
-void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid, MultiXactId *min_multi) {
+// A table starts without any block: its first row makes the metapage (rule R14), so the init fork of an unlogged table is empty
+// too.
+void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid,
+                           MultiXactId *min_multi) {
     require_key_columns(rel);
     engine::discard_bulk_load(RelationGetRelid(rel));
     *freeze_xid = RecentXmin;
@@ -56,7 +59,9 @@ void relation_copy_data(Relation rel, const FileLocator *locator) {
     smgrclose(target);
 }
 
-void relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy) { engine::vacuum_table(rel, params, strategy); }
+void relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy) {
+    engine::vacuum_table(rel, params, strategy);
+}
 
 uint64 relation_size(Relation rel, ForkNumber fork) { return table_block_relation_size(rel, fork); }
 

@@ -1,5 +1,5 @@
-// The access method `tag`: its table of callbacks. All are filled in but the pairs that PostgreSQL allows to be absent: Debian's server has no
-// assertions, and a missing callback is a crash at its first use.
+// The access method `tag`: its table of callbacks. All are filled in but the pairs that PostgreSQL allows to be absent: Debian's
+// server has no assertions, and a missing callback is a crash at its first use.
 #include "table_am/callbacks.h"
 
 extern "C" {
@@ -90,6 +90,4 @@ bool is_ours(Oid relid) {
 
 }  // namespace historian::table_am
 
-extern "C" PGDLLEXPORT Datum historian_tag_handler(PG_FUNCTION_ARGS) {
-    PG_RETURN_POINTER(historian::table_am::tag_routine());
-}
+extern "C" PGDLLEXPORT Datum historian_tag_handler(PG_FUNCTION_ARGS) { PG_RETURN_POINTER(historian::table_am::tag_routine()); }

@@ -5,7 +5,8 @@ namespace historian::table_am {
 
 void report_update_refused(const char *table) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot update table \"%s\"", table),
-            errdetail("Points are written once."), errhint("Insert a corrected point; the newest one can be chosen when reading."));
+            errdetail("Points are written once."),
+            errhint("Insert a corrected point; the newest one can be chosen when reading."));
     pg_unreachable();
 }
 
@@ -18,7 +19,8 @@ void report_delete_refused(const char *table) {
 
 void report_row_lock_refused(const char *table) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot lock rows of table \"%s\"", table),
-            errdetail("Points are written once, so a row lock would protect nothing."), errhint("Leave out FOR UPDATE or FOR SHARE."));
+            errdetail("Points are written once, so a row lock would protect nothing."),
+            errhint("Leave out FOR UPDATE or FOR SHARE."));
     pg_unreachable();
 }
 
@@ -33,7 +35,8 @@ void report_index_refused(const char *table, bool unique) {
             unique ? errmsg("unique indexes and primary keys are not supported on table \"%s\"", table)
                    : errmsg("indexes are not supported on table \"%s\"", table),
             errdetail("The table is clustered by tag and time and skips what a query on them does not need."),
-            unique ? errhint("Leave out PRIMARY KEY and UNIQUE.") : errhint("Query by tag and time; keep other look-up columns in a heap table."));
+            unique ? errhint("Leave out PRIMARY KEY and UNIQUE.")
+                   : errhint("Query by tag and time; keep other look-up columns in a heap table."));
     pg_unreachable();
 }
 
@@ -41,7 +44,8 @@ TM_Result refuse_delete(Relation rel, ItemPointer, CommandId, Snapshot, Snapshot
     report_delete_refused(RelationGetRelationName(rel));
 }
 
-TM_Result refuse_update(Relation rel, ItemPointer, TupleTableSlot *, CommandId, Snapshot, Snapshot, bool, TM_FailureData *, LockTupleMode *,
+TM_Result refuse_update(Relation rel, ItemPointer, TupleTableSlot *, CommandId, Snapshot, Snapshot, bool, TM_FailureData *,
+                        LockTupleMode *,
 #if PG_VERSION_NUM >= 160000
                         TU_UpdateIndexes *) {
 #else
@@ -54,7 +58,9 @@ void refuse_speculative_insert(Relation rel, TupleTableSlot *, CommandId, int, B
     report_on_conflict_refused(RelationGetRelationName(rel));
 }
 
-void refuse_complete_speculative(Relation rel, TupleTableSlot *, uint32, bool) { report_on_conflict_refused(RelationGetRelationName(rel)); }
+void refuse_complete_speculative(Relation rel, TupleTableSlot *, uint32, bool) {
+    report_on_conflict_refused(RelationGetRelationName(rel));
+}
 
 void refuse_latest_tid(TableScanDesc scan, ItemPointer) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -76,8 +82,8 @@ TransactionId ignore_index_deletes(Relation, TM_IndexDeleteOp *state) {
     return InvalidTransactionId;
 }
 
-double refuse_index_build(Relation rel, Relation, IndexInfo *info, bool, bool, bool, BlockNumber, BlockNumber, IndexBuildCallback, void *,
-                          TableScanDesc) {
+double refuse_index_build(Relation rel, Relation, IndexInfo *info, bool, bool, bool, BlockNumber, BlockNumber, IndexBuildCallback,
+                          void *, TableScanDesc) {
     report_index_refused(RelationGetRelationName(rel), info->ii_Unique);
 }
 
@@ -85,10 +91,12 @@ void refuse_index_validate(Relation rel, Relation, IndexInfo *info, Snapshot, Va
     report_index_refused(RelationGetRelationName(rel), info->ii_Unique);
 }
 
-void refuse_cluster(Relation old_rel, Relation, Relation, bool, TransactionId, TransactionId *, MultiXactId *, double *, double *, double *) {
+void refuse_cluster(Relation old_rel, Relation, Relation, bool, TransactionId, TransactionId *, MultiXactId *, double *, double *,
+                    double *) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             errmsg("VACUUM FULL and CLUSTER are not supported on table \"%s\"", RelationGetRelationName(old_rel)),
-            errdetail("The table is clustered by tag and time already."), errhint("CALL compact(...) packs it tightly; VACUUM reuses its free space."));
+            errdetail("The table is clustered by tag and time already."),
+            errhint("CALL compact(...) packs it tightly; VACUUM reuses its free space."));
 }
 
 void refuse_toast_slice(Relation toast_rel, Oid, int32, int32, int32, varlena *) {

@@ -9,7 +9,8 @@ namespace historian::table_am {
 
 namespace {
 
-// Rows of one call, formed and stored; everything allocated on the way goes with this context, which lives as long as the backend.
+// Rows of one call, formed and stored; everything allocated on the way goes with this context, which lives as long as the
+// backend.
 MemoryContext insert_context() {
     static MemoryContext context = nullptr;
     if (context == nullptr) context = AllocSetContextCreate(TopMemoryContext, "historian insert", ALLOCSET_DEFAULT_SIZES);
@@ -64,7 +65,8 @@ void insert_rows(Relation rel, TupleTableSlot **slots, int slot_count, CommandId
             note_stored(rel, slot, cid);
             continue;
         }
-        pending.rows[pending.count] = engine::form_tail_row(desc, keys, values, slot->tts_isnull, xid, cid, RelationGetRelid(rel));
+        pending.rows[pending.count] =
+            engine::form_tail_row(desc, keys, values, slot->tts_isnull, xid, cid, RelationGetRelid(rel));
         pending.slots[pending.count++] = slot;
         if (pending.count == pending.count_max) append_pending(rel, &pending, cid);
     }

@@ -1,0 +1,100 @@
+// Single rows by their TIDs: for triggers, foreign-key checks and TID scans.
+#include "engine/pages.h"
+#include "engine/report.h"
+#include "engine/row_slot.h"
+#include "engine/scan.h"
+#include "engine/segment_store.h"
+#include "engine/space.h"
+#include "engine/tid.h"
+#include "engine/visibility.h"
+
+namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::EntryKind;
+using format::PageKind;
+
+namespace {
+
+// Under SnapshotAny the caller fetches again a row that its statement has read, for a trigger or because another table's row
+// changed under it: the statement's own snapshot keeps the row, though its entry may be superseded by now.
+bool may_fetch_from(const DirectoryEntry &entry, Snapshot snapshot) {
+    return snapshot->snapshot_type == SNAPSHOT_ANY || entry_is_visible(entry, snapshot);
+}
+
+// Whether a tail page belongs to a run whose rows the snapshot reads there: not in a segment that replaced it, and not a page
+// freed since.
+bool may_fetch_from_page(Relation rel, Page page, Snapshot snapshot) {
+    format::Metapage meta;
+    const format::PageTrailer *trailer = page_trailer(page);
+    if (!read_metapage(rel, &meta) || trailer->slot >= meta.slot_count) return false;
+    const DirectoryEntry entry = read_entry(rel, meta, trailer->slot);
+    return is_tail(entry) && entry.generation == trailer->generation && may_fetch_from(entry, snapshot);
+}
+
+bool fetch_sealed_row(Relation rel, SealedAddress address, Snapshot snapshot, TupleTableSlot *slot) {
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta) || address.slot >= meta.slot_count) return false;
+    const DirectoryEntry entry = read_entry(rel, meta, address.slot);
+    if (entry.kind != static_cast<uint8>(EntryKind::segment) || address.row >= entry.row_count) return false;
+    if (!may_fetch_from(entry, snapshot)) return false;
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian row", ALLOCSET_DEFAULT_SIZES);
+    OpenSegment segment;
+    open_segment(rel, address.slot, entry, context, &segment);
+    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns_of(meta), context);
+    bool found = false;
+    for (uint32 g = 0; g < segment.header.granule_count && !found; g++) {
+        const format::Granule about = format::granule_at(*segment.index, g);
+        if (address.row < about.first_row || address.row - about.first_row >= about.row_count) continue;
+        open_granule(granule, &segment, g);
+        store_sealed_row(slot, granule, address.row - about.first_row, nullptr);
+        ExecMaterializeSlot(slot);
+        found = true;
+    }
+    MemoryContextDelete(context);
+    return found;
+}
+
+bool fetch_tail_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
+    const BlockNumber block = ItemPointerGetBlockNumber(tid);
+    const OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+    if (block >= RelationGetNumberOfBlocks(rel)) return false;
+    const Buffer buffer = lock_page(rel, block, PageLock::shared);
+    Page page = BufferGetPage(buffer);
+    bool visible = false;
+    if (page_is(page, PageKind::tail) && offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) &&
+        ItemIdIsNormal(PageGetItemId(page, offset)) && may_fetch_from_page(rel, page, snapshot)) {
+        HeapTupleData tuple = {};
+        tuple.t_tableOid = RelationGetRelid(rel);
+        tuple.t_self = *tid;
+        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, offset)));
+        tuple.t_len = ItemIdGetLength(PageGetItemId(page, offset));
+        visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+        HeapCheckForSerializableConflictOut(visible, rel, &tuple, buffer, snapshot);
+        if (visible) {
+            store_tail_row(slot, tuple, nullptr);
+            ExecMaterializeSlot(slot);
+        }
+    }
+    UnlockReleaseBuffer(buffer);
+    return visible;
+}
+
+}  // namespace
+
+bool tid_is_possible(Relation rel, ItemPointer tid) {
+    if (!ItemPointerIsValid(tid)) return false;
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta)) return false;
+    return is_sealed_tid(tid) ? sealed_address(tid).slot < meta.slot_count
+                              : ItemPointerGetBlockNumber(tid) < RelationGetNumberOfBlocks(rel);
+}
+
+bool fetch_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
+    ExecClearTuple(slot);
+    if (!ItemPointerIsValid(tid)) return false;
+    return is_sealed_tid(tid) ? fetch_sealed_row(rel, sealed_address(tid), snapshot, slot)
+                              : fetch_tail_row(rel, tid, snapshot, slot);
+}
+
+}  // namespace historian::engine
