@@ -3,6 +3,7 @@ package Broker;
 
 use strict;
 use warnings;
+use IO::Socket::INET;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
