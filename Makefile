@@ -20,7 +20,8 @@ override with_llvm = no
 
 # Only what PostgreSQL looks up is exported (its macro is empty before version 16).
 PG_CPPFLAGS  = -I$(CURDIR)/src -I$(CURDIR) -DNDEBUG '-DPGDLLEXPORT=__attribute__((visibility("default")))'
-PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wno-register -Wno-volatile -Wno-sign-compare -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
+PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wall -Wextra -Wno-register -Wno-volatile -Wno-sign-compare \
+               -Wno-unused-parameter -Wno-missing-field-initializers
 SHLIB_LINK   = -lzstd -lmosquitto -lstdc++
 PG_CONFIG   ?= pg_config
 PGXS        := $(shell $(PG_CONFIG) --pgxs)
@@ -40,3 +41,13 @@ demo:
 	./demo/run
 test:
 	./test/run
+soak:
+	./test/model/run 600
+fuzz:
+	./test/fuzz/run
+bench:
+	./test/bench/run
+bench-codec:
+	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
+	cmake --build build -j2 --target codec_bench
+	build/codec_bench

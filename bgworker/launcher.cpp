@@ -252,9 +252,7 @@ void stop_database_workers(Oid database) {
 
 HISTORIAN_EXPORT void historian_launcher_main(Datum) {
     using namespace historian::bgworker;
-    pqsignal(SIGHUP, SignalHandlerForConfigReload);
-    pqsignal(SIGTERM, die);
-    BackgroundWorkerUnblockSignals();
+    install_signal_handlers();
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
 
     LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);

@@ -157,9 +157,7 @@ HISTORIAN_EXPORT void historian_maintenance_main(Datum index) {
     DatabaseSlot *slot = &shared_state->databases[DatumGetInt32(index)];
     uint32 generation;
     memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof generation);
-    pqsignal(SIGHUP, SignalHandlerForConfigReload);
-    pqsignal(SIGTERM, die);
-    BackgroundWorkerUnblockSignals();
+    install_signal_handlers();
     attach_process(&slot->process, generation);
     BackgroundWorkerInitializeConnectionByOid(slot->database, InvalidOid, 0);
     pin_session_settings(0);

@@ -1,6 +1,5 @@
 #include "bgworker/mqtt_connection.h"
 
-#include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -199,7 +198,7 @@ bool MqttConnection::receive_packet() noexcept {
 }
 
 bool MqttConnection::write_pending() noexcept {
-    assert(held_count_ == 0);
+    if (held_count_ > 0) return true;  // rule 2
     if (!check_connected()) return false;
     // The TLS handshake is driven by loop_read, also when it is a write that it waits for.
     if (options_.tls && !accepted_ && !receive_packet()) return false;
@@ -213,15 +212,14 @@ bool MqttConnection::keep_alive() noexcept {
 }
 
 bool MqttConnection::subscribe() noexcept {
-    assert(held_count_ == 0);
+    if (held_count_ > 0) return true;  // rule 2: the caller tries again
     const int flags = options_.mqtt5 ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0;
     const int result = mosquitto_subscribe_v5(handle_, nullptr, options_.topic, options_.qos, flags, nullptr);
     return result == MOSQ_ERR_SUCCESS || lost(result, "could not subscribe");
 }
 
 void MqttConnection::say_goodbye() noexcept {
-    assert(held_count_ == 0);
-    if (handle_ == nullptr || !accepted_) return;
+    if (handle_ == nullptr || !accepted_ || held_count_ > 0) return;
     if (mosquitto_disconnect_v5(handle_, 0, nullptr) == MOSQ_ERR_SUCCESS) mosquitto_loop_write(handle_, 1);
 }
 

@@ -7,8 +7,7 @@
 // closed can be opened again; each connection is a fresh mosquitto handle, so nothing unsent survives from one to the next.
 //
 // Invariants:
-//   1. While held_count() > 0 nothing is written to the broker: write_pending(), subscribe() and say_goodbye() require that it
-//      is 0.
+//   1. While held_count() > 0 nothing is written to the broker: write_pending(), subscribe() and say_goodbye() do nothing then.
 //   2. Messages are held in the order of arrival until release_messages() or close().
 //   3. close() writes nothing.
 #pragma once

@@ -38,6 +38,7 @@ struct MqttWorker {
     WaitEventSet *events;
     int socket_event;
     uint32 socket_flags;
+    size_t batch_limit;  ///< messages in a batch: historian.mqtt_batch_messages, less after batches that took too long
     TimestampTz first_held_at;
     TimestampTz last_arrival_at;
     bool subscribe_sent;
@@ -138,6 +139,18 @@ void count_stored(const BatchCounts &counts) {
     worker.dead_letters_logged_at = GetCurrentTimestamp();
 }
 
+/// Keeps the time that a batch is held below a quarter of the keepalive: were it longer than the broker waits for a sign of life,
+/// the acknowledgements would never arrive, and the same messages would be stored again and again.
+void adjust_batch_limit(TimestampTz begin) {
+    const size_t full = static_cast<size_t>(mqtt_batch_messages);
+    if (has_passed(begin, kBatchMsMax)) {
+        worker.batch_limit = Max(worker.link.held_count() / 4, size_t{1});
+    } else if (!has_passed(begin, kBatchMsMax / 8)) {
+        worker.batch_limit = Min(worker.batch_limit * 2, full);
+    }
+    if (worker.batch_limit == 0 || worker.batch_limit > full) worker.batch_limit = full;
+}
+
 /// Stores and acknowledges what is held. False: the connection must be given up, and the broker will send again what was not
 /// acknowledged.
 bool store_held_messages() {
@@ -145,6 +158,7 @@ bool store_held_messages() {
     CHECK_FOR_INTERRUPTS();
     BatchCounts counts;
     const char *problem = "";
+    const TimestampTz begin = GetCurrentTimestamp();
     if (!store_batch(worker.subscription, worker.link.first_message(), worker.link.held_count(), &counts, &problem)) {
         update_slot([problem](SubscriptionSlot *slot) { copy_problem(slot->problem, problem); });
         ereport(WARNING,
@@ -153,6 +167,7 @@ bool store_held_messages() {
                 errdetail("They are not acknowledged; the broker delivers them again."));
         return false;
     }
+    adjust_batch_limit(begin);
     count_stored(counts);
     if (debug_mqtt_ack_delay_ms > 0) pause_for(debug_mqtt_ack_delay_ms);
     CHECK_FOR_INTERRUPTS();
@@ -162,8 +177,8 @@ bool store_held_messages() {
 }
 
 bool batch_is_full() {
-    return worker.link.held_count() >= static_cast<size_t>(mqtt_batch_messages) ||
-           worker.link.held_count() >= worker.options.receive_maximum || worker.link.held_bytes() >= kBatchBytesMax;
+    return worker.link.held_count() >= worker.batch_limit || worker.link.held_count() >= worker.options.receive_maximum ||
+           worker.link.held_bytes() >= kBatchBytesMax;
 }
 
 /// How long to go on without a message before a batch is closed: senders that pause are not made to wait for the full time.
@@ -186,7 +201,8 @@ void announce_connection() {
         slot->session_present = resumed;
         slot->protocol = worker.options.mqtt5 ? 5 : 3;
         slot->connected_since = GetCurrentTimestamp();
-        slot->link = LinkState::subscribing;
+        // A resumed session delivers at once; the answer to our SUBSCRIBE stands behind what the broker kept.
+        slot->link = resumed ? LinkState::receiving : LinkState::subscribing;
         ++slot->connect_count;
         if (lost) ++slot->session_lost_count;
     });
@@ -244,7 +260,8 @@ bool receive() {
 /// One round of a connection: write what may be written, read, store. False: the connection is over.
 bool run_round() {
     const bool nothing_held = worker.link.held_count() == 0;
-    if (nothing_held && worker.link.is_subscribed() && worker.slot->link == LinkState::subscribing) mark_subscribed();
+    const bool news = worker.slot->link == LinkState::subscribing || !worker.subscription.session_started;
+    if (nothing_held && worker.link.is_subscribed() && news) mark_subscribed();
     if (nothing_held && !subscribe_once()) return false;
     if (nothing_held && worker.link.wants_write() && !worker.link.write_pending()) return false;
     // Reading while writes wait would put new acknowledgements behind them; only a handshake needs both.
@@ -295,6 +312,7 @@ void start_connection(unsigned attempt) {
     worker.subscribe_sent = false;
     worker.announced = false;
     worker.options.receive_maximum = static_cast<uint16>(mqtt_batch_messages);
+    if (worker.batch_limit == 0) worker.batch_limit = mqtt_batch_messages;
     worker.options.payload_max_bytes = mqtt_payload_max_bytes;
     update_slot([](SubscriptionSlot *slot) { slot->link = LinkState::connecting; });
     if (worker.link.open(worker.options) && worker.link.start_connecting(attempt)) serve_connection();
@@ -415,9 +433,7 @@ HISTORIAN_EXPORT void historian_mqtt_main(Datum index) {
     worker.slot = &shared_state->subscriptions[DatumGetInt32(index)];
     uint32 generation;
     memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof generation);
-    pqsignal(SIGHUP, SignalHandlerForConfigReload);
-    pqsignal(SIGTERM, die);
-    BackgroundWorkerUnblockSignals();
+    install_signal_handlers();
     attach_process(&worker.slot->process, generation);
     update_slot([](SubscriptionSlot *slot) { slot->link = LinkState::connecting; });
 #if PG_VERSION_NUM >= 170000

@@ -1,7 +1,6 @@
-// parse_nanoseconds of payload.h: exact decimal arithmetic, no floating point.
-#include <limits>
+#include "bgworker/nanoseconds.h"
 
-#include "bgworker/payload.h"
+#include <limits>
 
 namespace historian::bgworker {
 

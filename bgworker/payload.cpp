@@ -1,5 +1,6 @@
 // A handler for Boost.JSON's event parser builds the cells while the payload is read once; no document tree is made.
 // Built with exceptions: the library may throw (it allocates only when a payload arrives in pieces, which it does not here).
+// tidy: exceptions inside
 #include "bgworker/payload.h"
 
 #include <cstdio>

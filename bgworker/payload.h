@@ -5,12 +5,11 @@
 //     [["name", time, value], ["name", time, value]]   several; chosen when the first element is an array
 //
 // A cell keeps its text as it was written: which type it becomes is the table's business. Objects and arrays inside a row become
-// cells of kind json, with white space removed. Times are cells of kind number, in nanoseconds since 1970 UTC
-// (parse_nanoseconds).
+// cells of kind json, with white space removed. Times are cells of kind number: nanoseconds.h.
 //
 // Invariants:
-//   1. Any bytes give rows or a PayloadError; memory comes from the arena and stays below
-//      payload bytes * 14 + kCellCountMax * 2 * sizeof(Cell): escapes grow six-fold, growing buffers double.
+//   1. Any bytes give rows or a PayloadError; memory comes from the arena and stays below payload bytes * 14 + cells * 80: an
+//      escape may grow three-fold, and a buffer that doubles leaves its smaller selves behind.
 //   2. Every text is valid UTF-8, followed by a NUL that is not counted, and holds none before it.
 #pragma once
 
@@ -68,15 +67,6 @@ void describe_payload_error(PayloadError error, char *text, std::size_t room) no
 
 /// The SQLSTATE of a fault, five characters.
 const char *payload_error_sqlstate(PayloadFault fault) noexcept;
-
-enum class TimeFault : std::uint8_t { none, not_integral, out_of_range };
-
-/// Converts a JSON number, nanoseconds since 1970-01-01 UTC, to microseconds since 2000-01-01 UTC (PostgreSQL's timestamptz).
-///
-/// number   as JSON writes it: 1700000000123456789, also 1.7e18 when that is integral; anything else is not_integral
-/// rounds   down to the microsecond: -1 ns is -1 us
-/// errors   out_of_range: not a 64-bit number of nanoseconds, years 1677 to 2262
-TimeFault parse_nanoseconds(std::string_view number, std::int64_t *microseconds) noexcept;
 
 /// Offset of the first byte that is not part of valid UTF-8 (RFC 3629: no surrogates, no overlong forms), or npos.
 std::size_t find_invalid_utf8(std::string_view bytes) noexcept;

@@ -127,7 +127,12 @@ void mark_session_started(int64 id) {
 void publish_subscriptions() {
     uint64 missed = 0;
     SPI_connect();
-    SPI_execute("SELECT id, owner, name, enabled FROM historian.mqtt_subscription ORDER BY id", true, 0);
+    // A role that was dropped leaves its subscriptions behind, asleep: their worker could not start.
+    SPI_execute(
+        "SELECT id, owner, name, enabled AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) "
+        "s.owner)"
+        " FROM historian.mqtt_subscription s ORDER BY id",
+        true, 0);
     const uint64 count = SPI_processed;
     auto *listed = static_cast<Listed *>(palloc(sizeof(Listed) * (count + 1)));
     auto **names = static_cast<char **>(palloc(sizeof(char *) * (count + 1)));

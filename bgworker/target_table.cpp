@@ -1,5 +1,7 @@
 #include "bgworker/target_table.h"
 
+#include "bgworker/nanoseconds.h"
+
 namespace historian::bgworker {
 
 namespace {

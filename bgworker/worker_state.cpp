@@ -17,6 +17,9 @@ shmem_startup_hook_type previous_startup_hook = nullptr;
 Process *own_process = nullptr;
 bool leaving_quietly = false;
 
+// SIGTERM came: PostgreSQL forgets its own flag for that when it raises the FATAL error.
+volatile sig_atomic_t was_terminated = false;
+
 void request_memory() {
     if (previous_request_hook != nullptr) previous_request_hook();
     RequestAddinShmemSpace(sizeof(SharedState));
@@ -35,6 +38,11 @@ void initialise_memory() {
     LWLockRelease(AddinShmemInitLock);
 }
 
+void handle_termination(SIGNAL_ARGS) {
+    was_terminated = true;
+    die(postgres_signal_arg);
+}
+
 /// The process is going away: the slot becomes idle, with a delay when it failed.
 void detach_process(int, Datum) {
     Process *process = own_process;
@@ -42,7 +50,7 @@ void detach_process(int, Datum) {
     own_process = nullptr;
     const TimestampTz now = GetCurrentTimestamp();
     LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
-    if (leaving_quietly || process->stop_requested || ProcDiePending) {
+    if (leaving_quietly || process->stop_requested || was_terminated) {
         process->failure_count = 0;
         process->not_before = Max(process->not_before, now);
     } else {
@@ -120,6 +128,12 @@ void attach_process(Process *process, uint32 generation) {
 void leave_quietly() {
     leaving_quietly = true;
     proc_exit(0);
+}
+
+void install_signal_handlers() {
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, handle_termination);
+    BackgroundWorkerUnblockSignals();
 }
 
 bool is_leaving(const Process *process) { return process->stop_requested || ProcDiePending; }

@@ -99,6 +99,9 @@ void attach_process(Process *process, uint32 generation);
 /// longer.
 [[noreturn]] void leave_quietly();
 
+/// Installs a worker's signal handlers and lets signals in: SIGTERM as in a session, SIGHUP for a reload.
+void install_signal_handlers();
+
 /// True when this worker should leave: it was asked to, or the server stops.
 bool is_leaving(const Process *process);
 

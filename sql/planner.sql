@@ -15,7 +15,7 @@ CALL compact('readings');
 \copy readings FROM PROGRAM 'awk ''BEGIN { OFS = "\t"; for (g = 0; g < 28800; g++) print sprintf("pump_%02d", g % 20), sprintf("2026-01-03 %02d:%02d+00", g / 1200, int(g / 20) % 60), g % 1000, "n" g % 7 }'''
 INSERT INTO readings SELECT format('pump_%s', to_char(g % 20, 'FM00')), '2026-01-04'::timestamptz + g / 20 * interval '1 minute', g % 1000, 'n' || g % 7
     FROM generate_series(0, 20 * 60 - 1) g;
-SELECT kind, row_count, tag_count, time_min, time_max FROM historian_segments('readings') ORDER BY slot;
+SELECT kind, row_count, tag_count, time_min, time_max FROM historian_segments('readings') ORDER BY kind, time_min;
 ANALYZE readings;
 
 -- ------------------------------------------------------------------------------------------------ what is read and skipped
@@ -58,6 +58,9 @@ BEGIN
     RETURN CASE WHEN answers[1] = answers[2] THEN row_count || ' rows:' ELSE 'DIFFERENT:' END || plan;
 END $$;
 
+-- The same without the plan, where it depends on the sample of ANALYZE.
+CREATE FUNCTION same_rows(query text) RETURNS text LANGUAGE sql AS $$ SELECT split_part(both_ways(query), ':', 1) $$;
+
 \pset format unaligned
 \pset tuples_only on
 -- Tags.
@@ -75,7 +78,13 @@ SELECT both_ways($$SELECT * FROM readings WHERE name IN ('pump_03', upper('pump_
 SELECT both_ways($$SELECT * FROM readings WHERE name = 'pump_03' OR name = 'pump_04' OR name IN ('pump_05', 'pump_06')$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name IN ('pump_03', 'pump_04') AND name IN ('pump_04', 'pump_05')$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name = ANY (ARRAY(SELECT 'pump_0' || i FROM generate_series(1, 3) i))$$);
-SELECT both_ways($$SELECT * FROM readings WHERE name IN (SELECT 'pump_0' || i FROM generate_series(1, 3) i)$$);
+SELECT same_rows($$SELECT * FROM readings WHERE name IN (SELECT 'pump_0' || i FROM generate_series(1, 3) i)$$);
+-- Long arrays that only execution knows are looked up by hash, also when they change from one start of the scan to the next.
+SELECT both_ways($$SELECT * FROM readings WHERE value < 500 AND name = ANY (ARRAY(SELECT to_char(i, '"pump_"FM00') FROM generate_series(0, 11) i))$$);
+SELECT both_ways($$SELECT * FROM readings WHERE time > '2026-01-04' AND value <> (SELECT 7) AND name = ANY (array_append(ARRAY(SELECT to_char(i, '"pump_"FM00') FROM generate_series(0, 11) i), NULL))$$);
+SELECT same_rows($$SELECT m.g, x.* FROM (SELECT i % 3 AS g, array_agg(to_char(i, '"pump_"FM00') ORDER BY i) AS names FROM generate_series(0, 32) i GROUP BY i % 3
+    UNION ALL SELECT 3, NULL UNION ALL SELECT 4, '{}' UNION ALL SELECT 5, '{pump_01,NULL}') m,
+    LATERAL (SELECT count(*), sum(value) FROM readings r WHERE r.name = ANY (m.names) AND r.value::int % 7 = m.g) x$$);
 -- Times.
 SELECT both_ways($$SELECT * FROM readings WHERE time = '2026-01-02 12:00'$$);
 SELECT both_ways($$SELECT * FROM readings WHERE time IN ('2026-01-02 12:00', '2026-01-02 13:00')$$);
@@ -148,9 +157,8 @@ BEGIN
             WHEN 'int2' THEN 'g' ELSE 'g::text::' || test.kind END;
         EXECUTE format('CREATE TABLE typed (tag %s, time timestamp, v int) USING tag', test.kind);
         EXECUTE format('INSERT INTO typed SELECT %s, timestamp ''2026-01-01'' + g * interval ''1 s'', g FROM generate_series(0, 20) g', source);
-        EXECUTE 'CREATE TABLE typed_copy AS SELECT * FROM typed';
         RAISE NOTICE '% %', test.kind, both_ways('SELECT * FROM typed WHERE tag = ' || test.query);
-        DROP TABLE typed, typed_copy;
+        DROP TABLE typed;
     END LOOP;
 END $$;
 
@@ -228,16 +236,16 @@ EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
         ORDER BY time LIMIT 1) last WHERE m.place = 'hall 2' AND m.name < 'pump_10';
 \pset format unaligned
 \pset tuples_only on
-SELECT both_ways($$SELECT r.* FROM machines m JOIN readings r USING (name) WHERE m.place = 'hall 1' AND r.time < '2026-01-01 01:00'$$);
-SELECT both_ways($$SELECT m.name, r.value FROM machines m LEFT JOIN readings r ON r.name = m.name AND r.time <@ m.period WHERE m.place = 'hall 1'$$);
-SELECT both_ways($$SELECT m.name, r.value FROM machines m JOIN readings r ON r.name = m.name AND r.time BETWEEN m.first_seen AND m.first_seen + interval '1 minute'$$);
-SELECT both_ways($$SELECT m.name, (SELECT max(value) FROM readings r WHERE r.name = m.name AND r.time > '2026-01-04 00:50') FROM machines m$$);
-SELECT both_ways($$SELECT * FROM machines m WHERE EXISTS (SELECT FROM readings r WHERE r.name = m.name AND r.time > '2026-01-04 00:50')$$);
-SELECT both_ways($$SELECT * FROM machines m WHERE NOT EXISTS (SELECT FROM readings r WHERE r.name = m.name AND r.time > '2026-01-04 00:50')$$);
-SELECT both_ways($$SELECT a.time, a.value, b.value FROM readings a JOIN readings b USING (name, time) WHERE name = 'pump_05' AND time < '2026-01-01 00:10'$$);
-SELECT both_ways($$SELECT m.name, l.* FROM machines m, LATERAL (SELECT time, value FROM readings r WHERE r.name = m.name ORDER BY time DESC NULLS LAST LIMIT 2) l$$);
-SELECT both_ways($$SELECT * FROM readings r WHERE name = 'pump_07' AND time < '2026-01-01 00:10' AND value IN (SELECT g FROM generate_series(0, 100) g)$$);
-SELECT both_ways($$SELECT * FROM readings r WHERE name = 'pump_07' AND time < '2026-01-01 00:10' AND value > (SELECT count(*) FROM machines m WHERE m.name >= r.name)$$);
+SELECT same_rows($$SELECT r.* FROM machines m JOIN readings r USING (name) WHERE m.place = 'hall 1' AND r.time < '2026-01-01 01:00'$$);
+SELECT same_rows($$SELECT m.name, r.value FROM machines m LEFT JOIN readings r ON r.name = m.name AND r.time <@ m.period WHERE m.place = 'hall 1'$$);
+SELECT same_rows($$SELECT m.name, r.value FROM machines m JOIN readings r ON r.name = m.name AND r.time BETWEEN m.first_seen AND m.first_seen + interval '1 minute'$$);
+SELECT same_rows($$SELECT m.name, (SELECT max(value) FROM readings r WHERE r.name = m.name AND r.time > '2026-01-04 00:50') FROM machines m$$);
+SELECT same_rows($$SELECT * FROM machines m WHERE EXISTS (SELECT FROM readings r WHERE r.name = m.name AND r.time > '2026-01-04 00:50')$$);
+SELECT same_rows($$SELECT * FROM machines m WHERE NOT EXISTS (SELECT FROM readings r WHERE r.name = m.name AND r.time > '2026-01-04 00:50')$$);
+SELECT same_rows($$SELECT a.time, a.value, b.value FROM readings a JOIN readings b USING (name, time) WHERE name = 'pump_05' AND time < '2026-01-01 00:10'$$);
+SELECT same_rows($$SELECT m.name, l.* FROM machines m, LATERAL (SELECT time, value FROM readings r WHERE r.name = m.name ORDER BY time DESC NULLS LAST LIMIT 2) l$$);
+SELECT same_rows($$SELECT * FROM readings r WHERE name = 'pump_07' AND time < '2026-01-01 00:10' AND value IN (SELECT g FROM generate_series(0, 100) g)$$);
+SELECT same_rows($$SELECT * FROM readings r WHERE name = 'pump_07' AND time < '2026-01-01 00:10' AND value > (SELECT count(*) FROM machines m WHERE m.name >= r.name)$$);
 \pset tuples_only off
 \pset format aligned
 
@@ -269,7 +277,7 @@ EXPLAIN (COSTS OFF) SELECT value FROM parted WHERE name = 'pump_07' AND time > '
 \pset format unaligned
 \pset tuples_only on
 SELECT both_ways($$SELECT * FROM parted WHERE name = 'pump_07' AND time > '2026-01-01 12:00'$$);
-SELECT both_ways($$SELECT p.*, m.place FROM machines m JOIN parted p ON p.name = m.name AND p.time = m.first_seen$$);
+SELECT same_rows($$SELECT p.*, m.place FROM machines m JOIN parted p ON p.name = m.name AND p.time = m.first_seen$$);
 \pset tuples_only off
 \pset format aligned
 CREATE TABLE readings_child () INHERITS (readings) USING tag;
@@ -304,11 +312,19 @@ EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM readi
 RESET parallel_leader_participation;
 -- A Gather that is started again and again: in the same shared memory, and in new one after a LIMIT has shut it down.
 SET enable_material = off;
-EXPLAIN (COSTS OFF) SELECT count(x.name) FROM generate_series(1, 3) g LEFT JOIN (SELECT name FROM readings WHERE value < 100 OFFSET 0) x ON true;
-SELECT count(x.name) FROM generate_series(1, 3) g LEFT JOIN (SELECT name FROM readings WHERE value < 100 OFFSET 0) x ON true;
-EXPLAIN (COSTS OFF) SELECT count(x.name) FROM generate_series(1, 3) g LEFT JOIN (SELECT name FROM readings WHERE value < 100 LIMIT 500) x ON true;
-SELECT count(x.name) FROM generate_series(1, 3) g LEFT JOIN (SELECT name FROM readings WHERE value < 100 LIMIT 500) x ON true;
+EXPLAIN (COSTS OFF) SELECT count(x.value) FROM generate_series(1, 3) g LEFT JOIN (SELECT value FROM readings WHERE value < 100 OFFSET 0) x ON true;
+SELECT count(x.value) FROM generate_series(1, 3) g LEFT JOIN (SELECT value FROM readings WHERE value < 100 OFFSET 0) x ON true;
+EXPLAIN (COSTS OFF) SELECT count(x.value) FROM generate_series(1, 3) g LEFT JOIN (SELECT value FROM readings WHERE value < 100 LIMIT 500) x ON true;
+SELECT count(x.value) FROM generate_series(1, 3) g LEFT JOIN (SELECT value FROM readings WHERE value < 100 LIMIT 500) x ON true;
 RESET enable_material;
+-- A parallel scan that an error ends.
+DO $$
+BEGIN
+    PERFORM sum(1 / (value::int - 5)) FROM readings;
+EXCEPTION WHEN division_by_zero THEN
+    RAISE NOTICE 'division by zero';
+END $$;
+SELECT count(*) FROM readings WHERE value = 5;
 RESET parallel_tuple_cost;
 RESET parallel_setup_cost;
 RESET min_parallel_table_scan_size;
@@ -356,7 +372,7 @@ BEGIN
 END $$;
 
 DROP TABLE readings, tag_types, large_oids, changing, machines, parted;
-DROP FUNCTION both_ways;
+DROP FUNCTION same_rows, both_ways;
 DROP TYPE state;
 DROP DOMAIN site;
 DROP COLLATION planner_ignore_case;

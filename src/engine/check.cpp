@@ -120,6 +120,22 @@ uint64 check_allocation(Relation rel, MemoryContext context) {
     return free_blocks;
 }
 
+// ------------------------------------------------------------------------------------------------------------------ xids
+
+// Every xid that is stored must have begun, and be no older than what VACUUM told the catalogs (rule R11): pg_xact is cut there.
+// offset: of a tail row, or 0 for a directory entry that owns the block.
+void check_xid(Relation rel, BlockNumber block, OffsetNumber offset, TransactionId xid) {
+    if (!TransactionIdIsNormal(xid)) return;
+    const char *where = offset == 0 ? "The owner of the block" : "A row";
+    if (!TransactionIdPrecedes(xid, ReadNextTransactionId())) {
+        report_damage(rel, block, psprintf("%s (offset %u) names transaction %u, which has not begun.", where, offset, xid));
+    }
+    const TransactionId oldest = rel->rd_rel->relfrozenxid;
+    if (TransactionIdPrecedes(xid, oldest)) {
+        report_damage(rel, block, psprintf("%s (offset %u) names transaction %u, older than relfrozenxid %u.", where, offset, xid, oldest));
+    }
+}
+
 // ------------------------------------------------------------------------------------------------------------ tail runs
 
 void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber offset) {
@@ -138,10 +154,9 @@ void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber o
     if (ItemPointerGetBlockNumberNoCheck(&tuple->t_ctid) != block || ItemPointerGetOffsetNumberNoCheck(&tuple->t_ctid) != offset) {
         report_damage(rel, block, psprintf("The row at offset %u does not point to itself.", offset));
     }
-    const TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple);
-    if (!TransactionIdIsValid(xmin) || (TransactionIdIsNormal(xmin) && !TransactionIdPrecedes(xmin, ReadNextTransactionId()))) {
-        report_damage(rel, block, psprintf("The row at offset %u was inserted by transaction %u, which has not begun.", offset, xmin));
-    }
+    const TransactionId xmin = HeapTupleHeaderGetXmin(tuple);
+    if (!TransactionIdIsValid(xmin)) report_damage(rel, block, psprintf("The row at offset %u was inserted by no transaction.", offset));
+    check_xid(rel, block, offset, xmin);
 }
 
 void check_tail_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 page_index, CheckSummary *summary) {
@@ -216,6 +231,8 @@ CheckSummary check_table(Relation rel) {
     read_metapage(rel, &meta);
     summary.blocks = RelationGetNumberOfBlocks(rel);
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
+        check_xid(rel, entry.extents[0].first_block, 0, entry.xmin);
+        check_xid(rel, entry.extents[0].first_block, 0, entry.xmax);
         // On a standby replay may free, at any moment, what the snapshot does not protect.
         if (on_standby ? !entry_is_visible(entry, GetActiveSnapshot()) : xid_state(entry.xmin) == XidState::aborted) return;
         if (entry.kind == static_cast<uint8>(EntryKind::tail)) {

@@ -129,13 +129,14 @@ void choose_granules(TableScan *scan) {
     const OpenSegment &segment = scan->segment;
     const uint32 count = segment.header.granule_count;
     const ScanFilter *filter = scan->filter;
-    scan->granules = static_cast<uint32 *>(MemoryContextAlloc(scan->segment_context, sizeof(uint32) * Max(count, 1)));
+    MemoryContextReset(scan->choice_context);
+    scan->granules = static_cast<uint32 *>(MemoryContextAlloc(scan->choice_context, sizeof(uint32) * Max(count, 1)));
     scan->granule_count = 0;
     if (filter == nullptr) {
         for (uint32 g = 0; g < count; g++) scan->granules[scan->granule_count++] = g;
         return;
     }
-    bool *wanted = static_cast<bool *>(MemoryContextAllocZero(scan->segment_context, Max(count, 1)));
+    bool *wanted = static_cast<bool *>(MemoryContextAllocZero(scan->choice_context, Max(count, 1)));
     if (!filter->by_tag) memset(wanted, 1, count);
     for (uint32 t = 0; filter->by_tag && t < filter->tag_count; t++) {
         if (!entry_may_hold(segment.entry, filter->tags[t])) continue;
@@ -244,7 +245,8 @@ void list_items(TableScan *scan) {
     scan->items = nullptr;
     scan->item_count = 0;
     scan->item_index = -1;
-    scan->is_empty = !read_metapage(scan->rel, &scan->meta);
+    // Once is enough: what came later is not visible to the scan's snapshot (rule R20). A parallel scan's slot limit may be newer.
+    if (!scan->was_restarted || scan->is_empty || scan->parallel != nullptr) scan->is_empty = !read_metapage(scan->rel, &scan->meta);
     if (!scan->is_empty) scan->keys = scan->granule->keys = key_columns_of(scan->meta);
     if (scan->is_empty || scan->parallel != nullptr) return;
     uint32 room = 0;
@@ -313,11 +315,55 @@ void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot) {
     store_tail_row(slot, *tuple, nullptr);
 }
 
+namespace {
+
+bool is_segment_of(const OpenSegment &segment, const ScanItem &item) {
+    return segment.index != nullptr && segment.slot == item.slot && segment.entry.generation == item.entry.generation;
+}
+
+void forget_segment(KeptSegment *kept) {
+    kept->segment.index = nullptr;
+    if (kept->context != nullptr) MemoryContextReset(kept->context);
+}
+
+// A place for one more segment: a free one while there is room, or the one whose last use is longest ago.
+KeptSegment *place_for_segment(TableScan *scan) {
+    const uint32 places = scan->was_restarted ? kSegmentsKeptMax : 1;
+    Size bytes = 0;
+    KeptSegment *oldest = nullptr;
+    KeptSegment *unused = nullptr;
+    for (uint32 i = 0; i < places; i++) {
+        KeptSegment *kept = &scan->kept[i];
+        if (kept->segment.index == nullptr) {
+            if (unused == nullptr) unused = kept;
+            continue;
+        }
+        bytes += MemoryContextMemAllocated(kept->context, false);
+        if (oldest == nullptr || kept->last_use < oldest->last_use) oldest = kept;
+    }
+    KeptSegment *place = unused != nullptr && (oldest == nullptr || bytes < kSegmentsKeptBytesMax) ? unused : oldest;
+    forget_segment(place);
+    if (place->context == nullptr) place->context = AllocSetContextCreate(scan->context, "historian segment", ALLOCSET_DEFAULT_SIZES);
+    return place;
+}
+
+}  // namespace
+
 void use_segment(TableScan *scan, const ScanItem &item) {
-    if (scan->segment.index != nullptr && scan->segment.slot == item.slot) return;
+    if (is_segment_of(scan->segment, item)) return;
     scan->segment.index = nullptr;
-    MemoryContextReset(scan->segment_context);
-    open_segment(scan->rel, item.slot, item.entry, scan->segment_context, &scan->segment);
+    KeptSegment *found = nullptr;
+    for (KeptSegment &kept : scan->kept) {
+        if (is_segment_of(kept.segment, item)) found = &kept;
+    }
+    if (found == nullptr) {
+        found = place_for_segment(scan);
+        OpenSegment segment;
+        open_segment(scan->rel, item.slot, item.entry, found->context, &segment);
+        found->segment = segment;
+    }
+    found->last_use = ++scan->segment_uses;
+    scan->segment = found->segment;
 }
 
 TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter, ParallelScan *parallel) {
@@ -330,7 +376,7 @@ TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter,
     scan->parallel = parallel;
     scan->context = context;
     scan->list_context = AllocSetContextCreate(context, "historian scan entries", ALLOCSET_DEFAULT_SIZES);
-    scan->segment_context = AllocSetContextCreate(context, "historian segment", ALLOCSET_DEFAULT_SIZES);
+    scan->choice_context = AllocSetContextCreate(context, "historian granules", ALLOCSET_SMALL_SIZES);
     scan->keys = key_columns(rel);
     scan->granule = make_granule(rel, RelationGetDescr(rel), scan->keys, context);
     scan->tail_buffer = InvalidBuffer;
@@ -363,8 +409,7 @@ bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot) {
 void restart_scan(TableScan *scan) {
     close_tail_page(scan);
     scan->in_item = false;
-    scan->segment.index = nullptr;
-    MemoryContextReset(scan->segment_context);
+    scan->was_restarted = true;
     build_fingerprints(scan);
     list_items(scan);
 }

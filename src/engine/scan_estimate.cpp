@@ -1,4 +1,5 @@
-// The planner's question: how much a filter leaves. One pass over the directory, which planning a query does anyway for the table's size.
+// The planner's question: how much a filter leaves. One pass over the directory, which planning a query does anyway for the
+// table's size.
 #include "engine/scan.h"
 #include "engine/scan_state.h"
 
@@ -25,8 +26,10 @@ double tags_in_entry(const ScanFilter &filter, const DirectoryEntry &entry) {
         uint32 low = 0;
         for (uint32 high = filter.tag_count; low < high;) {
             const uint32 middle = low + (high - low) / 2;
-            if (compare_to_prefix(filter.tags[middle], prefix, prefix_bytes) < order) low = middle + 1;
-            else high = middle;
+            if (compare_to_prefix(filter.tags[middle], prefix, prefix_bytes) < order)
+                low = middle + 1;
+            else
+                high = middle;
         }
         return low;
     };
@@ -74,7 +77,8 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
     format::Metapage meta;
     if (!read_metapage(rel, &meta)) return estimate;
     const int32 width = get_rel_data_width(rel, nullptr) + MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData);
-    const double rows_per_page = Max(1.0, Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width));
+    const double rows_per_page =
+        Max(1.0, Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width));
     for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) return;  // almost always superseded for good
         if (entry.kind == static_cast<uint8>(EntryKind::tail)) {

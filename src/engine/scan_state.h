@@ -14,6 +14,17 @@ struct ScanItem {
     format::DirectoryEntry entry;
 };
 
+/// Segments whose parsed index a scan keeps when it is started again: a nested loop comes back to the same few, and parsing an index takes
+/// several times as long as reading the rows of one tag. A scan that is never restarted keeps one.
+inline constexpr uint32 kSegmentsKeptMax = 32;
+inline constexpr Size kSegmentsKeptBytesMax = 8 * 1024 * 1024;
+
+struct KeptSegment {  // all zeros: free
+    OpenSegment segment;
+    MemoryContext context;  // holds its index
+    uint64 last_use;
+};
+
 struct TableScan {
     Relation rel;
     Snapshot snapshot;
@@ -24,7 +35,7 @@ struct TableScan {
     format::Metapage meta;
     MemoryContext context;    // the scan
     MemoryContext list_context;     // the items; reset by restart
-    MemoryContext segment_context;  // the open segment; reset for each
+    MemoryContext choice_context;   // the chosen granules of the current segment
     ScanCounters counters;
     uint8 *fingerprints;      // a bit for each fingerprint of the filter's tags, or nullptr without tags
 
@@ -43,7 +54,10 @@ struct TableScan {
     int visible_index;
 
     // A segment.
-    OpenSegment segment;
+    OpenSegment segment;      // the current one; index == nullptr: none. Its memory is in `kept`.
+    KeptSegment kept[kSegmentsKeptMax];
+    uint64 segment_uses;
+    bool was_restarted;
     uint32 *granules;         // chosen ones, ascending
     uint32 granule_count;
     int64 granule_index;

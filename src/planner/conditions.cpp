@@ -87,7 +87,8 @@ struct OperatorCall {
     bool is_array;  // column op ANY (value)
 };
 
-// The operator's strategy and the type of its right side, in the btree family of the column's type; 0 when it is not of that family.
+// The operator's strategy and the type of its right side, in the btree family of the column's type; 0 when it is not of that
+// family.
 int strategy_in_family(Oid op, Oid type, Oid *left_type, Oid *right_type) {
     const TypeCacheEntry *about = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
     if (!OidIsValid(about->btree_opf) || !op_in_opfamily(op, about->btree_opf)) return InvalidStrategy;
@@ -129,8 +130,8 @@ bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, Conditio
         return true;
     }
     static_assert(BTLessStrategyNumber == 1 && BTGreaterStrategyNumber == 5);
-    constexpr Comparison kByStrategy[] = {Comparison::time_less, Comparison::time_at_most, Comparison::time_equal, Comparison::time_at_least,
-                                          Comparison::time_greater};
+    constexpr Comparison kByStrategy[] = {Comparison::time_less, Comparison::time_at_most, Comparison::time_equal,
+                                          Comparison::time_at_least, Comparison::time_greater};
     append_condition(list, kByStrategy[strategy - 1], right_type, call.value);
     return true;
 }
@@ -157,12 +158,14 @@ bool add_any(PlannerInfo *root, const KeyTypes &keys, Index varno, const ScalarA
     if (!expr->useOr || list_length(expr->args) != 2) return false;
     const Var *column = column_of(static_cast<Node *>(linitial(expr->args)), varno);
     if (column == nullptr) return false;
-    return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, static_cast<Node *>(lsecond(expr->args)), true}, list);
+    return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, static_cast<Node *>(lsecond(expr->args)), true},
+                    list);
 }
 
 bool add_arm(PlannerInfo *root, const KeyTypes &keys, Index varno, Node *node, ConditionList *list) {
     if (node != nullptr && IsA(node, OpExpr)) return add_operator(root, keys, varno, reinterpret_cast<OpExpr *>(node), list);
-    if (node != nullptr && IsA(node, ScalarArrayOpExpr)) return add_any(root, keys, varno, reinterpret_cast<ScalarArrayOpExpr *>(node), list);
+    if (node != nullptr && IsA(node, ScalarArrayOpExpr))
+        return add_any(root, keys, varno, reinterpret_cast<ScalarArrayOpExpr *>(node), list);
     return false;
 }
 
@@ -170,7 +173,7 @@ bool add_arm(PlannerInfo *root, const KeyTypes &keys, Index varno, Node *node, C
 bool add_or(PlannerInfo *root, const KeyTypes &keys, Index varno, const BoolExpr *expr, ConditionList *list) {
     const uint32 count = list->count;
     ListCell *cell;
-    foreach(cell, expr->args) {
+    foreach (cell, expr->args) {
         const bool understood = add_arm(root, keys, varno, static_cast<Node *>(lfirst(cell)), list);
         if (understood && is_tag_condition(list->items[list->count - 1])) continue;
         list->count = count;

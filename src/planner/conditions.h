@@ -1,14 +1,16 @@
 // Conditions of a query that let a scan skip data: which clauses they are and what they compare with.
 //
-// A clause is understood when the planner makes paths and once more when execution starts, from the clause itself: nothing else has to survive
-// copying and plan caches.
+// A clause is understood when the planner makes paths and once more when execution starts, from the clause itself: nothing else
+// has to survive copying and plan caches.
 //
-// Understood, with the key column on either side, and `value` any expression without volatile functions, subplans and columns of the table:
+// Understood, with the key column on either side, and `value` any expression without volatile functions, subplans and columns of
+// the table:
 //   tag = value, tag = ANY (value), and these joined by OR: for types whose equality is equality of bytes
-//   time <, <=, =, >=, > value; time = ANY (value); time <@ range: value of the column's type; for timestamptz also timestamp and date, for
-//   timestamp also date, whose conversion to the column's type is what PostgreSQL's operator does
-// Never understood, because equal values may differ in bytes: numeric, float, bpchar, citext, texts under a nondeterministic collation.
-// Nor timestamp columns compared with timestamptz: there the column is converted, and daylight saving makes that conversion unsorted.
+//   time <, <=, =, >=, > value; time = ANY (value); time <@ range: value of the column's type; for timestamptz also timestamp and
+//   date, for timestamp also date, whose conversion to the column's type is what PostgreSQL's operator does
+// Never understood, because equal values may differ in bytes: numeric, float, bpchar, citext, texts under a nondeterministic
+// collation. Nor timestamp columns compared with timestamptz: there the column is converted, and daylight saving makes that
+// conversion unsorted.
 #pragma once
 
 #include "engine/server.h"

@@ -5,7 +5,6 @@ extern "C" {
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
-#include "utils/array.h"
 #include "utils/spccache.h"
 }
 
@@ -33,17 +32,19 @@ double tags_of_unknown(const Condition &condition) {
     return IsA(value, ArrayExpr) ? list_length(reinterpret_cast<const ArrayExpr *>(value)->elements) : kArrayLengthGuess;
 }
 
-// The clauses among `clauses` that are about time only and whose values are not known: their selectivity is all there is to go by.
+// The clauses among `clauses` that are about time only and whose values are not known: their selectivity is all there is to go
+// by.
 double share_of_unknown_times(PlannerInfo *root, RelOptInfo *rel, const KeyTypes &keys, List *clauses) {
     List *unknown = NIL;
     ListCell *cell;
-    foreach(cell, clauses) {
+    foreach (cell, clauses) {
         RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
         ConditionList one = {};
-        if (!add_clause(root, keys, rel->relid, reinterpret_cast<Node *>(clause->clause), &one) || is_tag_condition(one.items[0])) continue;
+        if (!add_clause(root, keys, rel->relid, reinterpret_cast<Node *>(clause->clause), &one) || is_tag_condition(one.items[0]))
+            continue;
         if (!planned_value(root, one.items[0].value).is_known) unknown = lappend(unknown, clause);
     }
-    return unknown == NIL ? 1.0 : clauselist_selectivity(root, unknown, 0, JOIN_INNER, nullptr);
+    return unknown == NIL ? 1.0 : clauselist_selectivity(root, unknown, rel->relid, JOIN_INNER, nullptr);
 }
 
 // The share of a row's bytes that the query's columns are; a scan that needs none reads no column at all.
@@ -51,7 +52,7 @@ double share_of_columns(RelOptInfo *rel, Relation table) {
     Bitmapset *used = nullptr;
     pull_varattnos(reinterpret_cast<Node *>(rel->reltarget->exprs), rel->relid, &used);
     ListCell *cell;
-    foreach(cell, rel->baserestrictinfo) {
+    foreach (cell, rel->baserestrictinfo) {
         pull_varattnos(reinterpret_cast<Node *>(lfirst_node(RestrictInfo, cell)->clause), rel->relid, &used);
     }
     if (bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used)) return 1.0;

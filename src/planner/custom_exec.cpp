@@ -28,8 +28,9 @@ Node *create_scan_state(CustomScan *plan) {
 }
 
 #if PG_VERSION_NUM < 160000
-// PostgreSQL 15 gives every custom scan a plain virtual slot and compiles the expressions for it: "nothing to fetch". Ours fetches values when
-// they are asked for, so slot and expressions are made again. The first ones are never run; their subplans are forgotten.
+// PostgreSQL 15 gives every custom scan a plain virtual slot and compiles the expressions for it: "nothing to fetch". Ours
+// fetches values when they are asked for, so slot and expressions are made again. The first ones are never run; their subplans
+// are forgotten.
 void use_row_slot(CustomScanState *state, EState *estate) {
     ScanState *scan = &state->ss;
     const Plan *plan = scan->ps.plan;
@@ -60,7 +61,7 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     const Relation table = state->ss.ss_currentRelation;
     node->keys = key_types(table);
     ListCell *cell;
-    foreach(cell, plan->custom_exprs) {
+    foreach (cell, plan->custom_exprs) {
         add_clause(nullptr, node->keys, plan->scan.scanrelid, static_cast<Node *>(lfirst(cell)), &node->conditions);
     }
     const uint32 count = node->conditions.count;
@@ -68,6 +69,11 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     node->values = static_cast<ConditionValue *>(palloc0(sizeof(ConditionValue) * Max(count, 1)));
     for (uint32 i = 0; i < count; i++) node->expressions[i] = ExecInitExpr(node->conditions.items[i].value, &state->ss.ps);
     node->filter_context = AllocSetContextCreate(CurrentMemoryContext, "historian filter", ALLOCSET_SMALL_SIZES);
+    node->plain_qual = state->ss.ps.qual;
+    if (estate->es_epq_active == nullptr && may_specialise_qual(node)) {
+        node->qual_context = AllocSetContextCreate(CurrentMemoryContext, "historian qual", ALLOCSET_SMALL_SIZES);
+        node->qual_arrays = static_cast<ArrayType **>(palloc0(sizeof(ArrayType *) * count));
+    }
     node->filter.needed_columns = needed_columns(&plan->scan, RelationGetDescr(table));
 }
 
@@ -83,6 +89,7 @@ void evaluate_filter(ScanNode *node) {
     MemoryContext old = MemoryContextSwitchTo(node->filter_context);
     build_filter(node->keys, node->conditions, node->values, &node->filter);
     MemoryContextSwitchTo(old);
+    if (node->qual_context != nullptr) specialise_qual(node);
     node->filter_is_current = true;
 }
 
@@ -125,6 +132,10 @@ TupleTableSlot *next_tuple(ScanState *scan) {
 bool recheck_tuple(ScanState *, TupleTableSlot *) { return true; }
 
 TupleTableSlot *run_node(CustomScanState *state) {
+    // ExecScan() takes up the qual before it asks for the first row, and starting may change the qual. EvalPlanQual may never ask
+    // for one.
+    ScanNode *node = scan_node(state);
+    if (!node->filter_is_current && state->ss.ps.state->es_epq_active == nullptr) start_scan(node);
     return ExecScan(&state->ss, next_tuple, recheck_tuple);
 }
 

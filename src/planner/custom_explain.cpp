@@ -15,12 +15,14 @@ namespace historian::planner {
 SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses) {
     SplitClauses split = {};
     ListCell *cell;
-    foreach(cell, clauses) {
+    foreach (cell, clauses) {
         Node *clause = static_cast<Node *>(lfirst(cell));
         ConditionList conditions = {};
         if (!add_clause(nullptr, keys, varno, clause, &conditions)) continue;
-        if (is_tag_condition(conditions.items[0])) split.tag = lappend(split.tag, clause);
-        else split.time = lappend(split.time, clause);
+        if (is_tag_condition(conditions.items[0]))
+            split.tag = lappend(split.tag, clause);
+        else
+            split.time = lappend(split.time, clause);
     }
     return split;
 }

@@ -34,7 +34,7 @@ struct ScannedTable {
 ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
     ConditionList conditions = {};
     ListCell *cell;
-    foreach(cell, clauses) {
+    foreach (cell, clauses) {
         const RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
         if (clause->pseudoconstant) continue;
         add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions);
@@ -89,17 +89,18 @@ Relids outer_tables_of(const ScannedTable &scanned, const RestrictInfo *clause) 
 // Adds the outer tables of the clauses that can skip data, each set once.
 List *collect_outer_sets(const ScannedTable &scanned, List *clauses, bool must_be_movable, List *sets) {
     ListCell *cell;
-    foreach(cell, clauses) {
+    foreach (cell, clauses) {
         RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
         if (list_length(sets) >= kOuterSetsMax) break;
         if (clause->pseudoconstant || (must_be_movable && !join_clause_is_movable_to(clause, scanned.rel))) continue;
         ConditionList conditions = {};
-        if (!add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions)) continue;
+        if (!add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions))
+            continue;
         Relids outer = outer_tables_of(scanned, clause);
         outer = bms_add_members(outer, scanned.rel->lateral_relids);
         bool is_new = !bms_is_empty(outer) && !bms_equal(outer, scanned.rel->lateral_relids);
         ListCell *known;
-        foreach(known, sets) is_new = is_new && !bms_equal(outer, static_cast<Relids>(lfirst(known)));
+        foreach (known, sets) is_new = is_new && !bms_equal(outer, static_cast<Relids>(lfirst(known)));
         if (is_new) sets = lappend(sets, outer);
     }
     return sets;
@@ -116,7 +117,7 @@ void add_join_paths(const ScannedTable &scanned) {
     }
     sets = collect_outer_sets(scanned, scanned.rel->joininfo, true, sets);
     ListCell *cell;
-    foreach(cell, sets) {
+    foreach (cell, sets) {
         CustomPath *path = make_path(scanned, static_cast<Relids>(lfirst(cell)), 0);
         cost_scan(scanned.root, scanned.rel, &path->path, estimate_path(scanned, &path->path));
         add_path(scanned.rel, &path->path);
@@ -144,7 +145,8 @@ void add_paths(const ScannedTable &scanned) {
 }
 
 bool may_scan(const PlannerInfo *root, RelOptInfo *rel, Index rti, const RangeTblEntry *entry) {
-    if (!enable_scan || IS_DUMMY_REL(rel) || entry->rtekind != RTE_RELATION || entry->inh || entry->tablesample != nullptr) return false;
+    if (!enable_scan || IS_DUMMY_REL(rel) || entry->rtekind != RTE_RELATION || entry->inh || entry->tablesample != nullptr)
+        return false;
     if (rel->reloptkind != RELOPT_BASEREL && rel->reloptkind != RELOPT_OTHER_MEMBER_REL) return false;
     if (!table_am::is_ours(entry->relid)) return false;
     const PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rti);
@@ -163,8 +165,8 @@ void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTbl
 
 void install_planner_hooks() {
     DefineCustomBoolVariable("historian.enable_scan", "Whether the planner may read tag tables by HistorianScan.",
-                             "Off: by sequential scans, which read everything. For comparisons.", &enable_scan, true, PGC_USERSET, GUC_EXPLAIN,
-                             nullptr, nullptr, nullptr);
+                             "Off: by sequential scans, which read everything. For comparisons.", &enable_scan, true, PGC_USERSET,
+                             GUC_EXPLAIN, nullptr, nullptr, nullptr);
     RegisterCustomScanMethods(&kScanMethods);
     previous_set_rel_pathlist = set_rel_pathlist_hook;
     set_rel_pathlist_hook = on_set_rel_pathlist;

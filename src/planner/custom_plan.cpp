@@ -1,5 +1,5 @@
-// From path to plan. All clauses become the node's qual; those that skip data stand in custom_exprs too, so that the planner fixes their
-// variables and parameters as it does for the qual.
+// From path to plan. All clauses become the node's qual; those that skip data stand in custom_exprs too, so that the planner
+// fixes their variables and parameters as it does for the qual.
 #include "planner/historian_scan.h"
 
 extern "C" {
@@ -25,9 +25,10 @@ Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targ
     scan->scan.plan.qual = extract_actual_clauses(clauses, false);
     ConditionList conditions = {};
     ListCell *cell;
-    foreach(cell, scan->scan.plan.qual) {
+    foreach (cell, scan->scan.plan.qual) {
         Node *clause = static_cast<Node *>(lfirst(cell));
-        if (add_clause(root, keys, rel->relid, clause, &conditions)) scan->custom_exprs = lappend(scan->custom_exprs, static_cast<Node *>(copyObjectImpl(clause)));
+        if (add_clause(root, keys, rel->relid, clause, &conditions))
+            scan->custom_exprs = lappend(scan->custom_exprs, static_cast<Node *>(copyObjectImpl(clause)));
     }
     return &scan->scan.plan;
 }

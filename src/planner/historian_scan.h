@@ -44,7 +44,7 @@ struct SharedScan {
 
 /// Execution state of the node.
 struct ScanNode {
-    CustomScanState base;      // must be first
+    CustomScanState base;  // must be first
     KeyTypes keys;
     ConditionList conditions;  // of plan->custom_exprs
     ExprState **expressions;   // one a condition
@@ -52,14 +52,24 @@ struct ScanNode {
     MemoryContext filter_context;  // what the filter points to; reset when it is built again
     engine::ScanFilter filter;
     bool filter_is_current;
-    engine::TableScan *scan;       // nullptr until the first row is asked for
-    SharedScan *shared;            // in a parallel query, while the shared memory is there
-    SharedScan *scan_shared;       // what `scan` was started with; may be gone
+    ExprState *plain_qual;                // the qual as the plan has it
+    MemoryContext qual_context;           // the specialised qual; nullptr when there is nothing to specialise
+    ArrayType **qual_arrays;              // one a condition: the array that the qual was specialised for, or nullptr
+    uint64 hashed_elements;               // of all specialised quals so far
+    engine::TableScan *scan;              // nullptr until the first row is asked for
+    SharedScan *shared;                   // in a parallel query, while the shared memory is there
+    SharedScan *scan_shared;              // what `scan` was started with; may be gone
     engine::ScanCounters other_counters;  // of workers, collected when the shared memory goes, and of scans that were ended
-    bool counters_are_shared;      // worker: its counters were added to the shared ones
+    bool counters_are_shared;             // worker: its counters were added to the shared ones
 };
 
 inline ScanNode *scan_node(CustomScanState *state) { return reinterpret_cast<ScanNode *>(state); }
+
+/// Whether the qual compares tags with an array that only execution knows.
+bool may_specialise_qual(const ScanNode *node);
+
+/// Makes the node's qual again with the values of its conditions if that makes it faster.
+void specialise_qual(ScanNode *node);
 
 Size estimate_shared_scan(CustomScanState *state, ParallelContext *context);
 void initialize_shared_scan(CustomScanState *state, ParallelContext *context, void *place);

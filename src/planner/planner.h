@@ -1,10 +1,11 @@
-// The planner's node HistorianScan: reads from a tag table only what the query's conditions on tag and time, and its columns, need.
+// The planner's node HistorianScan: reads from a tag table only what the query's tags, times and columns need.
 //
 // Life of a query:
 //   1. custom_path.cpp offers paths beside the sequential scan, with costs from the table's directory (costs.cpp);
-//   2. custom_plan.cpp turns the chosen path into a plan; the conditions that may skip data (conditions.cpp) go into custom_exprs;
-//   3. custom_exec.cpp evaluates them when the first row is asked for (scan_filter.cpp), so parameters and stable functions are as good as
-//      constants, and again at each rescan; custom_parallel.cpp shares the work; custom_explain.cpp tells what was read and skipped.
+//   2. custom_plan.cpp turns the chosen path into a plan; conditions that can skip data (conditions.cpp) go into custom_exprs;
+//   3. custom_exec.cpp evaluates them when the first row is asked for, and again at each rescan (scan_filter.cpp), so that
+//      parameters and stable functions are as good as constants; custom_recheck.cpp makes checking long lists of tags fast;
+//   4. custom_parallel.cpp shares the work among processes; custom_explain.cpp tells what was read and skipped.
 //
 // Invariant: a filter only skips. Every condition of the query stays in the node's qual and is checked on every row.
 #pragma once

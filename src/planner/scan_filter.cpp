@@ -47,7 +47,8 @@ int64 integer_of(Datum value, Oid type) {
     return type == INT2OID ? DatumGetInt16(value) : type == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
 }
 
-// A value that the operator takes, as the tag column would store it; an integer that the column cannot hold equals none of its values.
+// A value that the operator takes, as the tag column would store it; an integer that the column cannot hold equals none of its
+// values.
 void add_tag_value(const KeyTypes &keys, Oid value_type, Datum value, TagSet *set) {
     FormData_pg_attribute column = keys.tag;
     if (keys.tag_type == INT2OID || keys.tag_type == INT4OID || keys.tag_type == INT8OID) {
@@ -127,10 +128,14 @@ TimeRange intersect_times(TimeRange a, TimeRange b) { return {Max(a.first, b.fir
 // The value in the unit and zone of the time column, as PostgreSQL's operator converts it; false when it lies outside all times.
 bool convert_time(const KeyTypes &keys, Oid value_type, Datum value, int64 *time) {
     int overflow = 0;
-    if (value_type == keys.time_type) *time = DatumGetTimestampTz(value);
-    else if (value_type == TIMESTAMPOID) *time = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value), &overflow);
-    else if (keys.time_type == TIMESTAMPTZOID) *time = date2timestamptz_opt_overflow(DatumGetDateADT(value), &overflow);
-    else *time = date2timestamp_opt_overflow(DatumGetDateADT(value), &overflow);
+    if (value_type == keys.time_type)
+        *time = DatumGetTimestampTz(value);
+    else if (value_type == TIMESTAMPOID)
+        *time = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value), &overflow);
+    else if (keys.time_type == TIMESTAMPTZOID)
+        *time = date2timestamptz_opt_overflow(DatumGetDateADT(value), &overflow);
+    else
+        *time = date2timestamp_opt_overflow(DatumGetDateADT(value), &overflow);
     return overflow == 0;
 }
 
@@ -140,7 +145,7 @@ TimeRange times_of_range(Datum value) {
     RangeBound lower;
     RangeBound upper;
     bool is_empty;
-    range_deserialize(about, const_cast<RangeType *>(range), &lower, &upper, &is_empty);
+    range_deserialize(about, range, &lower, &upper, &is_empty);
     if (is_empty) return kNoTime;
     const TimeRange from = lower.infinite ? kAllTimes : times_from(DatumGetTimestampTz(lower.val), lower.inclusive);
     const TimeRange until = upper.infinite ? kAllTimes : times_until(DatumGetTimestampTz(upper.val), upper.inclusive);
@@ -152,8 +157,10 @@ TimeRange times_of_array(const KeyTypes &keys, Oid value_type, Datum value) {
     TimeRange range = kNoTime;
     for_each_element(value, [&keys, value_type, &range](Datum element) {
         int64 time;
-        if (!convert_time(keys, value_type, element, &time)) range = kAllTimes;
-        else range = {Min(range.first, time), Max(range.last, time)};
+        if (!convert_time(keys, value_type, element, &time))
+            range = kAllTimes;
+        else
+            range = {Min(range.first, time), Max(range.last, time)};
     });
     return range;
 }
@@ -174,7 +181,8 @@ TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value
 }
 
 // The tags of conditions [first, end), which are one clause; false when a value is not known.
-bool tags_of_clause(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values, uint32 first, uint32 end, TagSet *set) {
+bool tags_of_clause(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values, uint32 first, uint32 end,
+                    TagSet *set) {
     for (uint32 i = first; i < end; i++) {
         if (!values[i].is_known) return false;
     }
@@ -182,8 +190,10 @@ bool tags_of_clause(const KeyTypes &keys, const ConditionList &conditions, const
         if (values[i].is_null) continue;
         const Condition &condition = conditions.items[i];
         const Oid type = condition.value_type;
-        if (condition.comparison == Comparison::tag_equal) add_tag_value(keys, type, values[i].value, set);
-        else for_each_element(values[i].value, [&keys, type, set](Datum element) { add_tag_value(keys, type, element, set); });
+        if (condition.comparison == Comparison::tag_equal)
+            add_tag_value(keys, type, values[i].value, set);
+        else
+            for_each_element(values[i].value, [&keys, type, set](Datum element) { add_tag_value(keys, type, element, set); });
     }
     sort_tags(set);
     return true;
@@ -201,8 +211,10 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
         if (is_tag_condition(conditions.items[i])) {
             TagSet set = {};
             if (tags_of_clause(keys, conditions, values, i, end, &set)) {
-                if (filter->by_tag) intersect_tags(&all, set);
-                else all = set;
+                if (filter->by_tag)
+                    intersect_tags(&all, set);
+                else
+                    all = set;
                 filter->by_tag = true;
             }
         } else if (values[i].is_known) {

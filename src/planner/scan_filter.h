@@ -13,9 +13,11 @@ struct ConditionValue {
     Datum value;
 };
 
-/// Fills by_time, by_tag and what belongs to them; needed_columns is left alone. Memory: the current context; nothing in the filter points into the values.
+/// Fills by_time, by_tag and what belongs to them; needed_columns is left alone. Memory: the current context; nothing in the
+/// filter points into the values.
 ///
 /// values   one a condition; a clause with a value that is not known does not filter. NULL matches no row.
-void build_filter(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values, engine::ScanFilter *filter);
+void build_filter(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values,
+                  engine::ScanFilter *filter);
 
 }  // namespace historian::planner

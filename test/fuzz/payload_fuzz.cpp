@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bgworker/nanoseconds.h"
 #include "bgworker/payload.h"
 #include "bgworker/topic.h"
 

@@ -144,6 +144,45 @@ is(query('SELECT string_agg(id::text, \',\' ORDER BY id) FROM child'), '1,2,6', 
 is(query('SELECT string_agg(sqlstate, \',\' ORDER BY id) FROM mqtt_dead_letter'),
     '23503,23514', 'deferred and immediate constraints');
 
+# --- a COMMIT that is refused although every constraint was checked before
+query(<<'END');
+DELETE FROM mqtt_dead_letter;
+CREATE TABLE late_check (id int CONSTRAINT late_check_parent REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE sneaky (id int);
+CREATE FUNCTION sneak() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SET CONSTRAINTS late_check_parent DEFERRED;
+    INSERT INTO late_check VALUES (NEW.id);
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER sneak AFTER INSERT ON sneaky DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION sneak();
+END
+publish('db/append/sneaky', $_) for '[1]', '[77]', 'poison', '[1]';
+wait_for_messages('a refused COMMIT is dealt with');
+is(query('SELECT string_agg(id::text, \',\') FROM sneaky'), '1,1', 'the good messages are stored');
+is(query('SELECT string_agg(sqlstate, \',\' ORDER BY sqlstate) FROM mqtt_dead_letter'), '22032,23503', 'the bad ones are dead letters');
+
+# --- many rows in one message
+query('TRUNCATE sensor; DELETE FROM mqtt_dead_letter');
+publish('db/append/sensor', '[' . join(',', map { "[\"r\",$_,$_]" } 1 .. 50_000) . ']');
+publish('db/append/sensor', '[' . join(',', map { "[\"s\",$_,$_]" } 1 .. 49_999) . ',["s",1,"bad"]]');
+publish('db/append/sensor', '["t",1,1]');
+wait_for_messages('messages of 50,000 rows are dealt with');
+is(query("SELECT string_agg(name || n, ' ' ORDER BY name) FROM (SELECT name, count(*) AS n FROM sensor GROUP BY name) s"), 'r50000 t1',
+    'whole or not at all');
+like(query('SELECT error FROM mqtt_dead_letter'), qr/^row 50000, column "value": /, 'the bad row is named');
+
+# --- many bad messages among good ones
+query('TRUNCATE sensor; DELETE FROM mqtt_dead_letter; CREATE TABLE narrow (n int CHECK (n % 3 <> 0))');
+my $lines = join '', map { "[$_]\n" } 1 .. 3000;
+my ($out, $err) = ('', '');
+$expected_messages += 3000;
+IPC::Run::run([Broker::find_program('mosquitto_pub'), '-h', '127.0.0.1', '-p', $broker->port, '-q', 1, '-t', 'db/append/narrow', '-l'],
+    '<', \$lines, '>', \$out, '2>', \$err);
+wait_for_messages('3000 messages, each third one bad');
+is(query('SELECT count(*), count(DISTINCT n) FROM narrow'), '2000|2000', 'the good ones');
+is(query("SELECT count(*), count(DISTINCT payload) FROM mqtt_dead_letter WHERE sqlstate = '23514'"), '1000|1000', 'the bad ones');
+
 # --- 100 MB
 query('DELETE FROM mqtt_dead_letter; TRUNCATE sensor');
 publish('db/append/sensor', '["before", 1, 1]');

@@ -1,5 +1,5 @@
-# Workers among other operations: standby and promotion, dump and restore, databases that are dropped and copied, TLS and passwords,
-# a server without room for workers, hostile settings of the owner.
+# Workers among other operations: standby and promotion, dump and restore, databases that are dropped and copied, TLS and
+# passwords, a server without room for workers, hostile settings of the owner.
 use strict;
 use warnings;
 use FindBin;
@@ -76,12 +76,14 @@ wait_for($node, 'SELECT count(*) = 1 FROM sensor', 'the primary stores');
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'historian%'"), 0,
     'no worker runs on a standby');
-is($standby->safe_psql('postgres', 'SELECT string_agg(state, \',\') FROM mqtt_status'), 'stopped,stopped', 'its status can be read');
+is($standby->safe_psql('postgres', 'SELECT string_agg(state, \',\') FROM mqtt_status'), 'stopped,stopped',
+    'its status can be read');
 $node->stop;
 $broker->publish('db/append/sensor', '["between", 1, 1]');
 $standby->promote;
 Broker::wait_receiving($standby, 'plant');
-wait_for($standby, "SELECT string_agg(name, ',' ORDER BY name) = 'before,between' FROM sensor", 'promotion continues the session');
+wait_for($standby, "SELECT string_agg(name, ',' ORDER BY name) = 'before,between' FROM sensor",
+    'promotion continues the session');
 is($standby->safe_psql('postgres', "SELECT session_present FROM mqtt_status WHERE name = 'plant'"), 't', 'it was resumed');
 $standby->stop;
 $node->start;
@@ -111,13 +113,36 @@ $node->safe_psql('postgres', 'DROP DATABASE renamed');
 $node->safe_psql('postgres', 'DROP DATABASE copied');
 ok(1, 'and dropped');
 
+# --- a database of another encoding
+$node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+$node->safe_psql('latin', "CREATE EXTENSION historian; CREATE TABLE t (name text)");
+$node->safe_psql('latin', "SELECT mqtt_subscribe('latin', broker => '$url', topic => 'db/append/#')");
+Broker::wait_receiving($node, 'latin', 'latin');
+$broker->publish('db/append/t', "[\"caf\xc3\xa9\"]");
+$broker->publish('db/append/t', "[\"\xed\x95\x9c\"]");
+$broker->publish("db/append/\xed\x95\x9c", '["x"]');
+ok($node->poll_query_until('latin', 'SELECT count(*) = 2 FROM mqtt_dead_letter'), 'what has no place in the encoding is a dead letter');
+is($node->safe_psql('latin', 'SELECT string_agg(sqlstate, \',\') FROM mqtt_dead_letter'), '22P05,22P05', 'for that reason');
+is($node->safe_psql('latin', "SELECT count(*) FROM t WHERE name = 'caf' || chr(233)"), 1, 'what has one is converted');
+is($node->safe_psql('latin', "SELECT topic FROM mqtt_dead_letter ORDER BY id DESC LIMIT 1"), 'db/append/\xed\x95\x9c',
+    'the topic is readable');
+$node->safe_psql('postgres', 'DROP DATABASE latin');
+
+# --- the owner is dropped
+$node->safe_psql('postgres', "DELETE FROM mqtt_dead_letter");
+$node->safe_psql('postgres', 'DROP OWNED BY feeder; DROP ROLE feeder');
+wait_for($node, "SELECT state = 'stopped' FROM mqtt_status WHERE name = 'feeder'", 'a subscription whose owner was dropped stops');
+$node->safe_psql('postgres', "SELECT mqtt_unsubscribe('feeder')");
+
 # --- passwords and TLS
 SKIP: {
-    skip 'openssl and mosquitto_passwd are needed', 5 unless Broker::find_program('openssl') && Broker::find_program('mosquitto_passwd');
+    skip 'openssl and mosquitto_passwd are needed
+        ', 5 unless Broker::find_program('openssl') && Broker::find_program('mosquitto_passwd');
     my $folder = PostgreSQL::Test::Utils::tempdir();
     system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
             . " -keyout $folder/key.pem -out $folder/cert.pem 2>/dev/null") == 0 or die 'openssl';
-    system(Broker::find_program('mosquitto_passwd'), '-c', '-b', "$folder/passwords", 'meter', 's3cret') == 0 or die 'mosquitto_passwd';
+    system(Broker::find_program('mosquitto_passwd'),
+        '-c', '-b', "$folder/passwords", 'meter', 's3cret') == 0 or die 'mosquitto_passwd';
     my $secure = Broker->new(settings => <<END);
 certfile $folder/cert.pem
 keyfile $folder/key.pem
@@ -127,19 +152,26 @@ END
     $secure->start;
     my $secure_url = 'mqtts://localhost:' . $secure->port;
     $node->safe_psql('postgres', <<END);
-SELECT mqtt_subscribe('tls', broker => '$secure_url', topic => '#', ca_file => '$folder/cert.pem', username => 'meter', password => 's3cret');
+SELECT mqtt_subscribe('tls', broker => '$secure_url', topic => '#', ca_file => '$folder/cert.pem',
+    username => 'meter', password => 's3cret');
 SELECT mqtt_subscribe('untrusted', broker => '$secure_url', topic => '#', username => 'meter', password => 's3cret');
 SELECT mqtt_subscribe('misnamed', broker => 'mqtts://127.0.0.1:@{[$secure->port]}', topic => '#', ca_file => '$folder/cert.pem');
-SELECT mqtt_subscribe('stranger', broker => 'mqtts://meter:wrong\@localhost:@{[$secure->port]}', topic => '#', ca_file => '$folder/cert.pem');
+SELECT mqtt_subscribe('stranger', broker => 'mqtts://meter:wrong\@localhost:@{[$secure->port]}', topic => '#',
+    ca_file => '$folder/cert.pem');
 END
     Broker::wait_receiving($node, 'tls');
-    $secure->publish('db/append/sensor', '["tls", 1, 1]', '-u', 'meter', '-P', 's3cret', '--cafile', "$folder/cert.pem", '-h', 'localhost');
+    $secure->publish('db/append/sensor', '["tls", 1, 1]',
+        '-u', 'meter', '-P', 's3cret', '--cafile', "$folder/cert.pem", '-h', 'localhost');
     wait_for($node, "SELECT count(*) = 1 FROM sensor WHERE name = 'tls'", 'TLS with a password');
-    wait_for($node, "SELECT last_error ~* 'certificate' FROM mqtt_status WHERE name = 'untrusted'", 'an unknown certificate is refused');
-    wait_for($node, "SELECT last_error IS NOT NULL AND state <> 'receiving' FROM mqtt_status WHERE name = 'misnamed'", 'a wrong name too');
-    wait_for($node, "SELECT last_error ~ 'broker refused the connection: Not authorized' FROM mqtt_status WHERE name = 'stranger'",
+    wait_for($node, "SELECT last_error ~* 'certificate' FROM mqtt_status WHERE name = 'untrusted'",
+        'an unknown certificate is refused');
+    wait_for($node, "SELECT last_error IS NOT NULL AND state <> 'receiving' FROM mqtt_status WHERE name = 'misnamed'",
+        'a wrong name too');
+    wait_for($node,
+        "SELECT last_error ~ 'broker refused the connection: Not authorized' FROM mqtt_status WHERE name = 'stranger'",
         'a wrong password is reported');
-    is($node->safe_psql('postgres', "SELECT broker FROM mqtt_status WHERE name = 'stranger'"), 'mqtts://localhost:' . $secure->port,
+    is($node->safe_psql('postgres', "SELECT broker FROM mqtt_status WHERE name = 'stranger'"),
+        'mqtts://localhost:' . $secure->port,
         'a password in the URL is not shown');
     $node->safe_psql('postgres', "SELECT mqtt_unsubscribe(name) FROM mqtt_status WHERE name <> 'plant'");
     wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'historian mqtt'", 'all leave');
@@ -150,7 +182,8 @@ END
 $node->adjust_conf('postgresql.conf', 'max_worker_processes', '3');
 $node->restart;
 $node->safe_psql('postgres', "SELECT mqtt_subscribe('more$_', broker => '$url', topic => 'more') ") for 1 .. 3;
-wait_for($node, "SELECT count(*) FILTER (WHERE state = 'starting') > 0 FROM mqtt_status", 'workers that find no place are shown as starting');
+wait_for($node, "SELECT count(*) FILTER (WHERE state = 'starting') > 0 FROM mqtt_status",
+    'workers that find no place are shown as starting');
 ok($node->log_contains(qr/could not start a background worker of type "historian mqtt"/), 'and logged');
 
 $node->stop;

@@ -91,7 +91,7 @@ sub publish {
     IPC::Run::run(\@command, '<', \$payload, '>', \$out, '2>', \$err) or BAIL_OUT("mosquitto_pub: $err");
 }
 
-# A helper program in C++, built into the test's folder; undef when it cannot be.
+# The publisher of test/publisher.cpp, built into the test's folder; undef when it cannot be.
 sub build_publisher {
     my ($source) = @_;
     my $program = PostgreSQL::Test::Utils::tempdir() . '/publisher';

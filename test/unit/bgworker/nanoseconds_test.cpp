@@ -1,11 +1,11 @@
+#include "bgworker/nanoseconds.h"
+
 #include <cstdint>
 #include <limits>
 #include <random>
 #include <string>
 
 #include <gtest/gtest.h>
-
-#include "bgworker/payload.h"
 
 namespace historian::bgworker {
 namespace {
