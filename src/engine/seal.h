@@ -20,6 +20,7 @@ struct SealRequest {
     uint32 merge_count_min;   // ... when there are at least so many of them, closed runs included
     bool wait;                // for the maintenance lock
     BlockNumber move_from;    // rewrite segments that reach to this block or beyond, so that the file can shrink; InvalidBlockNumber: none
+    TransactionId move_made_before;  // ... if they are older than this xid: what a step has just moved does not move again
 };
 
 struct SealOutcome {
