@@ -158,11 +158,14 @@ bool is_committed_segment(const DirectoryEntry &entry) {
     return entry.kind == static_cast<uint8>(EntryKind::segment) && xid_state(entry.xmin) == XidState::committed;
 }
 
-bool must_move(const DirectoryEntry &entry, BlockNumber move_from) {
+// Only what is older than the call moves, once: where holes are too small the new place is the end of the file again, and without that bound
+// steps would move the same rows for ever.
+bool must_move(const DirectoryEntry &entry, const SealRequest &request) {
+    if (request.move_from == InvalidBlockNumber || !TransactionIdPrecedes(entry.xmin, request.move_made_before)) return false;
     bool reaches = false;
     for (uint32 e = 0; e < entry.extent_count; e++)
-        reaches |= entry.extents[e].first_block + entry.extents[e].block_count > move_from;
-    return move_from != InvalidBlockNumber && reaches && is_committed_segment(entry);
+        reaches |= entry.extents[e].first_block + entry.extents[e].block_count > request.move_from;
+    return reaches && is_committed_segment(entry);
 }
 
 // A step leaves at most one segment that is not full, so merging comes to an end, however few rows the limit of bytes allows.
@@ -193,7 +196,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint32 candidates = 0;
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         const bool closed_run = is_tail(entry) && (entry.flags & format::kEntryTailClosed) != 0;
-        if (!closed_run && !is_mergeable(entry, request) && !must_move(entry, request.move_from)) return;
+        if (!closed_run && !is_mergeable(entry, request) && !must_move(entry, request)) return;
         if (is_superseded_or_doubtful(entry)) return;
         candidates++;
         if (count == room) {
@@ -208,7 +211,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint64 rows = 0;
     for (uint32 i = 0; i < count; i++) {
         const bool tail = is_tail(found[i].entry);
-        if (!tail && candidates < Max(request.merge_count_min, 2) && !must_move(found[i].entry, request.move_from)) continue;
+        if (!tail && candidates < Max(request.merge_count_min, 2) && !must_move(found[i].entry, request)) continue;
         if (tail && !run_is_decided(rel, found[i].entry)) continue;
         const uint64 source_rows =
             tail ? static_cast<uint64>(found[i].entry.used_pages) * format::kTailRowsMax / 2 : found[i].entry.row_count;

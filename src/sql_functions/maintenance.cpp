@@ -52,7 +52,7 @@ Relation open_our_table(Oid relid, LOCKMODE mode) {
 bool is_other_temporary(Relation rel) { return RELATION_IS_OTHER_TEMP(rel); }
 
 // One transaction of compact(): seals and merges. False when there is nothing more to do.
-bool compact_once(Oid relid, bool first, BlockNumber move_from) {
+bool compact_once(Oid relid, bool first, BlockNumber move_from, TransactionId move_made_before) {
     relax_transaction();
     PushActiveSnapshot(GetTransactionSnapshot());
     Relation rel = open_our_table(relid, RowExclusiveLock);
@@ -61,7 +61,7 @@ bool compact_once(Oid relid, bool first, BlockNumber move_from) {
         if (is_other_temporary(rel)) {
             ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot compact temporary tables of other sessions"));
         }
-        const engine::SealRequest request = {first, kCompactBelowRows, 2, true, move_from};
+        const engine::SealRequest request = {first, kCompactBelowRows, 2, true, move_from, move_made_before};
         more = engine::seal_step(rel, request).more;
         relation_close(rel, NoLock);
     }
@@ -86,8 +86,9 @@ BlockNumber release_once(Oid relid) {
 void compact_table(Oid relid) {
     BlockNumber move_from = InvalidBlockNumber;
     for (int pass = 0; pass < 2; pass++) {
+        const TransactionId pass_began = ReadNextTransactionId();
         for (bool more = true, first = pass == 0; more; first = false) {
-            more = compact_once(relid, first, move_from);
+            more = compact_once(relid, first, move_from, pass_began);
             SPI_commit();
         }
         move_from = release_once(relid);
@@ -159,7 +160,7 @@ int64 maintain_table(Oid relid) {
         const Duty duty = find_duty(rel);
         if (duty.seal) {
             const engine::SealRequest request = {duty.close_open_run, kBackgroundMergeBelowRows, kBackgroundMergeCount, false,
-                                                 InvalidBlockNumber};
+                                                 InvalidBlockNumber, InvalidTransactionId};
             work = engine::seal_step(rel, request).sources;
         }
         // Not in the transaction that sealed: its own xid keeps alive what it superseded.
@@ -195,7 +196,8 @@ extern "C" PGDLLEXPORT Datum historian_compact(PG_FUNCTION_ARGS) {
     const Oid relid = PG_GETARG_OID(0);
     const bool atomic =
         fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || castNode(CallContext, fcinfo->context)->atomic;
-    if (atomic) {
+    // A procedure that wrote something would find it committed by us.
+    if (atomic || TransactionIdIsValid(GetTopTransactionIdIfAny())) {
         ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("compact cannot run inside a transaction block"),
                 errhint("Call it outside BEGIN ... COMMIT, not from a function."));
     }

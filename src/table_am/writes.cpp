@@ -19,6 +19,18 @@ MemoryContext insert_context() {
 
 constexpr int kRowsPerAppend = 1024;
 
+// Our WAL records cannot be decoded into rows yet: a subscriber would miss them, and nothing would say so.
+void refuse_published_table(Relation rel) {
+    if (likely(!RelationIsLogicallyLogged(rel))) return;
+    PublicationDesc publications;
+    RelationBuildPublicationDesc(rel, &publications);
+    if (!publications.pubactions.pubinsert) return;
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+            errmsg("cannot insert into table \"%s\" while it is published", RelationGetRelationName(rel)),
+            errdetail("Logical replication of tag tables is not supported: subscribers would miss the rows."),
+            errhint("Publish the other tables by name, or without insert (WITH (publish = 'truncate'))."));
+}
+
 // Rows formed but not yet on a page, with the slots whose TIDs they will give.
 struct PendingRows {
     engine::TailRow *rows;
@@ -76,6 +88,7 @@ void insert_rows(Relation rel, TupleTableSlot **slots, int slot_count, CommandId
 }  // namespace
 
 void tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int, BulkInsertStateData *bulk_state) {
+    refuse_published_table(rel);
     MemoryContext old = MemoryContextSwitchTo(insert_context());
     if (engine::may_bulk_load(rel, bulk_state, true)) {
         engine::bulk_load_rows(rel, &slot, 1, cid);
@@ -88,6 +101,7 @@ void tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int, BulkIn
 }
 
 void multi_insert(Relation rel, TupleTableSlot **slots, int slot_count, CommandId cid, int, BulkInsertStateData *bulk_state) {
+    refuse_published_table(rel);
     MemoryContext old = MemoryContextSwitchTo(insert_context());
     if (engine::may_bulk_load(rel, bulk_state, false)) {
         engine::bulk_load_rows(rel, slots, slot_count, cid);
