@@ -42,7 +42,7 @@ demo:
 test:
 	./test/run
 soak:
-	./test/model/run 600
+	HISTORIAN_MODEL_SECONDS=600 ./test/run model
 fuzz:
 	./test/fuzz/run
 bench:
