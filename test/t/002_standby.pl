@@ -28,7 +28,10 @@ max_prepared_transactions = 5
 max_standby_streaming_delay = 60s
 SETTINGS
 # "all" is read before the library is loaded and leaves our records unchecked: the name must be there too.
-$primary->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'\nwal_consistency_checking = 'all, historian'") if $is_tag;
+$primary->append_conf('postgresql.conf', <<'SETTINGS') if $is_tag;
+shared_preload_libraries = 'historian'
+wal_consistency_checking = 'all, historian'
+SETTINGS
 $primary->start;
 $primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('standby')");
 $primary->backup('first');

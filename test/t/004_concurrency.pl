@@ -1,13 +1,16 @@
-# Everything at once: sessions insert by INSERT, COPY and large rows, commit, roll back, use savepoints and prepared transactions, while
+# Everything at once: sessions insert by INSERT, COPY and large rows, commit, roll back, use savepoints and prepared
+# transactions, while
 # others read, seal, VACUUM, ANALYZE, check and change the table's columns.
 #
-# Each transaction puts n rows with its number into the tag table t and one row that says so into the heap table done. So in every snapshot
+# Each transaction puts n rows with its number into the tag table t and one row that says so into the heap table done. So in
+# every snapshot
 #
 #   1. t holds exactly the n different rows of each transaction in done, and no row of any other;
 #   2. the same snapshot gives the same answer again, after what was sealed, merged and freed meanwhile;
 #   3. no session gets an error.
 #
-# At the end the rows are compared one by one with what done says was sent, again after a crash, and historian_check() finds nothing.
+# At the end the rows are compared one by one with what done says was sent, again after a crash, and historian_check() finds
+# nothing.
 #
 # HISTORIAN_TEST_SEED repeats a run's choices (not its timing); HISTORIAN_STRESS_SECONDS (20) makes it longer.
 use strict;
@@ -42,7 +45,8 @@ CREATE SEQUENCE txns;
 -- The rows 1 .. n of a transaction.
 CREATE FUNCTION sent(txn bigint, n int, large boolean)
 RETURNS TABLE (name text, "time" timestamptz, v int, txn bigint, k int, body text) LANGUAGE sql IMMUTABLE AS $$
-    SELECT 'tag' || (txn + k) % 20, timestamptz '2026-01-01 00:00+00' + txn * interval '1 s' + k * interval '1 ms', (txn * 31 + k)::int % 1000, txn, k,
+    SELECT 'tag' || (txn + k) % 20, timestamptz '2026-01-01 00:00+00' + txn * interval '1 s' + k * interval '1 ms',
+        (txn * 31 + k)::int % 1000, txn, k,
            CASE WHEN large THEN repeat(k::text, 9000) END
     FROM generate_series(1, n) k
 $$;
@@ -98,7 +102,8 @@ my @sessions;
 sub start_sessions {
     my ($name, $clients, @scripts) = @_;
     my %run = (name => $name, out => '', err => '');
-    $run{handle} = IPC::Run::start([ 'pgbench', '-n', '-c', $clients, '-j', 1, '-T', $seconds, '-h', $node->host, '-p', $node->port,
+    $run{handle} = IPC::Run::start([ 'pgbench', '-n', '-c', $clients, '-j', 1, '-T', $seconds,
+        '-h', $node->host, '-p', $node->port,
             "--random-seed=" . $seed++, scripts(@scripts), 'postgres' ], '>', \$run{out}, '2>', \$run{err});
     push @sessions, \%run;
 }
@@ -107,12 +112,15 @@ start_sessions('writers', 4,
     "\\set n random(1, 30)\nCALL put(:n);\n" => 30,
     "\\set n random(1, 200)\nBEGIN;\nCALL put(:n);\n\\sleep 5 ms\nCALL put(1);\nCOMMIT;\n" => 8,
     "\\set n random(1, 500)\nBEGIN;\nCALL put(:n);\nROLLBACK;\n" => 5,
-    "\\set n random(1, 100)\nBEGIN;\nCALL put(1);\nSAVEPOINT s;\nCALL put(:n);\nROLLBACK TO s;\nCALL put(:n, copied => true);\nCOMMIT;\n" => 5,
+    "\\set n random(1, 100)\nBEGIN;\nCALL put(1);\nSAVEPOINT s;\nCALL put(:n);\nROLLBACK TO s;\n"
+        . "CALL put(:n, copied => true);\nCOMMIT;\n" => 5,
     "\\set n random(1, 3)\nCALL put(:n, large => true);\n" => 4,
     "\\set n random(1, 9000)\nCALL put(:n, copied => true);\n" => 1,
     "\\set n random(8000, 12000)\nBEGIN;\nCALL put(:n, copied => true);\nROLLBACK;\n" => 1,
-    "\\set n random(1, 100)\nBEGIN;\nCALL put(:n);\nPREPARE TRANSACTION 'c:client_id';\n\\sleep 200 ms\nCOMMIT PREPARED 'c:client_id';\n" => 2,
-    "\\set n random(1, 9000)\nBEGIN;\nCALL put(:n, copied => true);\nPREPARE TRANSACTION 'r:client_id';\n\\sleep 200 ms\nROLLBACK PREPARED 'r:client_id';\n" => 1);
+    "\\set n random(1, 100)\nBEGIN;\nCALL put(:n);\nPREPARE TRANSACTION 'c:client_id';\n\\sleep 200 ms\n"
+        . "COMMIT PREPARED 'c:client_id';\n" => 2,
+    "\\set n random(1, 9000)\nBEGIN;\nCALL put(:n, copied => true);\nPREPARE TRANSACTION 'r:client_id';\n\\sleep 200 ms\n"
+        . "ROLLBACK PREPARED 'r:client_id';\n" => 1);
 start_sessions('readers', 2,
     "BEGIN ISOLATION LEVEL REPEATABLE READ;\nCALL look_twice();\nCOMMIT;\n" => 2,
     "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT contradictions();\n\\sleep 500 ms\nCALL look_twice();\nCOMMIT;\n" => 1,
@@ -123,7 +131,8 @@ start_sessions('cleaners', 1,
     "VACUUM (FREEZE) t;\n\\sleep 50 ms\n" => 2,
     "ANALYZE t;\n" => 1,
     "SELECT historian_check('t');\n" => 2);
-start_sessions('owner', 1, "\\sleep 1 s\nALTER TABLE t ADD COLUMN extra int DEFAULT 7;\n\\sleep 500 ms\nALTER TABLE t DROP COLUMN extra;\n" => 1);
+start_sessions('owner', 1,
+    "\\sleep 1 s\nALTER TABLE t ADD COLUMN extra int DEFAULT 7;\n\\sleep 500 ms\nALTER TABLE t DROP COLUMN extra;\n" => 1);
 
 for my $run (@sessions) {
     my $ok = $run->{handle}->finish;
@@ -155,7 +164,8 @@ is($node->safe_psql('postgres', 'SELECT contradictions()'), '0', 'a prepared tra
 $node->safe_psql('postgres', "CALL compact('t')");
 $node->safe_psql('postgres', 'VACUUM FREEZE t');
 compare('after a crash, sealed');
-note $node->safe_psql('postgres', "SELECT count(*) FROM t") . ' rows, ' . $node->safe_psql('postgres', 'SELECT count(*) FROM done') . ' transactions';
+note $node->safe_psql('postgres', "SELECT count(*) FROM t") . ' rows, '
+    . $node->safe_psql('postgres', 'SELECT count(*) FROM done') . ' transactions';
 is($node->safe_psql('postgres', "SELECT reusable_bytes FROM historian_size('t')"), '0', 'nothing is kept that nobody needs');
 $node->stop;
 done_testing();

@@ -1,6 +1,8 @@
-# A standby replays, page for page, what is easy to replay wrongly, and takes over: it must be able to go on where the primary stopped.
+# A standby replays, page for page, what is easy to replay wrongly, and takes over: it must be able to go on where the primary
+# stopped.
 #
-#   - COPY whose rows are stored inside an inner subtransaction that is rolled back (a CHECK function with an exception block runs a query);
+#   - COPY whose rows are stored inside an inner subtransaction that is rolled back (a CHECK function with an exception block
+#     runs a query);
 #   - rows pruned by VACUUM, whose hint bits differ;
 #   - extents whose pages were never written: the primary's file is longer than the standby's.
 use strict;
@@ -63,7 +65,8 @@ $primary->wait_for_catchup($standby);
 my %counts = (loaded => '20000|20000', pruned => '2|2', fresh => '1|1');
 for my $node ($primary, $standby) {
     for my $table (sort keys %counts) {
-        is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT v) FROM $table"), $counts{$table}, $node->name . ": rows of $table");
+        is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT v) FROM $table"), $counts{$table},
+            $node->name . ": rows of $table");
         like($node->safe_psql('postgres', "SELECT historian_check('$table')"), qr/tail runs/, $node->name . ": $table is whole");
     }
 }
@@ -72,15 +75,20 @@ is($primary->safe_psql('postgres', 'SELECT sync_state FROM pg_stat_replication')
 $primary->stop('immediate');
 $standby->promote;
 # More pages than the first extent has, and a directory larger than its first page.
-$standby->safe_psql('postgres', "INSERT INTO fresh SELECT 'b', timestamptz '2026-01-01' + i * interval '1 s', i FROM generate_series(1, 20000) i");
+$standby->safe_psql('postgres',
+    "INSERT INTO fresh SELECT 'b', timestamptz '2026-01-01' + i * interval '1 s', i FROM generate_series(1, 20000) i");
 $standby->safe_psql('postgres', 'ALTER TABLE loaded ADD COLUMN body text');
-$standby->safe_psql('postgres', "INSERT INTO loaded SELECT 'large' || i, '2026-01-01', i, repeat('x', 9000) FROM generate_series(20001, 20100) i");
-is($standby->safe_psql('postgres', 'SELECT count(*), count(DISTINCT v) FROM fresh'), '20001|20001', 'the promoted standby takes rows');
+$standby->safe_psql('postgres',
+    "INSERT INTO loaded SELECT 'large' || i, '2026-01-01', i, repeat('x', 9000) FROM generate_series(20001, 20100) i");
+is($standby->safe_psql('postgres', 'SELECT count(*), count(DISTINCT v) FROM fresh'), '20001|20001',
+    'the promoted standby takes rows');
 is($standby->safe_psql('postgres', 'SELECT count(*), count(DISTINCT v) FROM loaded'), '20100|20100', 'and makes segments');
 for my $table (sort keys %counts) {
     $standby->safe_psql('postgres', "CALL compact('$table')");
-    like($standby->safe_psql('postgres', "SELECT historian_check('$table')"), qr/tail runs/, "the promoted standby's $table is whole");
+    like($standby->safe_psql('postgres', "SELECT historian_check('$table')"), qr/tail runs/,
+        "the promoted standby's $table is whole");
 }
-is($standby->safe_psql('postgres', 'SELECT count(*), count(DISTINCT v) FROM fresh'), '20001|20001', 'and keeps them when it seals');
+is($standby->safe_psql('postgres', 'SELECT count(*), count(DISTINCT v) FROM fresh'), '20001|20001',
+    'and keeps them when it seals');
 $standby->stop;
 done_testing();
