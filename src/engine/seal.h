@@ -21,8 +21,8 @@ struct SealRequest {
     uint32 merge_rows_below;  // merge segments with fewer rows than this ...
     uint32 merge_count_min;   // ... when there are at least so many of them, closed runs included
     bool wait;                // for the maintenance lock
-    // Rewrite segments that reach to block move_from or beyond, so that the file can shrink (InvalidBlockNumber: none), if they are
-    // older than the xid move_made_before: what a step has just moved does not move again.
+    // Rewrite segments that reach to block move_from or beyond, so that the file can shrink (InvalidBlockNumber: none), if they
+    // are older than the xid move_made_before: what a step has just moved does not move again.
     BlockNumber move_from;
     TransactionId move_made_before;
 };

@@ -1,7 +1,7 @@
 // Pages: what historian keeps in PostgreSQL's 8 kB blocks. Bytes: src/format/README.md, "Pages".
 //
-// Every page is a standard PostgreSQL page: 24 bytes of page header, contents up to pd_lower, a hole, and a special area whose last
-// 16 bytes are a PageTrailer. So full-page images, checksums, pg_rewind and CREATE DATABASE copy it like any other page.
+// Every page is a standard PostgreSQL page: 24 bytes of page header, contents up to pd_lower, a hole, and a special area whose
+// last 16 bytes are a PageTrailer. So full-page images, checksums, pg_rewind and CREATE DATABASE copy it like any other page.
 //
 // Invariants:
 //   1. A page of zeros is legal everywhere: a file that grew and then crashed has such pages. It means "nothing here".
@@ -64,15 +64,15 @@ inline constexpr std::uint32_t kDirectoryExtentsMax = 20;
 struct Metapage {
     std::uint32_t magic;
     std::uint16_t version;
-    std::uint16_t tag_attnum;   // attribute numbers of the key columns, fixed when the metapage is made (rule R19)
+    std::uint16_t tag_attnum;  // attribute numbers of the key columns, fixed when the metapage is made (rule R19)
     std::uint16_t time_attnum;
     std::uint16_t reserved;
-    std::uint32_t active_slot;  // the tail run that takes new rows, or kNoSlot
-    std::uint32_t slot_count;   // entries at or beyond it were never used
-    std::uint32_t free_slot_hint;   // no free slot is below it (a hint: may be too low, never too high)
+    std::uint32_t active_slot;     // the tail run that takes new rows, or kNoSlot
+    std::uint32_t slot_count;      // entries at or beyond it were never used
+    std::uint32_t free_slot_hint;  // no free slot is below it (a hint: may be too low, never too high)
     std::uint32_t directory_extent_count;
     std::uint32_t directory_extents[kDirectoryExtentsMax];  // first block of each
-    std::uint32_t last_swap_xid;  // the newest seal or merge
+    std::uint32_t last_swap_xid;                            // the newest seal or merge
 };
 static_assert(sizeof(Metapage) == 112);
 static_assert(std::has_unique_object_representations_v<Metapage>, "no padding on disk");
@@ -91,17 +91,17 @@ constexpr std::uint32_t map_page_block(std::uint32_t map_index) noexcept {
 // ------------------------------------------------------------------------------------------------------------ directory
 
 enum class EntryKind : std::uint8_t {
-    free = 0,      // a zeroed entry is a free one
-    tail = 1,      // a tail run: the extents of one future segment
+    free = 0,  // a zeroed entry is a free one
+    tail = 1,  // a tail run: the extents of one future segment
     segment = 2,
     building = 3,  // extents that belong to transaction xmin, or to nobody when it is over without a commit
 };
 
-inline constexpr std::uint8_t kEntryTailClosed = 1;    // no page of the run is opened any more
-inline constexpr std::uint8_t kEntryNullTag = 2;       // a segment that holds NULL tags: tag_first does not bound them
-inline constexpr std::uint8_t kEntryNullTime = 4;      // a segment that holds NULL times: time_min, time_max do not bound them
-inline constexpr std::uint8_t kEntryTagsUnknown = 8;   // tag_first and tag_last say nothing (all tags are NULL)
-inline constexpr std::uint8_t kEntryFull = 16;         // a segment that reached its limit of rows or bytes: merging gains nothing
+inline constexpr std::uint8_t kEntryTailClosed = 1;   // no page of the run is opened any more
+inline constexpr std::uint8_t kEntryNullTag = 2;      // a segment that holds NULL tags: tag_first does not bound them
+inline constexpr std::uint8_t kEntryNullTime = 4;     // a segment that holds NULL times: time_min, time_max do not bound them
+inline constexpr std::uint8_t kEntryTagsUnknown = 8;  // tag_first and tag_last say nothing (all tags are NULL)
+inline constexpr std::uint8_t kEntryFull = 16;        // a segment that reached its limit of rows or bytes: merging gains nothing
 
 inline constexpr std::uint32_t kEntryExtentsMax = 8;
 inline constexpr std::uint32_t kEntryTagBytes = 24;
@@ -143,9 +143,7 @@ static_assert(offsetof(DirectoryEntry, tag_first) == 128);
 static_assert(std::has_unique_object_representations_v<DirectoryEntry>, "no padding on disk");
 
 /// Whether an entry is a tail run.
-constexpr bool is_tail(const DirectoryEntry &entry) noexcept {
-    return entry.kind == static_cast<std::uint8_t>(EntryKind::tail);
-}
+constexpr bool is_tail(const DirectoryEntry &entry) noexcept { return entry.kind == static_cast<std::uint8_t>(EntryKind::tail); }
 
 inline constexpr std::uint32_t kEntriesPerPage = 31;
 static_assert(kPageHeaderBytes + kEntriesPerPage * sizeof(DirectoryEntry) <= kTrailerOffset);
