@@ -155,20 +155,15 @@ void prepare_batch(Batch *batch, const ReceivedMessage *messages, size_t count) 
 
 /// Opens the table of a group; rejects the whole group when it cannot take rows.
 TargetTable *open_group_target(const Attempt &attempt, const Group &group, Incoming **messages, int count) {
-    const Oid fixed = attempt.batch->subscription->target;
-    const char *missing = nullptr;
-    int sqlstate = ERRCODE_UNDEFINED_TABLE;
-    TargetTable *target = nullptr;
-    if (!OidIsValid(fixed)) {
-        target = open_target(group.name.schema, group.name.table, &missing, &sqlstate);
-    } else if (const char *table = get_rel_name(fixed)) {
-        target = open_target(get_namespace_name(get_rel_namespace(fixed)), table, &missing, &sqlstate);
-    } else {
-        missing = "target table of the subscription does not exist";
-    }
+    const Subscription &subscription = *attempt.batch->subscription;
+    const char *refusal = nullptr;
+    int sqlstate = 0;
+    TargetTable *target = OidIsValid(subscription.target)
+                              ? open_fixed_target(subscription.target, &refusal, &sqlstate)
+                              : open_topic_target(subscription, group.name, &refusal, &sqlstate);
     if (target != nullptr) return target;
-    missing = MemoryContextStrdup(attempt.batch->context, missing);
-    for (int i = 0; i < count; ++i) reject(messages[i], missing, sqlstate);
+    refusal = MemoryContextStrdup(attempt.batch->context, refusal);
+    for (int i = 0; i < count; ++i) reject(messages[i], refusal, sqlstate);
     return nullptr;
 }
 

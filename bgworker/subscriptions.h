@@ -16,7 +16,7 @@ struct Subscription {
     const char *password;        ///< nullptr: none
     const char *ca_file;         ///< nullptr: the system's authorities
     const char *topic;           ///< UTF-8
-    const char *default_schema;  ///< where `db/append/TABLE` looks for TABLE
+    const char *default_schema;  ///< where topics name tables; UTF-8
     Oid target;                  ///< InvalidOid: the topic names the table
     int qos;
     bool session_started;  ///< the broker has had a session of ours before

@@ -76,6 +76,35 @@ is(query('SELECT error FROM mqtt_dead_letter'),
     'row 1, column "v": value too long for type character varying(3)', 'too long a text');
 query('DELETE FROM mqtt_dead_letter');
 
+# --- the columns change their types under a running subscription
+query('CREATE TABLE shifting (n numeric)');
+for my $step (['numeric', '1.25'], ['float8', '1.5'], ['int', '7'], ['bigint', '5000000001'], ['numeric', '2.5'], ['int', '9'],
+    ['float8', '3.5'], ['text', '"word"']) {
+    my ($type, $value) = @$step;
+    query("TRUNCATE shifting; ALTER TABLE shifting ALTER n TYPE $type USING NULL");
+    publish('db/append/shifting', "[$value]");
+    wait_for_messages("a message for a column that became $type");
+    is(query('SELECT n FROM shifting'), $value =~ s/"//gr, "is stored as $type");
+}
+query('TRUNCATE shifting; ALTER TABLE shifting DROP n, ADD n int');
+publish('db/append/shifting', '[11]');
+wait_for_messages('a message for a column that was replaced');
+is(query('SELECT n FROM shifting'), '11', 'is stored too');
+
+# --- domains see nulls; composites are values
+query(<<'END');
+CREATE DOMAIN filled AS int NOT NULL;
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE typed (name text, v filled, p pair);
+END
+publish('db/append/typed', '["null", null, null]');
+publish('db/append/typed', '["full", 1, "(2,two)"]');
+wait_for_messages('domains and composites');
+is(query('SELECT name, v, (p).b FROM typed'), 'full|1|two', 'only what the domain takes is stored');
+is(query('SELECT sqlstate, error FROM mqtt_dead_letter'), '23502|row 1, column "v": domain filled does not allow null values',
+    'a null that the domain refuses');
+query('DELETE FROM mqtt_dead_letter');
+
 # --- poison, between good neighbours
 my @poison = (
     ['["a",17', '22032', 'payload is not valid JSON at offset 7'],
@@ -108,8 +137,9 @@ publish('db/append/' . ('x' x 64), '["a",1,1]');
 publish('db/append/', '["a",1,1]');
 wait_for_messages('poison does not stop the rest');
 my @letters = split /\n/, query("SELECT sqlstate || ' ' || error FROM mqtt_dead_letter ORDER BY id");
-my @topics = ('42P01 table "public.nosuch" does not exist', '42P01 table "nosuch.sensor" does not exist',
-    '42501 table "pg_catalog.pg_authid" is in a system schema', "42602 topic has characters after the table's name",
+my @topics = ('42P01 table "public.nosuch" does not exist', '42501 table "nosuch.sensor" is outside the subscription\'s schema "public"; subscribe with its schema as in_schema',
+    '42501 table "pg_catalog.pg_authid" is outside the subscription\'s schema "public"; subscribe with its schema as in_schema',
+    "42602 topic has characters after the table's name",
     '42602 topic has an unterminated quoted name',
     "42602 topic asks for a payload format after the table's name, which is not supported",
     '42602 topic has a name longer than 63 bytes', '42602 topic has no table name where one is expected');
@@ -252,6 +282,38 @@ refused("SET ROLE feeder; SELECT mqtt_subscribe('s', broker => '$url', topic => 
 refused('SET ROLE feeder; SELECT * FROM historian.mqtt_subscription', qr/ERROR:  42501/, 'passwords are hidden');
 refused("SET ROLE feeder; SELECT mqtt_subscribe('s', broker => 'mqtts://h', topic => '#', ca_file => '/etc/passwd')",
     qr/ERROR:  42501: permission denied to name a file/, 'files need a right');
+
+# --- a topic never makes a stranger's code run with the owner's rights
+query(<<'END');
+DELETE FROM mqtt_dead_letter;
+CREATE ROLE mallory;
+CREATE SCHEMA mallory AUTHORIZATION mallory;
+GRANT CREATE ON SCHEMA public TO mallory;
+SET ROLE mallory;
+CREATE FUNCTION climb() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ALTER ROLE mallory SUPERUSER; RETURN NEW; END $$;
+CREATE TABLE trap (name text);
+CREATE TABLE mallory.trap (name text);
+CREATE TRIGGER climb BEFORE INSERT ON trap FOR EACH ROW EXECUTE FUNCTION climb();
+CREATE TRIGGER climb BEFORE INSERT ON mallory.trap FOR EACH ROW EXECUTE FUNCTION climb();
+END
+publish('db/append/trap', '["x"]');
+publish('db/append/mallory.trap', '["x"]');
+wait_for_messages("messages for a stranger's tables are dealt with");
+is(query('SELECT rolsuper FROM pg_roles WHERE rolname = \'mallory\''), 'f', 'no trigger ran');
+is(query('SELECT sqlstate, error FROM mqtt_dead_letter ORDER BY id'), <<"END" =~ s/\n\z//r, 'the dead letters say why');
+42501|table "public.trap" belongs to role "mallory", whose triggers and defaults would run with the rights of "@{[query('SELECT current_user')]}"; name it as target of a subscription to allow that
+42501|table "mallory.trap" is outside the subscription's schema "public"; subscribe with its schema as in_schema
+END
+query('GRANT mallory TO feeder; CREATE TABLE own (name text); ALTER TABLE own OWNER TO feeder; DELETE FROM mqtt_dead_letter');
+query("SET ROLE feeder; SELECT mqtt_subscribe('feed3', broker => '$url', topic => 'db/append/+')");
+Broker::wait_receiving($node, 'feed3');
+publish('db/append/trap', '["x"]');
+publish('db/append/own', '["x"]');
+wait_for("SELECT count(*) = 1 FROM own", 'a table of its own takes the rows of a subscription');
+wait_for("SELECT count(*) = 1 FROM mqtt_dead_letter WHERE subscription = 'feed3' AND error LIKE 'table \"public.trap\" belongs%'",
+    'membership in the role that owns the table is not enough');
+query("SELECT mqtt_unsubscribe('feed3')");
+wait_for("SELECT count(*) = 4 FROM pg_stat_activity WHERE backend_type = 'historian mqtt'", 'it leaves');
 
 # --- arguments
 refused("SELECT mqtt_subscribe('plant', broker => '$url', topic => '#')",
