@@ -39,7 +39,7 @@ struct MqttWorker {
     WaitEventSet *events;
     int socket_event;
     uint32 socket_flags;
-    size_t batch_limit;  ///< messages in a batch: historian.mqtt_batch_messages, less after batches that took too long
+    size_t batch_limit;  ///< messages in a batch: historian.mqtt_batch_messages, less after ones that took too long or failed
     TimestampTz first_held_at;
     TimestampTz last_arrival_at;
     bool subscribe_sent;
@@ -143,14 +143,16 @@ void count_stored(const BatchCounts &counts) {
     worker.dead_letters_logged_at = GetCurrentTimestamp();
 }
 
+void shrink_batch_limit() { worker.batch_limit = Max(worker.link.held_count() / 4, size_t{1}); }
+
 /// Keeps the time that a batch is held below a quarter of the keepalive: were it longer than the broker waits for a sign of life,
 /// the acknowledgements would never arrive, and the same messages would be stored again and again.
 void adjust_batch_limit(TimestampTz begin) {
     const size_t full = static_cast<size_t>(mqtt_batch_messages);
     if (has_passed(begin, kBatchMsMax)) {
-        worker.batch_limit = Max(worker.link.held_count() / 4, size_t{1});
+        shrink_batch_limit();
     } else if (!has_passed(begin, kBatchMsMax / 8)) {
-        worker.batch_limit = Min(worker.batch_limit * 2, full);
+        worker.batch_limit = Min(worker.batch_limit + Max(worker.batch_limit / 4, size_t{1}), full);
     }
     if (worker.batch_limit == 0 || worker.batch_limit > full) worker.batch_limit = full;
 }
@@ -165,6 +167,8 @@ bool store_held_messages() {
     const TimestampTz begin = GetCurrentTimestamp();
     if (!store_batch(worker.subscription, worker.link.first_message(), worker.link.held_count(), &counts, &problem)) {
         update_slot([problem](SubscriptionSlot *slot) { copy_problem(slot->problem, problem); });
+        // The batch itself may have been too much, for the table of locks or for the memory: less of it comes next.
+        shrink_batch_limit();
         ereport(WARNING,
                 errmsg("MQTT subscription \"%s\" could not store %zu messages: %s", worker.subscription.name,
                        worker.link.held_count(), problem),

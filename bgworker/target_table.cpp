@@ -291,7 +291,7 @@ void RowBuffer::add(const Payload &payload) {
         CHECK_FOR_INTERRUPTS();
         position_->row = row + 1;
         add_row(payload.cells + (row == 0 ? 0 : payload.row_ends[row - 1]));
-        if (row_count_ == kRowsPerInsert) insert();
+        if (row_count_ == kRowsPerInsert || MemoryContextMemAllocated(rows_, false) > kBytesPerInsert) insert();
     }
     position_->row = 0;
 }

@@ -14,7 +14,9 @@
 namespace historian::bgworker {
 
 // Rows in one INSERT: bounds the memory of the arrays, large enough that the statement's fixed cost vanishes.
-inline constexpr int kRowsPerInsert = 16 * 1024;
+inline constexpr int kRowsPerInsert = 8 * 1024;
+// An INSERT is also due when the values of its rows take this much.
+inline constexpr std::size_t kBytesPerInsert = 8 * 1024 * 1024;
 
 struct TargetColumn {
     const char *name;
