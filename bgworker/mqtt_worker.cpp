@@ -311,6 +311,7 @@ void serve_connection() {
     while (alive && !leaving()) {
         alive = run_round();
         if (alive && !worker.link.is_accepted() && has_passed(begin, kHandshakeTimeoutMs)) {
+            static_assert(kHandshakeTimeoutMs == 30'000);
             worker.link.give_up("it did not answer within 30 s");
             alive = false;
         }
@@ -390,9 +391,7 @@ void forget_session() {
 
 void fill_options() {
     const Subscription &subscription = worker.subscription;
-    worker.options.client_id = MemoryContextStrdup(
-        TopMemoryContext, psprintf("historian-%llx-%u-%lld", static_cast<unsigned long long>(GetSystemIdentifier()), MyDatabaseId,
-                                   static_cast<long long>(subscription.id)));
+    worker.options.client_id = MemoryContextStrdup(TopMemoryContext, compose_client_id(subscription.id));
     worker.options.host = subscription.broker.host;
     worker.options.port = subscription.broker.port;
     worker.options.tls = subscription.broker.tls;

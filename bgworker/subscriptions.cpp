@@ -111,6 +111,11 @@ bool read_subscription(int64 id, MemoryContext context, Subscription *subscripti
     return found;
 }
 
+char *compose_client_id(int64 id) {
+    return psprintf("historian-%llx-%u-%lld", static_cast<unsigned long long>(GetSystemIdentifier()), MyDatabaseId,
+                    static_cast<long long>(id));
+}
+
 void mark_session_started(int64 id) {
     SPI_connect();
     as_historian_owner([id] {

@@ -25,6 +25,9 @@ struct Subscription {
 /// Reads one enabled subscription into `context`; false when it does not exist or is disabled. Needs a transaction.
 bool read_subscription(int64 id, MemoryContext context, Subscription *subscription);
 
+/// The client id by which the broker knows a subscription of this database: it names the session there.
+char *compose_client_id(int64 id);
+
 /// Notes that the broker holds a session for the subscription from now on. Needs a transaction.
 void mark_session_started(int64 id);
 

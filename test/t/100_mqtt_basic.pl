@@ -327,6 +327,12 @@ refused("SELECT mqtt_subscribe('x', broker => '$url', topic => NULL)", qr/ERROR:
 refused("SELECT mqtt_subscribe('x', broker => '$url', topic => '#', qos => 3)", qr/ERROR:  22023: quality of service/, 'qos');
 refused("SELECT mqtt_unsubscribe('nosuch')", qr/ERROR:  42704: MQTT subscription "nosuch" does not exist/, 'unknown name');
 
+my $long = 'x' x 64;
+refused("SELECT mqtt_subscribe('$long', broker => '$url', topic => '#', password => 's3cret')",
+    qr/^(?!.*s3cret).*ERROR:  22023: name of an MQTT subscription/s, 'too long a name, without the password');
+is(query('SET ROLE stranger; SELECT count(*) FROM historian.database_worker_status() WHERE database <> '
+        . '(SELECT oid FROM pg_database WHERE datname = current_database())'), 0, 'workers of other databases are hidden');
+
 # --- disable keeps the session, unsubscribe deletes it
 query("SELECT mqtt_disable('feed')");
 wait_for("SELECT state = 'stopped' FROM mqtt_status WHERE name = 'feed'", 'disabled');
@@ -336,6 +342,12 @@ wait_for("SELECT count(*) = 1 FROM allowed WHERE name = 'kept'", 'what came mean
 query("SELECT mqtt_unsubscribe('feed')");
 wait_for("SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'historian mqtt'", 'its worker leaves');
 unlike(slurp_file($node->logfile), qr/could not delete the session/, 'the session is deleted at the broker');
+query("SELECT mqtt_subscribe('orphan', broker => '$url', topic => 'orphan')");
+Broker::wait_receiving($node, 'orphan');
+query("SELECT mqtt_disable('orphan')");
+wait_for("SELECT state = 'stopped' FROM mqtt_status WHERE name = 'orphan'", 'disabled');
+refused("SELECT mqtt_unsubscribe('orphan')", qr/WARNING:  01000: the session of MQTT subscription "orphan" stays.*client "historian-/s,
+    'a session that nobody deletes is named');
 
 # --- a broker that is down, comes up, restarts
 my $late = Broker->new;
@@ -369,7 +381,7 @@ query(join '', map { "CREATE TABLE many_$_ (n int PRIMARY KEY);\n" . "CREATE IND
 query("SELECT mqtt_disable('plant'); SELECT mqtt_disable('late'); DELETE FROM mqtt_dead_letter");
 wait_for("SELECT state = 'stopped' FROM mqtt_status WHERE name = 'plant'", 'disabled');
 $broker->publish_many(map { ["db/append/many_$_", "[$_]"] } 1 .. 900);
-$node->adjust_conf('postgresql.conf', 'max_locks_per_transaction', '10');
+$node->append_conf('postgresql.conf', "max_locks_per_transaction = 10\n");
 $node->restart;
 query("SELECT mqtt_enable('plant')");
 wait_for("SELECT messages >= 900 FROM mqtt_status WHERE name = 'plant'", '900 tables at once');
