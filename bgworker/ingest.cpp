@@ -6,6 +6,10 @@
 #include "bgworker/settings.h"
 #include "bgworker/target_table.h"
 
+extern "C" {
+#include "common/hashfn.h"
+}
+
 namespace historian::bgworker {
 
 namespace {
@@ -13,10 +17,11 @@ namespace {
 /// One message on its way to its table, or to the dead letters.
 struct Incoming {
     const ReceivedMessage *message;
-    Payload payload;
+    uint32 row_count;    ///< of the latest attempt
+    bool grouped;        ///< its topic names a table
     const char *error;  ///< nullptr: to be stored; otherwise the dead letter's reason
     int sqlstate;
-    bool rejected_here;  ///< `error` was found by this attempt, not while parsing: the next attempt judges afresh
+    bool rejected_here;  ///< `error` was found by this attempt, not before: the next attempt judges afresh
 };
 
 /// The messages of one table, in the order of arrival.
@@ -30,6 +35,7 @@ struct Group {
 struct Batch {
     const Subscription *subscription;
     MemoryContext context;  ///< lives until the batch is stored
+    MemoryContext parsed;   ///< the cells of the message being inserted, and of a few before it
     Incoming *messages;
     int message_count;
     Group *groups;
@@ -54,6 +60,16 @@ MemoryContext batch_context = nullptr;
 // Set while inserts keep failing: the hopeful first attempt is then skipped.
 bool inserts_fail = false;
 
+// Cells take many times the bytes of their payload, so they are freed as soon as they take this much.
+constexpr Size kParsedBytesMax = 4 * 1024 * 1024;
+
+// A message that alone asks for more than the server has, so often, is not the server's fault.
+constexpr int kLoneFailuresMax = 3;
+
+// How often the message with this hash failed alone for want of resources.
+int lone_failures = 0;
+uint32 lone_failure_hash = 0;
+
 // The reason of a failed batch, outside the memory that the batch leaves behind.
 char batch_problem[256];
 
@@ -69,7 +85,7 @@ bool is_transient(int sqlstate) {
     }
 }
 
-void *grow_in_batch(void *context, std::size_t bytes) noexcept {
+void *grow_in_context(void *context, std::size_t bytes) noexcept {
     // Gives nullptr instead of an error: the parser that asks must not be jumped over.
     return MemoryContextAllocExtended(static_cast<MemoryContext>(context), bytes, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
 }
@@ -83,7 +99,7 @@ void reject(Incoming *incoming, const char *error, int sqlstate) {
     incoming->rejected_here = true;
 }
 
-// --------------------------------------------------------------------------------------- before the transaction: parse and group
+// ------------------------------------------------------------------------------------------------ before the transaction: group
 
 /// Finds the table that a message is for; sets its error when the topic names none.
 bool name_table(const Batch *batch, Incoming *incoming, TopicTable *name) {
@@ -97,19 +113,11 @@ bool name_table(const Batch *batch, Incoming *incoming, TopicTable *name) {
     return true;
 }
 
-bool parse_message(Incoming *incoming, Arena *arena) {
+bool check_size(Incoming *incoming) {
     const ReceivedMessage *message = incoming->message;
-    if (message->kept_bytes < message->payload_bytes) {
-        incoming->error = psprintf("payload of %zu bytes is larger than historian.mqtt_payload_max", message->payload_bytes);
-        incoming->sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-        return false;
-    }
-    const PayloadError error = parse_payload({message->payload, message->kept_bytes}, *arena, &incoming->payload);
-    if (error.fault == PayloadFault::none) return true;
-    char text[160];
-    describe_payload_error(error, text, sizeof text);
-    incoming->error = pstrdup(text);
-    incoming->sqlstate = pack_sqlstate(payload_error_sqlstate(error.fault));
+    if (message->kept_bytes == message->payload_bytes) return true;
+    incoming->error = psprintf("payload of %zu bytes is larger than historian.mqtt_payload_max", message->payload_bytes);
+    incoming->sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
     return false;
 }
 
@@ -137,17 +145,16 @@ void add_to_group(Group *group, Incoming *incoming) {
     group->messages[group->count++] = incoming;
 }
 
-/// Parses every message and sorts them by table. Runs in the batch's context.
+/// Sorts the messages by table. Runs in the batch's context.
 void prepare_batch(Batch *batch, const ReceivedMessage *messages, size_t count) {
-    Arena arena(grow_in_batch, batch->context);
     batch->messages = static_cast<Incoming *>(MemoryContextAllocZero(batch->context, sizeof(Incoming) * Max(count, size_t{1})));
     for (const ReceivedMessage *message = messages; message != nullptr; message = message->next) {
         CHECK_FOR_INTERRUPTS();
         Incoming *incoming = &batch->messages[batch->message_count++];
         incoming->message = message;
         TopicTable name;
-        if (name_table(batch, incoming, &name) && parse_message(incoming, &arena))
-            add_to_group(find_group(batch, name), incoming);
+        incoming->grouped = name_table(batch, incoming, &name) && check_size(incoming);
+        if (incoming->grouped) add_to_group(find_group(batch, name), incoming);
     }
 }
 
@@ -155,28 +162,36 @@ void prepare_batch(Batch *batch, const ReceivedMessage *messages, size_t count) 
 
 /// Opens the table of a group; rejects the whole group when it cannot take rows.
 TargetTable *open_group_target(const Attempt &attempt, const Group &group, Incoming **messages, int count) {
-    const Oid fixed = attempt.batch->subscription->target;
-    const char *missing = nullptr;
-    int sqlstate = ERRCODE_UNDEFINED_TABLE;
-    TargetTable *target = nullptr;
-    if (!OidIsValid(fixed)) {
-        target = open_target(group.name.schema, group.name.table, &missing, &sqlstate);
-    } else if (const char *table = get_rel_name(fixed)) {
-        target = open_target(get_namespace_name(get_rel_namespace(fixed)), table, &missing, &sqlstate);
-    } else {
-        missing = "target table of the subscription does not exist";
-    }
+    const Subscription &subscription = *attempt.batch->subscription;
+    const char *refusal = nullptr;
+    int sqlstate = 0;
+    TargetTable *target = OidIsValid(subscription.target)
+                              ? open_fixed_target(subscription.target, &refusal, &sqlstate)
+                              : open_topic_target(subscription, group.name, &refusal, &sqlstate);
     if (target != nullptr) return target;
-    missing = MemoryContextStrdup(attempt.batch->context, missing);
-    for (int i = 0; i < count; ++i) reject(messages[i], missing, sqlstate);
+    refusal = MemoryContextStrdup(attempt.batch->context, refusal);
+    for (int i = 0; i < count; ++i) reject(messages[i], refusal, sqlstate);
     return nullptr;
 }
 
+/// The cells of a message, in batch->parsed; rejects it when it has none.
+bool parse_message(const Batch *batch, Incoming *incoming, Payload *payload) {
+    if (MemoryContextMemAllocated(batch->parsed, false) > kParsedBytesMax) MemoryContextReset(batch->parsed);
+    Arena arena(grow_in_context, batch->parsed);
+    const PayloadError error = parse_payload({incoming->message->payload, incoming->message->kept_bytes}, arena, payload);
+    incoming->row_count = payload->row_count;
+    if (error.fault == PayloadFault::none) return true;
+    char text[160];
+    describe_payload_error(error, text, sizeof text);
+    reject(incoming, MemoryContextStrdup(batch->context, text), pack_sqlstate(payload_error_sqlstate(error.fault)));
+    return false;
+}
+
 /// Rejects a message one of whose rows has not one value per column; true when all have.
-bool check_arity(const Batch *batch, const TargetTable *target, Incoming *incoming) {
+bool check_arity(const Batch *batch, const TargetTable *target, Incoming *incoming, const Payload &payload) {
     uint32 begin = 0;
-    for (uint32 row = 0; row < incoming->payload.row_count; ++row) {
-        const uint32 end = incoming->payload.row_ends[row];
+    for (uint32 row = 0; row < payload.row_count; ++row) {
+        const uint32 end = payload.row_ends[row];
         if (end - begin != static_cast<uint32>(target->column_count)) {
             MemoryContext before = MemoryContextSwitchTo(batch->context);
             reject(incoming,
@@ -199,7 +214,9 @@ void insert_messages(const Attempt &attempt, const Group &group, Incoming **mess
         RowBuffer rows;
         rows.begin(target, position);
         for (int i = 0; i < count; ++i) {
-            if (messages[i]->error == nullptr && check_arity(attempt.batch, target, messages[i])) rows.add(messages[i]->payload);
+            Payload payload;
+            if (messages[i]->error != nullptr || !parse_message(attempt.batch, messages[i], &payload)) continue;
+            if (check_arity(attempt.batch, target, messages[i], payload)) rows.add(payload);
         }
         rows.finish();
     }
@@ -326,27 +343,50 @@ bool store_one_by_one(const Batch &batch, const char **problem) {
             if (outcome != Outcome::stored) return false;
         }
     }
-    // What was rejected while parsing belongs to no group.
+    // What was rejected before belongs to no group.
     for (int i = 0; i < batch.message_count; ++i) {
         Incoming *message = &batch.messages[i];
-        const bool done = message->payload.row_count > 0;
-        if (!done && try_attempt({&batch, message, 1, nullptr, 0, true}, problem, &sqlstate) != Outcome::stored) return false;
+        if (message->grouped) continue;
+        if (try_attempt({&batch, message, 1, nullptr, 0, true}, problem, &sqlstate) != Outcome::stored) return false;
     }
     return true;
+}
+
+/// True when a lone message has asked often enough for more than the server has: then it becomes a dead letter.
+bool is_hopeless(const Batch &batch, int sqlstate) {
+    const bool may_heal = sqlstate == ERRCODE_DISK_FULL || sqlstate == ERRCODE_TOO_MANY_CONNECTIONS;
+    if (batch.message_count != 1 || may_heal || ERRCODE_TO_CATEGORY(sqlstate) != ERRCODE_INSUFFICIENT_RESOURCES) return false;
+    const ReceivedMessage *message = batch.messages[0].message;
+    const auto *bytes = reinterpret_cast<const unsigned char *>(message->payload);
+    const uint32 hash = hash_bytes(bytes, static_cast<int>(message->kept_bytes));
+    if (hash != lone_failure_hash) lone_failures = 0;
+    lone_failure_hash = hash;
+    return ++lone_failures >= kLoneFailuresMax;
+}
+
+/// After a transient error: false, and the broker is to send the messages again, unless it is one that would fail for ever.
+bool refuse_for_now(const Batch &batch, const char **problem, int sqlstate) {
+    if (!is_hopeless(batch, sqlstate)) return false;
+    lone_failures = 0;
+    Incoming *message = batch.messages;
+    message->error = *problem;
+    message->sqlstate = sqlstate;
+    message->rejected_here = false;
+    return try_attempt({&batch, message, 1, nullptr, 0, true}, problem, &sqlstate) == Outcome::stored;
 }
 
 bool store_prepared(const Batch &batch, const char **problem) {
     Attempt whole{&batch, batch.messages, batch.message_count, batch.groups, batch.group_count, false};
     int sqlstate;
-    if (!inserts_fail) {
-        const Outcome outcome = try_attempt(whole, problem, &sqlstate);
-        if (outcome != Outcome::refused) return outcome == Outcome::stored;
+    Outcome outcome = Outcome::refused;
+    if (!inserts_fail) outcome = try_attempt(whole, problem, &sqlstate);
+    if (outcome == Outcome::refused) {
+        whole.careful = true;
+        inserts_fail = false;
+        outcome = try_attempt(whole, problem, &sqlstate);
     }
-    whole.careful = true;
-    inserts_fail = false;
-    const Outcome outcome = try_attempt(whole, problem, &sqlstate);
-    if (outcome != Outcome::refused) return outcome == Outcome::stored;
-    return store_one_by_one(batch, problem);
+    if (outcome == Outcome::transient) return refuse_for_now(batch, problem, sqlstate);
+    return outcome == Outcome::stored || store_one_by_one(batch, problem);
 }
 
 void count_batch(const Batch &batch, BatchCounts *counts) {
@@ -354,7 +394,7 @@ void count_batch(const Batch &batch, BatchCounts *counts) {
     for (int i = 0; i < batch.message_count; ++i) {
         const Incoming &incoming = batch.messages[i];
         if (incoming.error == nullptr) {
-            counts->row_count += incoming.payload.row_count;
+            counts->row_count += incoming.row_count;
         } else {
             ++counts->dead_letter_count;
         }
@@ -373,6 +413,7 @@ bool store_batch(const Subscription &subscription, const ReceivedMessage *messag
     Batch batch{};
     batch.subscription = &subscription;
     batch.context = batch_context;
+    batch.parsed = AllocSetContextCreate(batch_context, "historian MQTT cells", ALLOCSET_DEFAULT_SIZES);
     prepare_batch(&batch, messages, message_count);
     const bool stored = store_prepared(batch, &reason);
     if (stored) count_batch(batch, counts);

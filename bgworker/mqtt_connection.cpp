@@ -188,13 +188,31 @@ bool MqttConnection::check_connected() noexcept {
     return false;
 }
 
+bool MqttConnection::check_handshake() noexcept {
+    if (!options_.tls || accepted_) return true;
+    char byte;
+    const ssize_t peeked = recv(socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (peeked > 0 || (peeked < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))) return true;
+    // SSL_connect may have taken the socket's own error: what is left of a refused connection is that there is none.
+    const bool none = peeked == 0 || errno == ENOTCONN;
+    const char *why = none ? "refused, or closed during the TLS handshake" : std::strerror(errno);
+    if (problem_[0] == '\0') set_problem("could not connect to the broker", why);
+    return false;
+}
+
 bool MqttConnection::receive_packet() noexcept {
     if (!check_connected()) return false;
     if (!connected_) return true;
     const int result = mosquitto_loop_read(handle_, 1);
     if (failed_) return lost(MOSQ_ERR_NOMEM, "could not receive a message");
     if (refused_) return false;
-    return result == MOSQ_ERR_SUCCESS || lost(result, "connection to the broker was lost");
+    if (result != MOSQ_ERR_SUCCESS) return lost(result, "connection to the broker was lost");
+    // The library calls a connection that ends during the TLS handshake a success, and keeps the socket.
+    return check_handshake();
+}
+
+void MqttConnection::give_up(const char *why) noexcept {
+    if (problem_[0] == '\0') set_problem("gave up the connection to the broker", why);
 }
 
 bool MqttConnection::write_pending() noexcept {
@@ -246,7 +264,7 @@ bool MqttConnection::wants_write() const noexcept { return handle_ != nullptr &&
 
 bool MqttConnection::is_readable() const noexcept {
     pollfd poll_readable{socket(), POLLIN, 0};
-    return poll(&poll_readable, 1, 0) > 0;
+    return poll(&poll_readable, 1, 0) > 0 && (poll_readable.revents & POLLIN) != 0;
 }
 
 }  // namespace historian::bgworker

@@ -78,11 +78,16 @@ public:
     /// Forgets held messages and unsent acknowledgements and closes the socket: the broker will deliver them again.
     void close() noexcept;
 
+    /// Notes why the caller is about to close(), unless a reason is known already.
+    void give_up(const char *why) noexcept;
+
     /// Frees the held messages: they are stored. Their acknowledgements may now be written.
     void release_messages() noexcept;
 
     int socket() const noexcept;  ///< -1 when closed
     bool wants_write() const noexcept;
+    bool is_tls_handshake() const noexcept { return options_.tls && !accepted_; }
+    bool is_connected() const noexcept { return connected_; }  ///< TCP
     bool is_readable() const noexcept;  ///< bytes wait at the socket
     const ReceivedMessage *first_message() const noexcept { return first_; }
     std::size_t held_count() const noexcept { return held_count_; }
@@ -103,6 +108,7 @@ private:
     bool configure(const ConnectionOptions &options) noexcept;
     bool choose_address(unsigned attempt, char *address, std::size_t room) noexcept;
     bool check_connected() noexcept;
+    bool check_handshake() noexcept;
 
     mosquitto *handle_ = nullptr;
     ConnectionOptions options_;

@@ -22,6 +22,7 @@ constexpr size_t kBatchBytesMax = 64 * 1024 * 1024;
 // MQTT 3.1.1 brokers stop at a window of their own, mosquitto's is 20: a batch must not wait for more than that.
 constexpr int kQuietMsOldProtocol = 2;
 constexpr int kHandshakeTimeoutMs = 30'000;
+constexpr int kHandshakeStepMs = 100;  // TLS may have read what it goes on with: the socket alone does not tell
 constexpr int kFlushTimeoutMs = kKeepaliveSeconds * 1000;
 constexpr int kForgetTimeoutMs = 5'000;
 constexpr int kReconnectDelayMsMin = 100;
@@ -38,7 +39,7 @@ struct MqttWorker {
     WaitEventSet *events;
     int socket_event;
     uint32 socket_flags;
-    size_t batch_limit;  ///< messages in a batch: historian.mqtt_batch_messages, less after batches that took too long
+    size_t batch_limit;  ///< messages in a batch: historian.mqtt_batch_messages, less after ones that took too long or failed
     TimestampTz first_held_at;
     TimestampTz last_arrival_at;
     bool subscribe_sent;
@@ -116,7 +117,10 @@ bool acknowledge() {
     while (worker.link.wants_write()) {
         if (!worker.link.write_pending()) return false;
         if (!worker.link.wants_write()) break;
-        if (has_passed(begin, kFlushTimeoutMs)) return false;
+        if (has_passed(begin, kFlushTimeoutMs)) {
+            worker.link.give_up("it does not take the acknowledgements");
+            return false;
+        }
         wait_for_socket(WL_SOCKET_WRITEABLE, kIdleWaitMs);
         if (ProcDiePending) return false;
     }
@@ -139,14 +143,16 @@ void count_stored(const BatchCounts &counts) {
     worker.dead_letters_logged_at = GetCurrentTimestamp();
 }
 
+void shrink_batch_limit() { worker.batch_limit = Max(worker.link.held_count() / 4, size_t{1}); }
+
 /// Keeps the time that a batch is held below a quarter of the keepalive: were it longer than the broker waits for a sign of life,
 /// the acknowledgements would never arrive, and the same messages would be stored again and again.
 void adjust_batch_limit(TimestampTz begin) {
     const size_t full = static_cast<size_t>(mqtt_batch_messages);
     if (has_passed(begin, kBatchMsMax)) {
-        worker.batch_limit = Max(worker.link.held_count() / 4, size_t{1});
+        shrink_batch_limit();
     } else if (!has_passed(begin, kBatchMsMax / 8)) {
-        worker.batch_limit = Min(worker.batch_limit * 2, full);
+        worker.batch_limit = Min(worker.batch_limit + Max(worker.batch_limit / 4, size_t{1}), full);
     }
     if (worker.batch_limit == 0 || worker.batch_limit > full) worker.batch_limit = full;
 }
@@ -161,6 +167,8 @@ bool store_held_messages() {
     const TimestampTz begin = GetCurrentTimestamp();
     if (!store_batch(worker.subscription, worker.link.first_message(), worker.link.held_count(), &counts, &problem)) {
         update_slot([problem](SubscriptionSlot *slot) { copy_problem(slot->problem, problem); });
+        // The batch itself may have been too much, for the table of locks or for the memory: less of it comes next.
+        shrink_batch_limit();
         ereport(WARNING,
                 errmsg("MQTT subscription \"%s\" could not store %zu messages: %s", worker.subscription.name,
                        worker.link.held_count(), problem),
@@ -241,7 +249,9 @@ bool subscribe_once() {
 
 /// Reads until the socket is dry or the batch is full.
 bool receive() {
-    while (!batch_is_full()) {
+    while (!batch_is_full() && !leaving()) {
+        // A peer that never lets the socket run dry must not make this process deaf.
+        CHECK_FOR_INTERRUPTS();
         const size_t before = worker.link.received_count();
         const bool was_accepted = worker.link.is_accepted();
         if (!worker.link.receive_packet()) return false;
@@ -251,7 +261,8 @@ bool receive() {
         } else if (!worker.link.is_readable()) {
             break;
         }
-        if (!was_accepted && worker.link.is_accepted()) break;  // SUBSCRIBE goes first
+        // One call a round for a handshake, so that its time limit is looked at; after it SUBSCRIBE goes first.
+        if (!was_accepted) break;
     }
     if (worker.last_arrival_at == 0) worker.last_arrival_at = GetCurrentTimestamp();
     return true;
@@ -274,6 +285,7 @@ bool run_round() {
 }
 
 long wait_milliseconds() {
+    if (worker.link.is_tls_handshake()) return kHandshakeStepMs;
     if (worker.link.held_count() == 0) return kIdleWaitMs;
     const TimestampTz now = GetCurrentTimestamp();
     const long until_old = mqtt_batch_ms - TimestampDifferenceMilliseconds(worker.first_held_at, now);
@@ -282,6 +294,8 @@ long wait_milliseconds() {
 }
 
 uint32 wanted_socket_events() {
+    // The library wants to write from the first to the last byte of a TLS handshake, and a connected socket is writeable.
+    if (worker.link.is_tls_handshake()) return worker.link.is_connected() ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
     const bool nothing_held = worker.link.held_count() == 0;
     uint32 flags = 0;
     if (nothing_held && worker.link.wants_write()) flags |= WL_SOCKET_WRITEABLE;
@@ -296,7 +310,11 @@ void serve_connection() {
     open_events();
     while (alive && !leaving()) {
         alive = run_round();
-        if (alive && !worker.link.is_accepted() && has_passed(begin, kHandshakeTimeoutMs)) alive = false;
+        if (alive && !worker.link.is_accepted() && has_passed(begin, kHandshakeTimeoutMs)) {
+            static_assert(kHandshakeTimeoutMs == 30'000);
+            worker.link.give_up("it did not answer within 30 s");
+            alive = false;
+        }
         const bool waits =
             alive && !leaving() && !(worker.link.is_accepted() && !worker.subscribe_sent && worker.link.held_count() == 0);
         if (waits) wait_for_socket(wanted_socket_events(), wait_milliseconds());
@@ -373,9 +391,7 @@ void forget_session() {
 
 void fill_options() {
     const Subscription &subscription = worker.subscription;
-    worker.options.client_id = MemoryContextStrdup(
-        TopMemoryContext, psprintf("historian-%llx-%u-%lld", static_cast<unsigned long long>(GetSystemIdentifier()), MyDatabaseId,
-                                   static_cast<long long>(subscription.id)));
+    worker.options.client_id = MemoryContextStrdup(TopMemoryContext, compose_client_id(subscription.id));
     worker.options.host = subscription.broker.host;
     worker.options.port = subscription.broker.port;
     worker.options.tls = subscription.broker.tls;

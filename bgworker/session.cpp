@@ -47,7 +47,8 @@ void commit_durably() {
 }
 
 void abort_transaction() {
-    AbortCurrentTransaction();
+    // Also out of a subtransaction whose own clean-up failed: what stayed open would swallow the next COMMIT.
+    AbortOutOfAnyTransaction();
     FlushErrorState();
     pgstat_report_activity(STATE_IDLE, nullptr);
 }

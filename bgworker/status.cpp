@@ -78,18 +78,19 @@ HISTORIAN_SQL_FUNCTION(historian_mqtt_worker_status) {
     return static_cast<Datum>(0);
 }
 
-/// historian.database_worker_status(): one row per database that was looked at.
+/// historian.database_worker_status(): one row per database that was looked at; other databases' for pg_read_all_stats only.
 HISTORIAN_SQL_FUNCTION(historian_database_worker_status) {
     require_preloaded();
     InitMaterializedSRF(fcinfo, 0);
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const bool sees_all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
     auto *slots = static_cast<DatabaseSlot *>(palloc(sizeof shared_state->databases));
     LWLockAcquire(shared_state->lock, LW_SHARED);
     memcpy(slots, shared_state->databases, sizeof shared_state->databases);
     LWLockRelease(shared_state->lock);
     for (int i = 0; i < kDatabaseCountMax; ++i) {
         const DatabaseSlot &slot = slots[i];
-        if (!OidIsValid(slot.database)) continue;
+        if (!OidIsValid(slot.database) || !(sees_all || slot.database == MyDatabaseId)) continue;
         RowWriter row{};
         row.add(ObjectIdGetDatum(slot.database));
         row.add(Int32GetDatum(slot.process.pid), slot.process.pid == 0);

@@ -41,6 +41,13 @@ const char *check_broker(const char *url, BrokerAddress *address) {
                     static_cast<unsigned>(address->port));
 }
 
+/// Not left to the table's CHECK: its error shows the whole row, the password included.
+void check_name(const char *name) {
+    if (pg_mbstrlen(name) < NAMEDATALEN) return;
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+            errmsg("name of an MQTT subscription must not be longer than %d characters", NAMEDATALEN - 1));
+}
+
 void check_topic(const char *topic) {
     const char *fault = validate_topic_filter(pg_server_to_any(topic, static_cast<int>(strlen(topic)), PG_UTF8));
     if (fault == nullptr) return;
@@ -161,6 +168,33 @@ void check_ownership(const char *name) {
     }
 }
 
+/// The session at the broker is deleted by the subscription's worker; says so when there is none to do it.
+void warn_of_orphaned_session(const char *name) {
+    check_ownership(name);
+    int64 started_id = 0;
+    SPI_connect();
+    as_historian_owner([name, &started_id] {
+        Oid types[] = {TEXTOID};
+        Datum values[] = {CStringGetTextDatum(name)};
+        SPI_execute_with_args(
+            "SELECT id FROM historian.mqtt_subscription WHERE name OPERATOR(pg_catalog.=) $1 AND session_started", 1, types,
+            values, nullptr, false, 1);
+        bool is_null;
+        if (SPI_processed == 1)
+            started_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+    });
+    SPI_finish();
+    LWLockAcquire(shared_state->lock, LW_SHARED);
+    const SubscriptionSlot *slot = find_subscription_slot(MyDatabaseId, started_id);
+    const bool served = slot != nullptr && slot->process.phase == WorkerPhase::running;
+    LWLockRelease(shared_state->lock);
+    if (started_id == 0 || served) return;
+    ereport(WARNING, errmsg("the session of MQTT subscription \"%s\" stays at the broker", name),
+            errdetail("No worker runs that could delete it; the broker goes on keeping messages for client \"%s\".",
+                      compose_client_id(started_id)),
+            errhint("Before mqtt_unsubscribe, mqtt_enable the subscription and wait until mqtt_status shows it receiving."));
+}
+
 /// Runs a statement whose one parameter is the name, for a caller who owns the subscription.
 void change_subscription(FunctionCallInfo fcinfo, const char *statement) {
     require_preloaded();
@@ -200,6 +234,7 @@ HISTORIAN_SQL_FUNCTION(historian_mqtt_subscribe) {
         added.username = pstrdup(address.username);
         if (added.password == nullptr && address.password[0] != '\0') added.password = pstrdup(address.password);
     }
+    check_name(added.name);
     check_topic(added.topic);
     check_target(added.target);
     check_ca_file(added.ca_file, address.tls);
@@ -210,6 +245,8 @@ HISTORIAN_SQL_FUNCTION(historian_mqtt_subscribe) {
 }
 
 HISTORIAN_SQL_FUNCTION(historian_mqtt_unsubscribe) {
+    require_preloaded();
+    warn_of_orphaned_session(required_argument(fcinfo, 0, "name"));
     change_subscription(fcinfo, "DELETE FROM historian.mqtt_subscription WHERE name OPERATOR(pg_catalog.=) $1");
     PG_RETURN_VOID();
 }

@@ -41,7 +41,7 @@ void fill_subscription(MemoryContext context, Subscription *subscription) {
     subscription->ca_file = copy_text(context, copy_column(0, 6));
     subscription->topic = copy_as_utf8(context, copy_column(0, 7));
     subscription->target = DatumGetObjectId(column_datum(0, 8));
-    subscription->default_schema = copy_text(context, copy_column(0, 9));
+    subscription->default_schema = copy_as_utf8(context, copy_column(0, 9));
     subscription->qos = DatumGetInt16(column_datum(0, 10));
     subscription->session_started = DatumGetBool(column_datum(0, 11));
 }
@@ -109,6 +109,11 @@ bool read_subscription(int64 id, MemoryContext context, Subscription *subscripti
     SPI_finish();
     subscription->id = id;
     return found;
+}
+
+char *compose_client_id(int64 id) {
+    return psprintf("historian-%llx-%u-%lld", static_cast<unsigned long long>(GetSystemIdentifier()), MyDatabaseId,
+                    static_cast<long long>(id));
 }
 
 void mark_session_started(int64 id) {

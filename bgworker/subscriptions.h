@@ -16,7 +16,7 @@ struct Subscription {
     const char *password;        ///< nullptr: none
     const char *ca_file;         ///< nullptr: the system's authorities
     const char *topic;           ///< UTF-8
-    const char *default_schema;  ///< where `db/append/TABLE` looks for TABLE
+    const char *default_schema;  ///< where topics name tables; UTF-8
     Oid target;                  ///< InvalidOid: the topic names the table
     int qos;
     bool session_started;  ///< the broker has had a session of ours before
@@ -24,6 +24,9 @@ struct Subscription {
 
 /// Reads one enabled subscription into `context`; false when it does not exist or is disabled. Needs a transaction.
 bool read_subscription(int64 id, MemoryContext context, Subscription *subscription);
+
+/// The client id by which the broker knows a subscription of this database: it names the session there.
+char *compose_client_id(int64 id);
 
 /// Notes that the broker holds a session for the subscription from now on. Needs a transaction.
 void mark_session_started(int64 id);

@@ -12,11 +12,12 @@ constexpr long kPlanCountMax = 1000;
 // Columns that are filled by the table itself when a message does not name them: rows skip them.
 constexpr const char *kArrivalTimeColumn = "_arrival_time";
 
-/// A prepared INSERT, kept across transactions for as long as its text stays the same.
+/// A prepared INSERT, kept across transactions for as long as its text and the types of its parameters stay the same.
 struct KeptPlan {
     Oid table;
     SPIPlanPtr plan;
     char *statement;
+    Oid *parameter_types;  ///< array types, one per column of the statement
 };
 
 HTAB *kept_plans = nullptr;
@@ -24,8 +25,10 @@ HTAB *kept_plans = nullptr;
 void drop_kept_plan(KeptPlan *kept) {
     if (kept->plan != nullptr) SPI_freeplan(kept->plan);
     if (kept->statement != nullptr) pfree(kept->statement);
+    if (kept->parameter_types != nullptr) pfree(kept->parameter_types);
     kept->plan = nullptr;
     kept->statement = nullptr;
+    kept->parameter_types = nullptr;
 }
 
 void drop_all_plans() {
@@ -51,6 +54,7 @@ KeptPlan *find_kept_plan(Oid table) {
     if (!found) {
         kept->plan = nullptr;
         kept->statement = nullptr;
+        kept->parameter_types = nullptr;
     }
     return kept;
 }
@@ -86,13 +90,18 @@ char *compose_statement(const TargetTable *target) {
 SPIPlanPtr prepare_insert(const TargetTable *target) {
     KeptPlan *kept = find_kept_plan(RelationGetRelid(target->rel));
     char *statement = compose_statement(target);
-    if (kept->statement != nullptr && strcmp(kept->statement, statement) == 0) return kept->plan;
-    drop_kept_plan(kept);
-    Oid *types = static_cast<Oid *>(palloc(sizeof(Oid) * target->column_count));
+    const Size type_bytes = sizeof(Oid) * target->column_count;
+    Oid *types = static_cast<Oid *>(palloc(type_bytes));
     for (int i = 0; i < target->column_count; ++i) types[i] = get_array_type(target->columns[i].sent_type);
+    // The same text may have had parameters of other types, before ALTER COLUMN ... TYPE: that plan would misread our arrays.
+    if (kept->plan != nullptr && strcmp(kept->statement, statement) == 0 && memcmp(kept->parameter_types, types, type_bytes) == 0)
+        return kept->plan;
+    drop_kept_plan(kept);
     SPIPlanPtr plan = SPI_prepare(statement, target->column_count, types);
     if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
     kept->statement = MemoryContextStrdup(TopMemoryContext, statement);
+    kept->parameter_types = static_cast<Oid *>(MemoryContextAlloc(TopMemoryContext, Max(type_bytes, sizeof(Oid))));
+    memcpy(kept->parameter_types, types, type_bytes);
     SPI_keepplan(plan);
     kept->plan = plan;
     return plan;
@@ -108,8 +117,9 @@ void describe_column(const FormData_pg_attribute *attribute, TargetColumn *colum
     column->name = pstrdup(NameStr(attribute->attname));
     column->type = attribute->atttypid;
     column->typmod = attribute->atttypmod;
-    // unnest of an array of arrays would take the inner ones apart, so they travel as text. The same for types without an array.
-    const bool whole = OidIsValid(get_array_type(column->type)) && !OidIsValid(get_element_type(getBaseType(column->type)));
+    // unnest takes an array of arrays or of composites apart, so they travel as text. The same for types without an array.
+    const bool whole = OidIsValid(get_array_type(column->type)) && !OidIsValid(get_element_type(getBaseType(column->type))) &&
+                       !type_is_rowtype(column->type);
     column->sent_type = whole ? column->type : TEXTOID;
     get_typlenbyvalalign(column->sent_type, &column->sent_length, &column->sent_by_value, &column->sent_align);
     Oid input_function;
@@ -172,33 +182,95 @@ Datum convert_cell(TargetColumn *column, const Cell &cell) {
     return InputFunctionCall(&column->input, text, column->io_param, column->typmod);
 }
 
-}  // namespace
+/// The owner of a table, or InvalidOid when it is gone.
+Oid find_table_owner(Oid table) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+    if (!HeapTupleIsValid(tuple)) return InvalidOid;
+    const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
 
-TargetTable *open_target(const char *schema, const char *table, const char **missing, int *sqlstate) {
-    schema = to_server(schema);
-    table = to_server(table);
-    const char *display_name = psprintf("\"%s.%s\"", schema, table);
-    const Oid schema_oid = get_namespace_oid(schema, true);
-    if (OidIsValid(schema_oid) && is_system_schema(schema_oid, schema)) {
-        *missing = psprintf("table %s is in a system schema", display_name);
-        *sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
-        return nullptr;
-    }
-    RangeVar *name = makeRangeVar(pstrdup(schema), pstrdup(table), -1);
-    Relation rel = OidIsValid(schema_oid) ? table_openrv_extended(name, RowExclusiveLock, true) : nullptr;
-    if (rel == nullptr) {
-        *missing = psprintf("table %s does not exist", display_name);
-        *sqlstate = ERRCODE_UNDEFINED_TABLE;
-        return nullptr;
-    }
+/// True for a table owner who could act as the subscription's owner anyway: the table's triggers, defaults and constraints, which
+/// run with the rights of the subscription's owner, then win nothing. (The other direction is no help: anybody may make the
+/// subscription's owner a member of a role of his own.)
+bool is_trusted_owner(const Subscription &subscription, Oid table_owner) {
+    return has_privs_of_role(table_owner, subscription.owner);
+}
+
+/// What rows need to know of an open table. Its lock stays: until the transaction ends the columns are what was seen here.
+TargetTable *describe_target(Relation rel, const char *display_name) {
     auto *target = static_cast<TargetTable *>(palloc0(sizeof(TargetTable)));
     target->rel = rel;
     target->display_name = display_name;
     describe_columns(target);
     target->plan = target->column_count > 0 ? prepare_insert(target) : nullptr;
-    // The lock stays: until the transaction ends the columns are what was seen here.
     table_close(rel, NoLock);
     return target;
+}
+
+/// A null as its column sends it. A domain may refuse it, and INSERT would not ask: the parameter is of the domain already.
+Datum check_null(TargetColumn *column) {
+    const bool is_domain = column->sent_type == column->type && !column->input.fn_strict;
+    return is_domain ? InputFunctionCall(&column->input, nullptr, column->io_param, column->typmod) : static_cast<Datum>(0);
+}
+
+}  // namespace
+
+TargetTable *open_topic_target(const Subscription &subscription, const TopicTable &name, const char **refusal, int *sqlstate) {
+    const char *schema = to_server(name.schema);
+    const char *table = to_server(name.table);
+    const char *display_name = psprintf("\"%s.%s\"", schema, table);
+    if (strcmp(name.schema, subscription.default_schema) != 0) {
+        *refusal = psprintf("table %s is outside the subscription's schema \"%s\"; subscribe with its schema as in_schema",
+                            display_name, to_server(subscription.default_schema));
+        *sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+        return nullptr;
+    }
+    const Oid schema_oid = LookupExplicitNamespace(schema, true);
+    if (OidIsValid(schema_oid) && is_system_schema(schema_oid, schema)) {
+        *refusal = psprintf("table %s is in a system schema", display_name);
+        *sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+        return nullptr;
+    }
+    const Oid table_oid = OidIsValid(schema_oid) ? get_relname_relid(table, schema_oid) : InvalidOid;
+    // Asked before the lock, so that a topic cannot lock the tables of others, and again after it: the owner may have changed.
+    const Oid owner = OidIsValid(table_oid) ? find_table_owner(table_oid) : InvalidOid;
+    const bool open = OidIsValid(owner) && is_trusted_owner(subscription, owner);
+    Relation rel = open ? try_table_open(table_oid, RowExclusiveLock) : nullptr;
+    const Oid owner_now = rel != nullptr ? rel->rd_rel->relowner : owner;
+    if (OidIsValid(owner_now) && !is_trusted_owner(subscription, owner_now)) {
+        if (rel != nullptr) table_close(rel, RowExclusiveLock);
+        *refusal = psprintf("table %s belongs to role \"%s\", whose triggers and defaults would run with the rights of \"%s\"; "
+                            "name it as target of a subscription to allow that",
+                            display_name, GetUserNameFromId(owner_now, true), GetUserNameFromId(subscription.owner, true));
+        *sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+        return nullptr;
+    }
+    if (rel == nullptr) {
+        *refusal = psprintf("table %s does not exist", display_name);
+        *sqlstate = ERRCODE_UNDEFINED_TABLE;
+        return nullptr;
+    }
+    return describe_target(rel, display_name);
+}
+
+TargetTable *open_fixed_target(Oid table, const char **refusal, int *sqlstate) {
+    Relation rel = try_table_open(table, RowExclusiveLock);
+    if (rel == nullptr) {
+        *refusal = "target table of the subscription does not exist";
+        *sqlstate = ERRCODE_UNDEFINED_TABLE;
+        return nullptr;
+    }
+    const char *schema = get_namespace_name(RelationGetNamespace(rel));
+    const char *display_name = psprintf("\"%s.%s\"", schema != nullptr ? schema : "?", RelationGetRelationName(rel));
+    if (schema == nullptr || is_system_schema(RelationGetNamespace(rel), schema)) {
+        *refusal = psprintf("table %s is in a system schema", display_name);
+        *sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+        table_close(rel, RowExclusiveLock);
+        return nullptr;
+    }
+    return describe_target(rel, display_name);
 }
 
 void RowBuffer::begin(TargetTable *target, CellPosition *position) {
@@ -219,7 +291,7 @@ void RowBuffer::add(const Payload &payload) {
         CHECK_FOR_INTERRUPTS();
         position_->row = row + 1;
         add_row(payload.cells + (row == 0 ? 0 : payload.row_ends[row - 1]));
-        if (row_count_ == kRowsPerInsert) insert();
+        if (row_count_ == kRowsPerInsert || MemoryContextMemAllocated(rows_, false) > kBytesPerInsert) insert();
     }
     position_->row = 0;
 }
@@ -229,7 +301,8 @@ void RowBuffer::add_row(const Cell *cells) {
     for (int i = 0; i < target_->column_count; ++i) {
         position_->column = target_->columns[i].name;
         nulls_[i][row_count_] = cells[i].kind == CellKind::null;
-        values_[i][row_count_] = nulls_[i][row_count_] ? static_cast<Datum>(0) : convert_cell(&target_->columns[i], cells[i]);
+        values_[i][row_count_] =
+            nulls_[i][row_count_] ? check_null(&target_->columns[i]) : convert_cell(&target_->columns[i], cells[i]);
     }
     ++row_count_;
     MemoryContextSwitchTo(before);

@@ -9,11 +9,14 @@
 #include "bgworker/server.h"
 //
 #include "bgworker/payload.h"
+#include "bgworker/subscriptions.h"
 
 namespace historian::bgworker {
 
 // Rows in one INSERT: bounds the memory of the arrays, large enough that the statement's fixed cost vanishes.
-inline constexpr int kRowsPerInsert = 16 * 1024;
+inline constexpr int kRowsPerInsert = 8 * 1024;
+// An INSERT is also due when the values of its rows take this much.
+inline constexpr std::size_t kBytesPerInsert = 8 * 1024 * 1024;
 
 struct TargetColumn {
     const char *name;
@@ -41,11 +44,19 @@ struct CellPosition {
     const char *column;
 };
 
-/// Opens a table for rows and prepares its INSERT; the memory is the current context's. Needs a transaction and SPI.
+/// Opens the table that a topic names, for rows, and prepares its INSERT; the memory is the current context's. Needs a
+/// transaction and SPI.
 ///
-/// returns  nullptr, with *missing saying why, when there is nothing of that name or it may not be written by messages
+/// A topic is chosen by whoever may publish, so it reaches only tables in the subscription's schema whose owner has the rights of
+/// the subscription's owner: nobody else's triggers and defaults run as the latter.
+///
+/// name     UTF-8, with a schema
+/// returns  nullptr, with *refusal saying why, when there is nothing of that name or it may not be written by messages
 /// errors   those of PostgreSQL: no USAGE on the schema, ...
-TargetTable *open_target(const char *schema, const char *table, const char **missing, int *sqlstate);
+TargetTable *open_topic_target(const Subscription &subscription, const TopicTable &name, const char **refusal, int *sqlstate);
+
+/// The same for the table that the subscription's owner chose, whoever owns it.
+TargetTable *open_fixed_target(Oid table, const char **refusal, int *sqlstate);
 
 /// Rows waiting for one INSERT.
 class RowBuffer {

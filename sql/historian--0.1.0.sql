@@ -100,14 +100,15 @@ CREATE FUNCTION @extschema@.mqtt_subscribe(name text, broker text, topic text, t
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_subscribe';
 COMMENT ON FUNCTION @extschema@.mqtt_subscribe(text, text, text, regclass, text, text, text, integer, name) IS
     'Stores what arrives at an MQTT broker, from COMMIT on and whenever the server runs, with the rights of the caller. '
-    'Topics db/append/TABLE name the table (in in_schema, unless written SCHEMA.TABLE); with target, every message goes there. '
+    'Topics db/append/TABLE name tables of in_schema that belong to the caller or to a role with the caller''s rights; '
+    'with target, every message goes there, whoever owns it. '
     'Errors: 42710 the name is taken, 22023 broker, topic or qos, 42501 rights, 55000 not preloaded or the caller may not log in.';
 REVOKE ALL ON FUNCTION @extschema@.mqtt_subscribe(text, text, text, regclass, text, text, text, integer, name) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.mqtt_unsubscribe(name text)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_unsubscribe';
 COMMENT ON FUNCTION @extschema@.mqtt_unsubscribe(text) IS
-    'Drops an MQTT subscription and, when the broker can be reached, its session there. '
+    'Drops an MQTT subscription and, when its worker runs and the broker can be reached, its session there; warns otherwise. '
     'Errors: 42704 no such subscription, 42501 not its owner.';
 
 CREATE FUNCTION @extschema@.mqtt_enable(name text)

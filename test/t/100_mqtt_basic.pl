@@ -76,6 +76,35 @@ is(query('SELECT error FROM mqtt_dead_letter'),
     'row 1, column "v": value too long for type character varying(3)', 'too long a text');
 query('DELETE FROM mqtt_dead_letter');
 
+# --- the columns change their types under a running subscription
+query('CREATE TABLE shifting (n numeric)');
+for my $step (['numeric', '1.25'], ['float8', '1.5'], ['int', '7'], ['bigint', '5000000001'], ['numeric', '2.5'], ['int', '9'],
+    ['float8', '3.5'], ['text', '"word"']) {
+    my ($type, $value) = @$step;
+    query("TRUNCATE shifting; ALTER TABLE shifting ALTER n TYPE $type USING NULL");
+    publish('db/append/shifting', "[$value]");
+    wait_for_messages("a message for a column that became $type");
+    is(query('SELECT n FROM shifting'), $value =~ s/"//gr, "is stored as $type");
+}
+query('TRUNCATE shifting; ALTER TABLE shifting DROP n, ADD n int');
+publish('db/append/shifting', '[11]');
+wait_for_messages('a message for a column that was replaced');
+is(query('SELECT n FROM shifting'), '11', 'is stored too');
+
+# --- domains see nulls; composites are values
+query(<<'END');
+CREATE DOMAIN filled AS int NOT NULL;
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE typed (name text, v filled, p pair);
+END
+publish('db/append/typed', '["null", null, null]');
+publish('db/append/typed', '["full", 1, "(2,two)"]');
+wait_for_messages('domains and composites');
+is(query('SELECT name, v, (p).b FROM typed'), 'full|1|two', 'only what the domain takes is stored');
+is(query('SELECT sqlstate, error FROM mqtt_dead_letter'), '23502|row 1, column "v": domain filled does not allow null values',
+    'a null that the domain refuses');
+query('DELETE FROM mqtt_dead_letter');
+
 # --- poison, between good neighbours
 my @poison = (
     ['["a",17', '22032', 'payload is not valid JSON at offset 7'],
@@ -108,8 +137,9 @@ publish('db/append/' . ('x' x 64), '["a",1,1]');
 publish('db/append/', '["a",1,1]');
 wait_for_messages('poison does not stop the rest');
 my @letters = split /\n/, query("SELECT sqlstate || ' ' || error FROM mqtt_dead_letter ORDER BY id");
-my @topics = ('42P01 table "public.nosuch" does not exist', '42P01 table "nosuch.sensor" does not exist',
-    '42501 table "pg_catalog.pg_authid" is in a system schema', "42602 topic has characters after the table's name",
+my @topics = ('42P01 table "public.nosuch" does not exist', '42501 table "nosuch.sensor" is outside the subscription\'s schema "public"; subscribe with its schema as in_schema',
+    '42501 table "pg_catalog.pg_authid" is outside the subscription\'s schema "public"; subscribe with its schema as in_schema',
+    "42602 topic has characters after the table's name",
     '42602 topic has an unterminated quoted name',
     "42602 topic asks for a payload format after the table's name, which is not supported",
     '42602 topic has a name longer than 63 bytes', '42602 topic has no table name where one is expected');
@@ -253,6 +283,38 @@ refused('SET ROLE feeder; SELECT * FROM historian.mqtt_subscription', qr/ERROR: 
 refused("SET ROLE feeder; SELECT mqtt_subscribe('s', broker => 'mqtts://h', topic => '#', ca_file => '/etc/passwd')",
     qr/ERROR:  42501: permission denied to name a file/, 'files need a right');
 
+# --- a topic never makes a stranger's code run with the owner's rights
+query(<<'END');
+DELETE FROM mqtt_dead_letter;
+CREATE ROLE mallory;
+CREATE SCHEMA mallory AUTHORIZATION mallory;
+GRANT CREATE ON SCHEMA public TO mallory;
+SET ROLE mallory;
+CREATE FUNCTION climb() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ALTER ROLE mallory SUPERUSER; RETURN NEW; END $$;
+CREATE TABLE public.trap (name text);
+CREATE TABLE mallory.trap (name text);
+CREATE TRIGGER climb BEFORE INSERT ON public.trap FOR EACH ROW EXECUTE FUNCTION climb();
+CREATE TRIGGER climb BEFORE INSERT ON mallory.trap FOR EACH ROW EXECUTE FUNCTION climb();
+END
+publish('db/append/trap', '["x"]');
+publish('db/append/mallory.trap', '["x"]');
+wait_for_messages("messages for a stranger's tables are dealt with");
+is(query('SELECT rolsuper FROM pg_roles WHERE rolname = \'mallory\''), 'f', 'no trigger ran');
+is(query('SELECT sqlstate, error FROM mqtt_dead_letter ORDER BY id'), <<"END" =~ s/\n\z//r, 'the dead letters say why');
+42501|table "public.trap" belongs to role "mallory", whose triggers and defaults would run with the rights of "@{[query('SELECT current_user')]}"; name it as target of a subscription to allow that
+42501|table "mallory.trap" is outside the subscription's schema "public"; subscribe with its schema as in_schema
+END
+query('GRANT mallory TO feeder; CREATE TABLE own (name text); ALTER TABLE own OWNER TO feeder; DELETE FROM mqtt_dead_letter');
+query("SET ROLE feeder; SELECT mqtt_subscribe('feed3', broker => '$url', topic => 'db/append/+')");
+Broker::wait_receiving($node, 'feed3');
+publish('db/append/trap', '["x"]');
+publish('db/append/own', '["x"]');
+wait_for("SELECT count(*) = 1 FROM own", 'a table of its own takes the rows of a subscription');
+wait_for("SELECT count(*) = 1 FROM mqtt_dead_letter WHERE subscription = 'feed3' AND error LIKE 'table \"public.trap\" belongs%'",
+    'membership in the role that owns the table is not enough');
+query("SELECT mqtt_unsubscribe('feed3')");
+wait_for("SELECT count(*) = 4 FROM pg_stat_activity WHERE backend_type = 'historian mqtt'", 'it leaves');
+
 # --- arguments
 refused("SELECT mqtt_subscribe('plant', broker => '$url', topic => '#')",
     qr/ERROR:  42710: MQTT subscription "plant" already exists/, 'taken name');
@@ -265,6 +327,12 @@ refused("SELECT mqtt_subscribe('x', broker => '$url', topic => NULL)", qr/ERROR:
 refused("SELECT mqtt_subscribe('x', broker => '$url', topic => '#', qos => 3)", qr/ERROR:  22023: quality of service/, 'qos');
 refused("SELECT mqtt_unsubscribe('nosuch')", qr/ERROR:  42704: MQTT subscription "nosuch" does not exist/, 'unknown name');
 
+my $long = 'x' x 64;
+refused("SELECT mqtt_subscribe('$long', broker => '$url', topic => '#', password => 's3cret')",
+    qr/^(?!.*s3cret).*ERROR:  22023: name of an MQTT subscription/s, 'too long a name, without the password');
+is(query('SET ROLE stranger; SELECT count(*) FROM historian.database_worker_status() WHERE database <> '
+        . '(SELECT oid FROM pg_database WHERE datname = current_database())'), 0, 'workers of other databases are hidden');
+
 # --- disable keeps the session, unsubscribe deletes it
 query("SELECT mqtt_disable('feed')");
 wait_for("SELECT state = 'stopped' FROM mqtt_status WHERE name = 'feed'", 'disabled');
@@ -274,6 +342,12 @@ wait_for("SELECT count(*) = 1 FROM allowed WHERE name = 'kept'", 'what came mean
 query("SELECT mqtt_unsubscribe('feed')");
 wait_for("SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'historian mqtt'", 'its worker leaves');
 unlike(slurp_file($node->logfile), qr/could not delete the session/, 'the session is deleted at the broker');
+query("SELECT mqtt_subscribe('orphan', broker => '$url', topic => 'orphan')");
+Broker::wait_receiving($node, 'orphan');
+query("SELECT mqtt_disable('orphan')");
+wait_for("SELECT state = 'stopped' FROM mqtt_status WHERE name = 'orphan'", 'disabled');
+refused("SELECT mqtt_unsubscribe('orphan')", qr/WARNING:  01000: the session of MQTT subscription "orphan" stays.*client "historian-/s,
+    'a session that nobody deletes is named');
 
 # --- a broker that is down, comes up, restarts
 my $late = Broker->new;
@@ -302,6 +376,42 @@ Broker::wait_receiving($node, $_) for 'plant', 'fixed', 'late';
 publish('db/append/sensor', '["restarted", 1, 1, 1]');
 wait_for("SELECT count(*) > 0 FROM sensor WHERE name = 'restarted'", 'subscriptions start with the server');
 
+# --- a batch that needs more locks than there are is cut until it fits; a message that alone asks for too much is put aside
+query(join '', map { "CREATE TABLE many_$_ (n int PRIMARY KEY);\n" . "CREATE INDEX ON many_$_ (n);\n" x 3 } 1 .. 900);
+query("SELECT mqtt_disable('plant'); SELECT mqtt_disable('late'); DELETE FROM mqtt_dead_letter");
+wait_for("SELECT state = 'stopped' FROM mqtt_status WHERE name = 'plant'", 'disabled');
+$broker->publish_many(map { ["db/append/many_$_", "[$_]"] } 1 .. 900);
+$node->append_conf('postgresql.conf', "max_locks_per_transaction = 10\n");
+$node->restart;
+query("SELECT mqtt_enable('plant')");
+wait_for("SELECT messages >= 900 FROM mqtt_status WHERE name = 'plant'", '900 tables at once');
+is(query('SELECT count(*) FROM mqtt_dead_letter'), 0, 'all of them stored');
+like(slurp_file($node->logfile), qr/could not store \d+ messages: out of shared memory/, 'the first batch was too large');
+query(<<'END');
+CREATE TABLE greedy (n int);
+CREATE FUNCTION ask_too_much() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN IF NEW.n > 1 THEN RAISE 'too much' USING ERRCODE = '53200'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER ask_too_much BEFORE INSERT ON greedy FOR EACH ROW EXECUTE FUNCTION ask_too_much();
+END
+$broker->publish_many(map { ['db/append/greedy', "[$_]"] } 1, 2, 1);
+wait_for('SELECT count(*) = 2 FROM greedy', 'the neighbours are stored');
+is(query('SELECT sqlstate, error FROM mqtt_dead_letter'), '53200|too much', 'what cannot succeed is a dead letter in the end');
+
+# --- many small numbers take little memory
+SKIP: {
+    my $pid = query("SELECT pid FROM mqtt_status WHERE name = 'plant'");
+    skip 'no /proc here', 2 unless -r "/proc/$pid/status";
+    query("SELECT mqtt_disable('plant'); DELETE FROM mqtt_dead_letter");
+    wait_for("SELECT state = 'stopped' FROM mqtt_status WHERE name = 'plant'", 'disabled');
+    my $zeros = '[' . ('0,' x 500_000) . '0]';
+    $broker->publish_many(map { ['db/append/greedy', $zeros] } 1 .. 40);
+    query("SELECT mqtt_enable('plant')");
+    wait_for('SELECT count(*) = 40 FROM mqtt_dead_letter', '40 MB of zeros are dealt with');
+    $pid = query("SELECT pid FROM mqtt_status WHERE name = 'plant'");
+    my ($peak_kb) = slurp_file("/proc/$pid/status") =~ /VmHWM:\s+(\d+) kB/;
+    cmp_ok($peak_kb, '<', 400_000, "in $peak_kb kB");
+}
+
 # --- other databases; DROP EXTENSION
 $node->safe_psql('postgres', 'CREATE DATABASE second');
 $node->safe_psql('second', "CREATE EXTENSION historian; CREATE TABLE sensor (name text, time timestamptz, value float8)");
@@ -314,7 +424,7 @@ wait_for("SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'his
     'DROP EXTENSION ends the workers');
 $node->safe_psql('postgres', 'DROP DATABASE second');
 is(query("SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'historian%' AND datname = 'postgres'"),
-    5, 'the others go on');
+    4, 'the others go on');
 
 $node->stop;
 $broker->stop;

@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use Broker;
+use IO::Socket::INET;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -14,6 +15,10 @@ Broker::require_or_skip();
 my $broker = Broker->new->start;
 my $url = $broker->url;
 my $node = Broker::start_server('operation', "wal_level = replica\n");
+
+# A listener that never says a word: seen by the end of this file.
+my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => PostgreSQL::Test::Cluster::get_free_port(), Listen => 5)
+    or die $!;
 
 sub wait_for {
     my ($server, $sql, $name) = @_;
@@ -89,6 +94,19 @@ $standby->stop;
 $node->start;
 Broker::wait_receiving($node, 'plant');
 
+# --- TLS to a port where nobody listens, and to one where nobody answers
+my $closed_port = PostgreSQL::Test::Cluster::get_free_port();
+$node->safe_psql('postgres', "SELECT mqtt_subscribe('closed', broker => 'mqtts://127.0.0.1:$closed_port', topic => '#')");
+$node->safe_psql('postgres', "SELECT mqtt_subscribe('silent', broker => 'mqtts://127.0.0.1:@{[$silent->sockport]}', topic => '#')");
+wait_for($node, "SELECT last_error LIKE 'could not connect to the broker: %' FROM mqtt_status WHERE name = 'closed'",
+    'TLS to a closed port is reported');
+wait_for($node, "SELECT state = 'waiting' FROM mqtt_status WHERE name = 'closed'", 'and tried again later');
+for my $name ('closed', 'silent') {
+    is($node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000) FROM mqtt_status WHERE name = '$name'"), 't',
+        "the worker of a $name connection takes SIGTERM");
+}
+$node->safe_psql('postgres', "SELECT mqtt_unsubscribe('closed')");
+
 # --- dump and restore
 $broker->publish('db/append/sensor', 'poison');
 wait_for($node, 'SELECT count(*) = 1 FROM mqtt_dead_letter', 'a dead letter to dump');
@@ -97,6 +115,7 @@ $node->command_ok(['pg_dump', '-f', $dump, '-d', $node->connstr('postgres')], 'p
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok(['psql', '-X', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('restored')], 'restore');
 Broker::wait_receiving($node, $_, 'restored') for 'plant', 'feeder';
+$node->safe_psql('restored', "SELECT mqtt_unsubscribe('silent')");
 is($node->safe_psql('restored', 'SELECT count(*) FROM mqtt_dead_letter'), 1, 'dead letters are restored');
 $broker->publish('db/append/sensor', '["both", 1, 1]');
 ok($node->poll_query_until('restored', "SELECT count(*) = 1 FROM sensor WHERE name = 'both'"), 'restored subscriptions run');
@@ -173,10 +192,15 @@ END
     is($node->safe_psql('postgres', "SELECT broker FROM mqtt_status WHERE name = 'stranger'"),
         'mqtts://localhost:' . $secure->port,
         'a password in the URL is not shown');
-    $node->safe_psql('postgres', "SELECT mqtt_unsubscribe(name) FROM mqtt_status WHERE name <> 'plant'");
-    wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'historian mqtt'", 'all leave');
+    $node->safe_psql('postgres', "SELECT mqtt_unsubscribe(name) FROM mqtt_status WHERE name NOT IN ('plant', 'silent')");
+    wait_for($node, "SELECT count(*) <= 2 FROM pg_stat_activity WHERE backend_type = 'historian mqtt'", 'all leave');
     $secure->stop;
 }
+
+# --- the silent one
+wait_for($node, "SELECT last_error LIKE '%it did not answer within 30 s' FROM mqtt_status WHERE name = 'silent'",
+    'a broker that never answers is reported');
+$node->safe_psql('postgres', "SELECT mqtt_unsubscribe('silent')");
 
 # --- no room for workers
 $node->adjust_conf('postgresql.conf', 'max_worker_processes', '3');

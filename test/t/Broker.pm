@@ -92,6 +92,28 @@ sub publish {
     IPC::Run::run(\@command, '<', \$payload, '>', \$out, '2>', \$err) or BAIL_OUT("mosquitto_pub: $err");
 }
 
+# Publishes many messages, [topic, payload] each, over one connection; returns when the broker has all of them.
+sub publish_many {
+    my ($self, @messages) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Proto => 'tcp') or die $!;
+    my $send = sub {
+        my ($type, $body) = @_;
+        my ($length, $encoded) = (length $body, '');
+        do {
+            $encoded .= chr(($length % 128) | ($length > 127 ? 128 : 0));
+            $length = int($length / 128);
+        } while $length;
+        print $socket chr($type) . $encoded . $body;
+    };
+    $send->(0x10, pack('n/a C C n n/a', 'MQTT', 4, 2, 60, "publisher-$$"));
+    my $id = 0;
+    $send->(0x32, pack('n/a n a*', $_->[0], ++$id, $_->[1])) for @messages;
+    $socket->flush;
+    # CONNACK and each PUBACK have four bytes.
+    my ($wanted, $bytes) = (4 * (@messages + 1), '');
+    while (length $bytes < $wanted) { sysread $socket, $bytes, $wanted - length $bytes, length $bytes or die 'the broker hung up' }
+}
+
 # The publisher of test/publisher.cpp, built into the test's folder; undef when it cannot be.
 sub build_publisher {
     my ($source) = @_;
