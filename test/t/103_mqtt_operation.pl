@@ -101,11 +101,21 @@ $node->safe_psql('postgres', "SELECT mqtt_subscribe('silent', broker => 'mqtts:/
 wait_for($node, "SELECT last_error LIKE 'could not connect to the broker: %' FROM mqtt_status WHERE name = 'closed'",
     'TLS to a closed port is reported');
 wait_for($node, "SELECT state = 'waiting' FROM mqtt_status WHERE name = 'closed'", 'and tried again later');
-for my $name ('closed', 'silent') {
+my $resetting = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => PostgreSQL::Test::Cluster::get_free_port(), Listen => 5)
+    or die $!;
+$node->safe_psql('postgres', "SELECT mqtt_subscribe('reset', broker => 'mqtts://127.0.0.1:@{[$resetting->sockport]}', topic => '#')");
+for my $round (1 .. 3) {
+    my $accepted = $resetting->accept;
+    setsockopt $accepted, Socket::SOL_SOCKET, Socket::SO_LINGER, pack('ii', 1, 0);
+    close $accepted;
+}
+ok(1, 'a TLS peer that hangs up at once is tried again');
+for my $name ('closed', 'silent', 'reset') {
     is($node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000) FROM mqtt_status WHERE name = '$name'"), 't',
         "the worker of a $name connection takes SIGTERM");
 }
-$node->safe_psql('postgres', "SELECT mqtt_unsubscribe('closed')");
+$node->safe_psql('postgres', "SELECT mqtt_unsubscribe(name) FROM mqtt_status WHERE name IN ('closed', 'reset')");
+close $resetting;
 
 # --- dump and restore
 $broker->publish('db/append/sensor', 'poison');
