@@ -155,6 +155,14 @@ is($node->safe_psql('latin', 'SELECT string_agg(sqlstate, \',\') FROM mqtt_dead_
 is($node->safe_psql('latin', "SELECT count(*) FROM t WHERE name = 'caf' || chr(233)"), 1, 'what has one is converted');
 is($node->safe_psql('latin', "SELECT topic FROM mqtt_dead_letter ORDER BY id DESC LIMIT 1"), 'db/append/\xed\x95\x9c',
     'the topic is readable');
+$node->safe_psql('latin', <<'END' =~ s/BROKER/$url/r);
+CREATE TABLE U&"mesur\00e9" (name text);
+SELECT mqtt_subscribe('accented', broker => 'BROKER', topic => 'accented', target => oid)
+    FROM pg_class WHERE relname = U&'mesur\00e9';
+END
+Broker::wait_receiving($node, 'accented', 'latin');
+$broker->publish('accented', '["x"]');
+ok($node->poll_query_until('latin', q{SELECT count(*) = 1 FROM U&"mesur\00e9"}), 'a target whose name is not ASCII');
 $node->safe_psql('postgres', 'DROP DATABASE latin');
 
 # --- the owner is dropped
