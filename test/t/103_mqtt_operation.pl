@@ -101,11 +101,21 @@ $node->safe_psql('postgres', "SELECT mqtt_subscribe('silent', broker => 'mqtts:/
 wait_for($node, "SELECT last_error LIKE 'could not connect to the broker: %' FROM mqtt_status WHERE name = 'closed'",
     'TLS to a closed port is reported');
 wait_for($node, "SELECT state = 'waiting' FROM mqtt_status WHERE name = 'closed'", 'and tried again later');
-for my $name ('closed', 'silent') {
+my $resetting = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => PostgreSQL::Test::Cluster::get_free_port(), Listen => 5)
+    or die $!;
+$node->safe_psql('postgres', "SELECT mqtt_subscribe('reset', broker => 'mqtts://127.0.0.1:@{[$resetting->sockport]}', topic => '#')");
+for my $round (1 .. 3) {
+    my $accepted = $resetting->accept;
+    setsockopt $accepted, Socket::SOL_SOCKET, Socket::SO_LINGER, pack('ii', 1, 0);
+    close $accepted;
+}
+ok(1, 'a TLS peer that hangs up at once is tried again');
+for my $name ('closed', 'silent', 'reset') {
     is($node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000) FROM mqtt_status WHERE name = '$name'"), 't',
         "the worker of a $name connection takes SIGTERM");
 }
-$node->safe_psql('postgres', "SELECT mqtt_unsubscribe('closed')");
+$node->safe_psql('postgres', "SELECT mqtt_unsubscribe(name) FROM mqtt_status WHERE name IN ('closed', 'reset')");
+close $resetting;
 
 # --- dump and restore
 $broker->publish('db/append/sensor', 'poison');
@@ -145,6 +155,14 @@ is($node->safe_psql('latin', 'SELECT string_agg(sqlstate, \',\') FROM mqtt_dead_
 is($node->safe_psql('latin', "SELECT count(*) FROM t WHERE name = 'caf' || chr(233)"), 1, 'what has one is converted');
 is($node->safe_psql('latin', "SELECT topic FROM mqtt_dead_letter ORDER BY id DESC LIMIT 1"), 'db/append/\xed\x95\x9c',
     'the topic is readable');
+$node->safe_psql('latin', <<'END' =~ s/BROKER/$url/r);
+CREATE TABLE U&"mesur\00e9" (name text);
+SELECT mqtt_subscribe('accented', broker => 'BROKER', topic => 'accented', target => oid)
+    FROM pg_class WHERE relname = U&'mesur\00e9';
+END
+Broker::wait_receiving($node, 'accented', 'latin');
+$broker->publish('accented', '["x"]');
+ok($node->poll_query_until('latin', q{SELECT count(*) = 1 FROM U&"mesur\00e9"}), 'a target whose name is not ASCII');
 $node->safe_psql('postgres', 'DROP DATABASE latin');
 
 # --- the owner is dropped
