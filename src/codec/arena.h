@@ -23,6 +23,7 @@ public:
     /// bytes of memory aligned to 16, or nullptr. A request of 0 bytes gives a valid pointer.
     void *allocate(std::size_t bytes) noexcept {
         if (bytes > SIZE_MAX - 2 * kBlockBytes) return nullptr;
+        if (bytes == 0) bytes = 1;
         bytes = (bytes + 15) & ~static_cast<std::size_t>(15);
         if (bytes <= left_) return take(bytes);
         if (bytes >= kBlockBytes / 4) return align(grow_(owner_, bytes + 15));

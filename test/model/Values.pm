@@ -191,6 +191,12 @@ sub series_expression
         my $jitter = rand() < 0.3 ? " + (i * 7919 % 1000) * interval '1 us'" : '';
         return sprintf("%s '2026-01-%02d' + i * interval '%s'%s", $type, 1 + int(rand(9)), $step, $jitter);
     }
+    # Now and then a tag of its own for each row: granules of thousands of tags.
+    if ($role && $role eq 'tag' && $kind < 0.08)
+    {
+        return "'tag' || i" if $type eq 'text';
+        return "i::$type" if $type =~ /^(int[48]|float8)$/;
+    }
     if (!$role && $kind < 0.6)
     {
         my $salt = 1 + int(rand(100));
