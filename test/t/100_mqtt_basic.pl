@@ -137,7 +137,8 @@ publish('db/append/' . ('x' x 64), '["a",1,1]');
 publish('db/append/', '["a",1,1]');
 wait_for_messages('poison does not stop the rest');
 my @letters = split /\n/, query("SELECT sqlstate || ' ' || error FROM mqtt_dead_letter ORDER BY id");
-my @topics = ('42P01 table "public.nosuch" does not exist', '42501 table "nosuch.sensor" is outside the subscription\'s schema "public"; subscribe with its schema as in_schema',
+my @topics = ('42P01 table "public.nosuch" does not exist',
+    '42501 table "nosuch.sensor" is outside the subscription\'s schema "public"; subscribe with its schema as in_schema',
     '42501 table "pg_catalog.pg_authid" is outside the subscription\'s schema "public"; subscribe with its schema as in_schema',
     "42602 topic has characters after the table's name",
     '42602 topic has an unterminated quoted name',
@@ -190,7 +191,8 @@ END
 publish('db/append/sneaky', $_) for '[1]', '[77]', 'poison', '[1]';
 wait_for_messages('a refused COMMIT is dealt with');
 is(query('SELECT string_agg(id::text, \',\') FROM sneaky'), '1,1', 'the good messages are stored');
-is(query('SELECT string_agg(sqlstate, \',\' ORDER BY sqlstate) FROM mqtt_dead_letter'), '22032,23503', 'the bad ones are dead letters');
+is(query('SELECT string_agg(sqlstate, \',\' ORDER BY sqlstate) FROM mqtt_dead_letter'), '22032,23503',
+    'the bad ones are dead letters');
 
 # --- many rows in one message
 query('TRUNCATE sensor; DELETE FROM mqtt_dead_letter');
@@ -198,7 +200,8 @@ publish('db/append/sensor', '[' . join(',', map { "[\"r\",$_,$_]" } 1 .. 50_000)
 publish('db/append/sensor', '[' . join(',', map { "[\"s\",$_,$_]" } 1 .. 49_999) . ',["s",1,"bad"]]');
 publish('db/append/sensor', '["t",1,1]');
 wait_for_messages('messages of 50,000 rows are dealt with');
-is(query("SELECT string_agg(name || n, ' ' ORDER BY name) FROM (SELECT name, count(*) AS n FROM sensor GROUP BY name) s"), 'r50000 t1',
+is(query("SELECT string_agg(name || n, ' ' ORDER BY name) FROM (SELECT name, count(*) AS n FROM sensor GROUP BY name) s"),
+    'r50000 t1',
     'whole or not at all');
 like(query('SELECT error FROM mqtt_dead_letter'), qr/^row 50000, column "value": /, 'the bad row is named');
 
@@ -207,7 +210,8 @@ query('TRUNCATE sensor; DELETE FROM mqtt_dead_letter; CREATE TABLE narrow (n int
 my $lines = join '', map { "[$_]\n" } 1 .. 3000;
 my ($out, $err) = ('', '');
 $expected_messages += 3000;
-IPC::Run::run([Broker::find_program('mosquitto_pub'), '-h', '127.0.0.1', '-p', $broker->port, '-q', 1, '-t', 'db/append/narrow', '-l'],
+IPC::Run::run([Broker::find_program('mosquitto_pub'), '-h', '127.0.0.1', '-p', $broker->port, '-q', 1,
+    '-t', 'db/append/narrow', '-l'],
     '<', \$lines, '>', \$out, '2>', \$err);
 wait_for_messages('3000 messages, each third one bad');
 is(query('SELECT count(*), count(DISTINCT n) FROM narrow'), '2000|2000', 'the good ones');
@@ -300,9 +304,11 @@ publish('db/append/trap', '["x"]');
 publish('db/append/mallory.trap', '["x"]');
 wait_for_messages("messages for a stranger's tables are dealt with");
 is(query('SELECT rolsuper FROM pg_roles WHERE rolname = \'mallory\''), 'f', 'no trigger ran');
-is(query('SELECT sqlstate, error FROM mqtt_dead_letter ORDER BY id'), <<"END" =~ s/\n\z//r, 'the dead letters say why');
-42501|table "public.trap" belongs to role "mallory", whose triggers and defaults would run with the rights of "@{[query('SELECT current_user')]}"; name it as target of a subscription to allow that
-42501|table "mallory.trap" is outside the subscription's schema "public"; subscribe with its schema as in_schema
+is(query('SELECT sqlstate, replace(error, \'; \', E\';\n\') FROM mqtt_dead_letter ORDER BY id'), <<"END" =~ s/\n\z//r, 'the dead letters say why');
+42501|table "public.trap" belongs to role "mallory", whose triggers and defaults would run with the rights of "@{[query('SELECT current_user')]}";
+name it as target of a subscription to allow that
+42501|table "mallory.trap" is outside the subscription's schema "public";
+subscribe with its schema as in_schema
 END
 query('GRANT mallory TO feeder; CREATE TABLE own (name text); ALTER TABLE own OWNER TO feeder; DELETE FROM mqtt_dead_letter');
 query("SET ROLE feeder; SELECT mqtt_subscribe('feed3', broker => '$url', topic => 'db/append/+')");
@@ -346,7 +352,8 @@ query("SELECT mqtt_subscribe('orphan', broker => '$url', topic => 'orphan')");
 Broker::wait_receiving($node, 'orphan');
 query("SELECT mqtt_disable('orphan')");
 wait_for("SELECT state = 'stopped' FROM mqtt_status WHERE name = 'orphan'", 'disabled');
-refused("SELECT mqtt_unsubscribe('orphan')", qr/WARNING:  01000: the session of MQTT subscription "orphan" stays.*client "historian-/s,
+refused("SELECT mqtt_unsubscribe('orphan')",
+    qr/WARNING:  01000: the session of MQTT subscription "orphan" stays.*client "historian-/s,
     'a session that nobody deletes is named');
 
 # --- a broker that is down, comes up, restarts

@@ -17,7 +17,8 @@ my $url = $broker->url;
 my $node = Broker::start_server('operation', "wal_level = replica\n");
 
 # A listener that never says a word: seen by the end of this file.
-my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => PostgreSQL::Test::Cluster::get_free_port(), Listen => 5)
+my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5,
+    LocalPort => PostgreSQL::Test::Cluster::get_free_port())
     or die $!;
 
 sub wait_for {
@@ -97,13 +98,15 @@ Broker::wait_receiving($node, 'plant');
 # --- TLS to a port where nobody listens, and to one where nobody answers
 my $closed_port = PostgreSQL::Test::Cluster::get_free_port();
 $node->safe_psql('postgres', "SELECT mqtt_subscribe('closed', broker => 'mqtts://127.0.0.1:$closed_port', topic => '#')");
-$node->safe_psql('postgres', "SELECT mqtt_subscribe('silent', broker => 'mqtts://127.0.0.1:@{[$silent->sockport]}', topic => '#')");
+$node->safe_psql('postgres',
+    "SELECT mqtt_subscribe('silent', broker => 'mqtts://127.0.0.1:@{[$silent->sockport]}', topic => '#')");
 wait_for($node, "SELECT last_error LIKE 'could not connect to the broker: %' FROM mqtt_status WHERE name = 'closed'",
     'TLS to a closed port is reported');
 wait_for($node, "SELECT state = 'waiting' FROM mqtt_status WHERE name = 'closed'", 'and tried again later');
 my $resetting = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => PostgreSQL::Test::Cluster::get_free_port(), Listen => 5)
     or die $!;
-$node->safe_psql('postgres', "SELECT mqtt_subscribe('reset', broker => 'mqtts://127.0.0.1:@{[$resetting->sockport]}', topic => '#')");
+$node->safe_psql('postgres',
+    "SELECT mqtt_subscribe('reset', broker => 'mqtts://127.0.0.1:@{[$resetting->sockport]}', topic => '#')");
 for my $round (1 .. 3) {
     my $accepted = $resetting->accept;
     setsockopt $accepted, Socket::SOL_SOCKET, Socket::SO_LINGER, pack('ii', 1, 0);
@@ -150,7 +153,8 @@ Broker::wait_receiving($node, 'latin', 'latin');
 $broker->publish('db/append/t', "[\"caf\xc3\xa9\"]");
 $broker->publish('db/append/t', "[\"\xed\x95\x9c\"]");
 $broker->publish("db/append/\xed\x95\x9c", '["x"]');
-ok($node->poll_query_until('latin', 'SELECT count(*) = 2 FROM mqtt_dead_letter'), 'what has no place in the encoding is a dead letter');
+ok($node->poll_query_until('latin', 'SELECT count(*) = 2 FROM mqtt_dead_letter'),
+    'what has no place in the encoding is a dead letter');
 is($node->safe_psql('latin', 'SELECT string_agg(sqlstate, \',\') FROM mqtt_dead_letter'), '22P05,22P05', 'for that reason');
 is($node->safe_psql('latin', "SELECT count(*) FROM t WHERE name = 'caf' || chr(233)"), 1, 'what has one is converted');
 is($node->safe_psql('latin', "SELECT topic FROM mqtt_dead_letter ORDER BY id DESC LIMIT 1"), 'db/append/\xed\x95\x9c',
@@ -168,7 +172,8 @@ $node->safe_psql('postgres', 'DROP DATABASE latin');
 # --- the owner is dropped
 $node->safe_psql('postgres', "DELETE FROM mqtt_dead_letter");
 $node->safe_psql('postgres', 'DROP OWNED BY feeder; DROP ROLE feeder');
-wait_for($node, "SELECT state = 'stopped' FROM mqtt_status WHERE name = 'feeder'", 'a subscription whose owner was dropped stops');
+wait_for($node, "SELECT state = 'stopped' FROM mqtt_status WHERE name = 'feeder'",
+    'a subscription whose owner was dropped stops');
 $node->safe_psql('postgres', "SELECT mqtt_unsubscribe('feeder')");
 
 # --- passwords and TLS

@@ -111,7 +111,10 @@ sub publish_many {
     $socket->flush;
     # CONNACK and each PUBACK have four bytes.
     my ($wanted, $bytes) = (4 * (@messages + 1), '');
-    while (length $bytes < $wanted) { sysread $socket, $bytes, $wanted - length $bytes, length $bytes or die 'the broker hung up' }
+    while (length $bytes < $wanted)
+    {
+        sysread $socket, $bytes, $wanted - length $bytes, length $bytes or die 'the broker hung up';
+    }
 }
 
 # The publisher of test/publisher.cpp, built into the test's folder; undef when it cannot be.
