@@ -39,7 +39,7 @@ sub tag_condition
     my $list = sub { return join ', ', map { $tag->() } 1 .. 1 + int(rand(5)) };
     my @kinds = (sub { 'tag = ' . $tag->() }, sub { 'tag = ' . $tag->() }, sub { 'tag IN (' . $list->() . ')' },
         sub { 'tag = ANY (ARRAY[' . $list->() . "]::$type\[])" }, sub { 'tag IS NULL' }, sub { 'tag <> ' . $tag->() },
-        sub { 'tag > ' . $tag->() }, sub { 'tag = (SELECT ' . $tag->() . ')' }, sub { $tag->() . ' = tag' },
+        sub { 'tag > ' . $tag->() }, sub { 'tag = (SELECT ' . $tag->() . "::$type)" }, sub { $tag->() . ' = tag' },
         sub { 'tag IN (SELECT tag FROM model.h WHERE tag IS NOT NULL ORDER BY tag LIMIT 2)' });
     push @kinds, sub { "tag LIKE 'tag1%'" }, sub { "tag = 'tag3'" }, sub { "tag >= 'tag2' AND tag < 'tag5'" },
         sub { "upper(tag) = 'TAG4'" } if $type eq 'text';
