@@ -42,7 +42,8 @@ COMMENT ON FUNCTION @extschema@.historian_size(regclass) IS
 CREATE FUNCTION @extschema@.historian_check(relation regclass) RETURNS text
     LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_check';
 COMMENT ON FUNCTION @extschema@.historian_check(regclass) IS
-    'reads every page, checksum and row of a tag table; a summary when all is well, an error that names the place otherwise; needs SELECT';
+    'reads every page, checksum and row of a tag table: a summary when all is well, an error that names the place otherwise; '
+    'needs SELECT';
 
 -- ------------------------------------------------------------------------------------------------ MQTT
 
@@ -102,7 +103,8 @@ COMMENT ON FUNCTION @extschema@.mqtt_subscribe(text, text, text, regclass, text,
     'Stores what arrives at an MQTT broker, from COMMIT on and whenever the server runs, with the rights of the caller. '
     'Topics db/append/TABLE name tables of in_schema that belong to the caller or to a role with the caller''s rights; '
     'with target, every message goes there, whoever owns it. '
-    'Errors: 42710 the name is taken, 22023 broker, topic or qos, 42501 rights, 55000 not preloaded or the caller may not log in.';
+    'Errors: 42710 the name is taken, 22023 broker, topic or qos, 42501 rights, 55000 not preloaded or the caller may not '
+    'log in.';
 REVOKE ALL ON FUNCTION @extschema@.mqtt_subscribe(text, text, text, regclass, text, text, text, integer, name) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.mqtt_unsubscribe(name text)
@@ -132,8 +134,8 @@ COMMENT ON FUNCTION historian.mqtt_worker_status() IS
 
 CREATE VIEW @extschema@.mqtt_status WITH (security_barrier) AS
     SELECT s.name, s.owner, s.broker, s.topic, s.target, s.enabled, coalesce(w.state, 'stopped') AS state, w.pid,
-        w.connected_since, w.protocol, w.session_present, w.connects, w.sessions_lost, w.messages, w.rows, w.dead_letters, w.batches,
-        w.last_commit, w.last_error
+        w.connected_since, w.protocol, w.session_present, w.connects, w.sessions_lost, w.messages, w.rows, w.dead_letters,
+        w.batches, w.last_commit, w.last_error
     FROM historian.mqtt_subscription s LEFT JOIN historian.mqtt_worker_status() w USING (id)
     WHERE pg_catalog.pg_has_role(s.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW @extschema@.mqtt_status IS

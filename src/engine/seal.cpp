@@ -158,8 +158,8 @@ bool is_committed_segment(const DirectoryEntry &entry) {
     return entry.kind == static_cast<uint8>(EntryKind::segment) && xid_state(entry.xmin) == XidState::committed;
 }
 
-// Only what is older than the call moves, once: where holes are too small the new place is the end of the file again, and without that bound
-// steps would move the same rows for ever.
+// Only what is older than the call moves, once: where holes are too small the new place is the end of the file again, and without
+// that bound steps would move the same rows for ever.
 bool must_move(const DirectoryEntry &entry, const SealRequest &request) {
     if (request.move_from == InvalidBlockNumber || !TransactionIdPrecedes(entry.xmin, request.move_made_before)) return false;
     bool reaches = false;

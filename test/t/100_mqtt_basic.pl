@@ -304,8 +304,9 @@ publish('db/append/trap', '["x"]');
 publish('db/append/mallory.trap', '["x"]');
 wait_for_messages("messages for a stranger's tables are dealt with");
 is(query('SELECT rolsuper FROM pg_roles WHERE rolname = \'mallory\''), 'f', 'no trigger ran');
-is(query('SELECT sqlstate, replace(error, \'; \', E\';\n\') FROM mqtt_dead_letter ORDER BY id'), <<"END" =~ s/\n\z//r, 'the dead letters say why');
-42501|table "public.trap" belongs to role "mallory", whose triggers and defaults would run with the rights of "@{[query('SELECT current_user')]}";
+my $me = query('SELECT current_user');
+is(query("SELECT sqlstate, replace(error, '; ', E';\n') FROM mqtt_dead_letter ORDER BY id"), <<"END" =~ s/\n\z//r, 'and why');
+42501|table "public.trap" belongs to role "mallory", whose triggers and defaults would run with the rights of "$me";
 name it as target of a subscription to allow that
 42501|table "mallory.trap" is outside the subscription's schema "public";
 subscribe with its schema as in_schema

@@ -103,8 +103,8 @@ $node->safe_psql('postgres',
 wait_for($node, "SELECT last_error LIKE 'could not connect to the broker: %' FROM mqtt_status WHERE name = 'closed'",
     'TLS to a closed port is reported');
 wait_for($node, "SELECT state = 'waiting' FROM mqtt_status WHERE name = 'closed'", 'and tried again later');
-my $resetting = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => PostgreSQL::Test::Cluster::get_free_port(), Listen => 5)
-    or die $!;
+my $resetting = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5,
+    LocalPort => PostgreSQL::Test::Cluster::get_free_port()) or die $!;
 $node->safe_psql('postgres',
     "SELECT mqtt_subscribe('reset', broker => 'mqtts://127.0.0.1:@{[$resetting->sockport]}', topic => '#')");
 for my $round (1 .. 3) {
