@@ -20,8 +20,8 @@ override with_llvm = no
 
 # Only what PostgreSQL looks up is exported (its macro is empty before version 16).
 PG_CPPFLAGS  = -I$(CURDIR)/src -I$(CURDIR) -DNDEBUG '-DPGDLLEXPORT=__attribute__((visibility("default")))'
-PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wall -Wextra -Wno-register -Wno-volatile -Wno-sign-compare \
-               -Wno-unused-parameter -Wno-missing-field-initializers
+PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wall -Wextra -Wno-register -Wno-volatile \
+               -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers
 SHLIB_LINK   = -lzstd -lmosquitto -lstdc++
 PG_CONFIG   ?= pg_config
 PGXS        := $(shell $(PG_CONFIG) --pgxs)

@@ -26,8 +26,9 @@ REVOKE ALL ON FUNCTION historian.maintain() FROM PUBLIC;
 COMMENT ON FUNCTION historian.maintain() IS 'what the maintenance worker calls: does what is due, returns pieces of work done';
 
 CREATE FUNCTION @extschema@.historian_segments(relation regclass,
-        OUT slot bigint, OUT kind text, OUT state text, OUT level int, OUT row_count bigint, OUT byte_count bigint, OUT block_count bigint,
-        OUT tag_count bigint, OUT time_min timestamptz, OUT time_max timestamptz, OUT tag_first text, OUT tag_last text, OUT first_block bigint)
+        OUT slot bigint, OUT kind text, OUT state text, OUT level int, OUT row_count bigint, OUT byte_count bigint,
+        OUT block_count bigint, OUT tag_count bigint, OUT time_min timestamptz, OUT time_max timestamptz,
+        OUT tag_first text, OUT tag_last text, OUT first_block bigint)
     RETURNS SETOF record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_segments';
 COMMENT ON FUNCTION @extschema@.historian_segments(regclass) IS
     'the tail runs and segments of a tag table; tags are shown up to 24 bytes; needs SELECT on the table';
@@ -37,7 +38,8 @@ CREATE FUNCTION @extschema@.historian_size(relation regclass,
         OUT segment_count bigint, OUT sealed_rows bigint, OUT encoded_bytes bigint)
     RETURNS record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_size';
 COMMENT ON FUNCTION @extschema@.historian_size(regclass) IS
-    'where the bytes of a tag table are: in blocks of segments, of the tail, of entries kept for old snapshots; needs SELECT on the table';
+    'where the bytes of a tag table are: in blocks of segments, of the tail, of entries kept for old snapshots; '
+    'needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.historian_check(relation regclass) RETURNS text
     LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_check';
