@@ -159,7 +159,6 @@ void freeze_entries(Vacuum *vacuum, const Metapage &meta) {
             note_xid(vacuum, entry.xmin);
         }
     }
-    note_xid(vacuum, InvalidTransactionId);
 }
 
 // VACUUM (TRUNCATE false) and the storage parameter vacuum_truncate keep the file's length.

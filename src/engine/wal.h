@@ -5,7 +5,7 @@
 //   APPEND   rows added to one tail page
 //   SEGMENT  up to 32 fresh pages of a segment
 //
-// An edit is staged first, outside the critical section, and then applied, logged and stamped in one go by commit_edit(). Every
+// An edit is staged first, outside the critical section, and then applied, logged and stamped in one go by PageEdit::commit(). Every
 // page that an edit names is pinned and exclusively locked by the caller, who also releases it.
 #pragma once
 
@@ -104,7 +104,7 @@ private:
     StringInfoData patches_[kEditPagesMax];
 };
 
-/// Applies a run of patches to a page; used by commit_edit() and by replay. False when a patch reaches outside the page.
+/// Applies a run of patches to a page; used by PageEdit::commit() and by replay. False when a patch reaches outside the page.
 bool apply_patches(Page page, const char *patches, Size byte_count);
 
 /// Stages the page header's pd_lower, so that everything before it survives "hole" removal.
