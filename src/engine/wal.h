@@ -5,8 +5,8 @@
 //   APPEND   rows added to one tail page
 //   SEGMENT  up to 32 fresh pages of a segment
 //
-// An edit is staged first, outside the critical section, and then applied, logged and stamped in one go by PageEdit::commit(). Every
-// page that an edit names is pinned and exclusively locked by the caller, who also releases it.
+// An edit is staged first, outside the critical section, and then applied, logged and stamped in one go by PageEdit::commit().
+// Every page that an edit names is pinned and exclusively locked by the caller, who also releases it.
 #pragma once
 
 #include "engine/server.h"
