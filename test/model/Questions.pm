@@ -81,6 +81,15 @@ sub condition
     return join rand() < 0.85 ? ' AND ' : ' OR ', map { "($_)" } @parts;
 }
 
+# Of equal numerics, 0.0 and 0.00, PostgreSQL gives the one that comes first in the table: their scale is no part of the answer.
+sub extremes
+{
+    my ($column) = @_;
+    my ($name, $type) = @$column{qw(name type)};
+    return "trim_scale(min($name))::text, trim_scale(max($name))::text" if $type eq 'numeric';
+    return $type =~ /^(int[248]|date)$/ ? "min($name)::text, max($name)::text" : ();
+}
+
 # One query with @T@ for the table; its answer is one line or a few, the same for equal tables whatever their order.
 sub random_question
 {
@@ -93,7 +102,7 @@ sub random_question
     return digest_sql("SELECT $some FROM \@T\@ $where") if $kind == 3;
     return "SELECT count(*) FROM \@T\@ $where" if $kind == 4;
     return 'SELECT count(*), count(tag), min("time"), max("time"), count(DISTINCT tag::text), ' . join(', ', map {;
-            "count($_->{name})", ($_->{type} =~ /^(int[248]|date|numeric)$/ ? "min($_->{name})::text, max($_->{name})::text" : ())
+            "count($_->{name})", extremes($_)
         } @columns) . " FROM \@T\@ $where" if $kind == 5;
     return digest_sql("SELECT tag::text, date_trunc('hour', \"time\"), count(*) FROM \@T\@ $where GROUP BY 1, 2") if $kind == 6;
     return digest_sql("SELECT a.* FROM \@T\@ AS a JOIN (SELECT DISTINCT tag::text AS wanted FROM \@T\@ ORDER BY 1 LIMIT 3) AS b "
