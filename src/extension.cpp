@@ -2,6 +2,7 @@
 #include "bgworker/launcher.h"
 #include "bgworker/settings.h"
 #include "engine/bulk_load.h"
+#include "engine/row_delete.h"
 #include "engine/server.h"
 #include "engine/wal.h"
 #include "hooks.h"
@@ -31,6 +32,7 @@ void _PG_init(void) {
     historian::define_settings();
     historian::engine::register_resource_manager();
     historian::engine::register_bulk_load_callbacks();
+    historian::engine::register_row_delete_callbacks();
     historian::install_hooks();
     historian::planner::install_planner_hooks();
     historian::bgworker::define_worker_settings();

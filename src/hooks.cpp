@@ -2,10 +2,14 @@
 
 #include "bgworker/launcher.h"
 #include "engine/bulk_load.h"
+#include "engine/gate.h"
 #include "engine/pages.h"
+#include "engine/stop_points.h"
 #include "table_am/callbacks.h"
 
 extern "C" {
+#include "access/parallel.h"
+#include "access/table.h"
 #include "commands/defrem.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
@@ -17,6 +21,7 @@ namespace historian {
 namespace {
 
 ExecutorStart_hook_type previous_executor_start = nullptr;
+ExecutorEnd_hook_type previous_executor_end = nullptr;
 ProcessUtility_hook_type previous_process_utility = nullptr;
 object_access_hook_type previous_object_access = nullptr;
 
@@ -31,31 +36,46 @@ bool is_our_table(const PlannedStmt *statement, Index rti) {
     return entry->rtekind == RTE_RELATION && table_am::is_ours(entry->relid);
 }
 
-// One ModifyTable, of the statement itself or of a WITH clause.
+// Calls visit(modify) for each ModifyTable: of the statement itself and of its WITH clauses.
+template <typename Visit>
+void for_each_modify_table(const PlannedStmt *statement, Visit visit) {
+    if (statement->commandType == CMD_SELECT && !statement->hasModifyingCTE) return;
+    const auto visit_plan = [&visit](const Plan *plan) {
+        if (plan != nullptr && IsA(plan, ModifyTable)) visit(reinterpret_cast<const ModifyTable *>(plan));
+    };
+    visit_plan(statement->planTree);
+    ListCell *cell;
+    foreach (cell, statement->subplans) visit_plan(static_cast<const Plan *>(lfirst(cell)));
+}
+
+bool merges_by_update(const ModifyTable *modify) {
+    ListCell *list_cell;
+    foreach (list_cell, modify->mergeActionLists) {
+        ListCell *cell;
+        foreach (cell, static_cast<const List *>(lfirst(list_cell))) {
+            if (lfirst_node(MergeAction, cell)->commandType == CMD_UPDATE) return true;
+        }
+    }
+    return false;
+}
+
 void check_modify_table(const PlannedStmt *statement, const ModifyTable *modify) {
+    const bool updates = modify->operation == CMD_UPDATE || (modify->operation == CMD_MERGE && merges_by_update(modify));
+    const bool may_conflict = modify->operation == CMD_INSERT && modify->onConflictAction != ONCONFLICT_NONE;
+    if (!updates && !may_conflict) return;
     ListCell *cell;
     foreach (cell, modify->resultRelations) {
         const Index rti = lfirst_int(cell);
-        if (modify->operation == CMD_INSERT && modify->onConflictAction == ONCONFLICT_NONE) continue;
         if (!is_our_table(statement, rti)) continue;
         const char *name = range_table_name(statement, rti);
-        if (modify->operation == CMD_UPDATE) table_am::report_update_refused(name);
-        if (modify->operation == CMD_DELETE) table_am::report_delete_refused(name);
-        if (modify->operation == CMD_INSERT) table_am::report_on_conflict_refused(name);
+        if (updates) table_am::report_update_refused(name);
+        table_am::report_on_conflict_refused(name);
     }
-}
-
-void check_plan(const PlannedStmt *statement, const Plan *plan) {
-    if (plan != nullptr && IsA(plan, ModifyTable)) check_modify_table(statement, reinterpret_cast<const ModifyTable *>(plan));
 }
 
 // What tag tables refuse is refused for any number of rows, none included: people find out at the first try.
 void check_statement(const PlannedStmt *statement) {
-    if (statement->commandType != CMD_SELECT || statement->hasModifyingCTE) {
-        check_plan(statement, statement->planTree);
-        ListCell *cell;
-        foreach (cell, statement->subplans) check_plan(statement, static_cast<const Plan *>(lfirst(cell)));
-    }
+    for_each_modify_table(statement, [statement](const ModifyTable *modify) { check_modify_table(statement, modify); });
     ListCell *cell;
     foreach (cell, statement->rowMarks) {
         const PlanRowMark *mark = lfirst_node(PlanRowMark, cell);
@@ -65,14 +85,81 @@ void check_statement(const PlannedStmt *statement) {
     }
 }
 
+// Calls visit(relid) for each table of ours that a statement may delete from or lock rows of: those whose gate it holds (rule
+// R8).
+template <typename Visit>
+void for_each_gated_table(const PlannedStmt *statement, Visit visit) {
+    for_each_modify_table(statement, [&](const ModifyTable *modify) {
+        if (modify->operation != CMD_DELETE && modify->operation != CMD_MERGE) return;
+        ListCell *cell;
+        foreach (cell, modify->resultRelations) {
+            if (is_our_table(statement, lfirst_int(cell))) visit(rt_fetch(lfirst_int(cell), statement->rtable)->relid);
+        }
+    });
+    ListCell *cell;
+    foreach (cell, statement->rowMarks) {
+        const PlanRowMark *mark = lfirst_node(PlanRowMark, cell);
+        if (mark->isParent || mark->markType != ROW_MARK_KEYSHARE || !is_our_table(statement, mark->rti)) continue;
+        visit(rt_fetch(mark->rti, statement->rtable)->relid);
+    }
+}
+
+// Whether rows were moved that the snapshot still sees in their old place.
+bool was_swapped_since(Oid relid, Snapshot snapshot) {
+    const Relation rel = table_open(relid, NoLock);  // locked since the statement was planned
+    format::Metapage meta;
+    const bool swapped = engine::read_metapage(rel, &meta) && TransactionIdIsNormal(meta.last_swap_xid) &&
+                         XidInMVCCSnapshot(meta.last_swap_xid, snapshot);
+    table_close(rel, NoLock);
+    return swapped;
+}
+
+// A READ COMMITTED statement takes its snapshot before it comes here; if rows were moved since, it takes another one instead of
+// failing (rule R8). Nothing was read yet, and nothing moves any more. Statements that share a snapshot with an earlier one (of a
+// rule, of an SQL function) come to see newer rows than that one by this, which is rare: only after a seal or merge that ended in
+// between.
+void renew_snapshot(QueryDesc *query) {
+    const bool may_renew = !IsolationUsesXactSnapshot() && query->crosscheck_snapshot == InvalidSnapshot && ActiveSnapshotSet() &&
+                           query->snapshot == GetActiveSnapshot() && IsMVCCSnapshot(query->snapshot);
+    if (!may_renew) return;
+    UnregisterSnapshot(query->snapshot);
+    PopActiveSnapshot();
+    PushCopiedSnapshot(GetTransactionSnapshot());
+    UpdateActiveSnapshotCommandId();
+    query->snapshot = RegisterSnapshot(GetActiveSnapshot());
+}
+
+void enter_gates(QueryDesc *query) {
+    bool swapped = false;
+    for_each_gated_table(query->plannedstmt, [&](Oid relid) {
+        engine::stop_point(engine::StopPoint::delete_at_gate);
+        engine::enter_gate(relid);
+        swapped = swapped || was_swapped_since(relid, query->snapshot);
+    });
+    if (swapped) renew_snapshot(query);
+}
+
 void on_executor_start(QueryDesc *query, int flags) {
     // Rows that a COPY of this backend still holds back become visible to what its triggers run (rule R16).
     engine::finish_all_bulk_loads();
-    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && query->plannedstmt != nullptr) check_statement(query->plannedstmt);
+    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0) check_statement(query->plannedstmt);
+    // In a read-only transaction PostgreSQL is about to refuse the statement.
+    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && !IsParallelWorker() && !XactReadOnly) enter_gates(query);
     if (previous_executor_start != nullptr)
         previous_executor_start(query, flags);
     else
         standard_ExecutorStart(query, flags);
+}
+
+// The AFTER triggers are over. After an error the end of the transaction opens the gates.
+void on_executor_end(QueryDesc *query) {
+    const bool is_inside = (query->estate->es_top_eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && !IsParallelWorker();
+    const PlannedStmt *statement = query->plannedstmt;
+    if (previous_executor_end != nullptr)
+        previous_executor_end(query);
+    else
+        standard_ExecutorEnd(query);
+    if (is_inside) for_each_gated_table(statement, [](Oid relid) { engine::exit_gate(relid); });
 }
 
 // --------------------------------------------------------------------------------------------------------------- utility
@@ -144,6 +231,8 @@ void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int 
 void install_hooks() {
     previous_executor_start = ExecutorStart_hook;
     ExecutorStart_hook = on_executor_start;
+    previous_executor_end = ExecutorEnd_hook;
+    ExecutorEnd_hook = on_executor_end;
     previous_process_utility = ProcessUtility_hook;
     ProcessUtility_hook = on_process_utility;
     previous_object_access = object_access_hook;

@@ -1,5 +1,6 @@
 #include "engine/check.h"
 
+#include "engine/delete_log.h"
 #include "engine/granule.h"
 #include "engine/maintenance_lock.h"
 #include "engine/report.h"
@@ -59,16 +60,18 @@ void claim(Finding *finding, uint8 *owned, BlockNumber blocks, BlockNumber block
 
 void claim_entry(Finding *finding, uint8 *owned, BlockNumber blocks, const DirectoryEntry &entry) {
     const BlockNumber first = entry.extents[0].first_block;
-    if (entry.extent_count == 0 || entry.extent_count > format::kEntryExtentsMax) {
+    if (entry.extent_count == 0 || entry.extent_count > format::kEntryExtentsMax ||
+        entry.log_extent_count > format::kEntryExtentsMax) {
         return note(finding, first, "An entry has an impossible number of extents.");
     }
     if (entry.kind > static_cast<uint8>(EntryKind::building)) note(finding, first, "An entry has an unknown kind.");
     if (entry.used_pages > entry_block_count(entry) && entry.kind != static_cast<uint8>(EntryKind::building)) {
         note(finding, first, "An entry uses more pages than it owns.");
     }
-    for (uint32 e = 0; e < entry.extent_count; e++) {
-        for (uint32 b = 0; b < entry.extents[e].block_count; b++) claim(finding, owned, blocks, entry.extents[e].first_block + b);
-    }
+    if (entry.log_pages > entry_log_block_count(entry)) note(finding, first, "A delete log uses more pages than it owns.");
+    for_each_extent(entry, [=](const format::Extent &extent) {
+        for (uint32 b = 0; b < extent.block_count; b++) claim(finding, owned, blocks, extent.first_block + b);
+    });
 }
 
 // One byte a block: whether somebody owns it.
@@ -164,6 +167,12 @@ void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber o
     if (!TransactionIdIsValid(xmin))
         report_damage(rel, block, psprintf("The row at offset %u was inserted by no transaction.", offset));
     check_xid(rel, block, offset, xmin);
+    check_xid(rel, block, offset, HeapTupleHeaderGetRawXmax(tuple));
+    const bool has_xmax = TransactionIdIsValid(HeapTupleHeaderGetRawXmax(tuple));
+    if (has_xmax && (tuple->t_infomask & HEAP_XMAX_IS_MULTI) != 0)
+        report_damage(rel, block, psprintf("The row at offset %u names a multixact.", offset));
+    if (has_xmax && (page_trailer(page)->flags & format::kTailPageHasXmax) == 0)
+        report_damage(rel, block, psprintf("The row at offset %u was deleted or locked, and its page does not say so.", offset));
 }
 
 void check_tail_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 page_index, CheckSummary *summary) {
@@ -198,6 +207,30 @@ void check_order(Relation rel, Granule *granule, BlockNumber block) {
             report_damage(rel, block, "A row's time is outside its granule's range.");
         if (row > 0 && about.tag_first == about.tag_last && times[row] < times[row - 1])
             report_damage(rel, block, "Times of a tag decrease.");
+    }
+}
+
+void check_delete_log(Relation rel, uint32 slot, const DirectoryEntry &entry) {
+    LogPage page;
+    uint64 rows = 0;
+    for (uint32 p = 0; p < entry.log_pages; p++) {
+        CHECK_FOR_INTERRUPTS();
+        const BlockNumber block = entry_log_block(entry, p);
+        read_log_page(rel, slot, entry, p, &page);
+        // Records that VACUUM has voided since the next page was opened count no more.
+        if (page.rows_before < rows) report_damage(rel, block, "A delete log page forgets rows of the pages before it.");
+        if (p + 1 < entry.log_pages && !page.is_closed)
+            report_damage(rel, block, "A delete log page is open, though a later one is.");
+        for (uint32 i = 0; i < page.record_count; i++) {
+            const format::DeleteRecord &record = page.records[i];
+            if (record.row_count == 0) continue;
+            if (first_row_of(record) >= entry.row_count || record.row_count > entry.row_count - first_row_of(record))
+                report_damage(rel, block, psprintf("Record %u of a delete log names rows that the segment does not have.", i));
+            if (!TransactionIdIsValid(record.xid))
+                report_damage(rel, block, psprintf("Record %u of a delete log names no transaction.", i));
+            check_xid(rel, block, 0, record.xid);
+            rows += record.row_count;
+        }
     }
 }
 
@@ -253,6 +286,7 @@ CheckSummary check_table(Relation rel) {
         } else if (entry.kind == static_cast<uint8>(EntryKind::segment)) {
             summary.segments++;
             check_segment(rel, slot, entry, context, &summary);
+            check_delete_log(rel, slot, entry);
             MemoryContextReset(context);
         }
     });

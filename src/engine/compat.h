@@ -54,6 +54,23 @@ inline void report_vacuum(Relation rel, double live_rows, double dead_rows) {
 #endif
 }
 
+/// The relation's present file.
+inline FileLocator file_of(Relation rel) {
+#if PG_VERSION_NUM >= 160000
+    return rel->rd_locator;
+#else
+    return rel->rd_node;
+#endif
+}
+
+inline bool is_same_file(const FileLocator &a, const FileLocator &b) {
+#if PG_VERSION_NUM >= 160000
+    return RelFileLocatorEquals(a, b);
+#else
+    return RelFileNodeEquals(a, b);
+#endif
+}
+
 /// What VACUUM may freeze.
 struct VacuumCutoff {
     TransactionId oldest_xmin;

@@ -7,6 +7,7 @@
 #include "engine/server.h"
 //
 #include "engine/report.h"
+#include "engine/wal.h"
 #include "format/page_layout.h"
 
 namespace historian::engine {
@@ -35,8 +36,19 @@ void validate_metapage(Relation rel, const format::Metapage *meta);
 inline format::Metapage *metapage_of(Page page) { return reinterpret_cast<format::Metapage *>(PageGetContents(page)); }
 
 /// Stages changed fields of the metapage, given as the whole new metapage.
-class PageEdit;
 void patch_metapage(PageEdit &edit, int page_index, const format::Metapage &meta);
+
+/// Changes the metapage, which exists: change(&meta) is called with it as it stands under its exclusive lock.
+template <typename Change>
+void edit_metapage(Relation rel, EditPurpose purpose, Change change) {
+    const Buffer buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
+    format::Metapage meta = *metapage_of(BufferGetPage(buffer));
+    change(&meta);
+    PageEdit edit(rel, purpose);
+    patch_metapage(edit, edit.add_page(buffer), meta);
+    edit.commit();
+    UnlockReleaseBuffer(buffer);
+}
 
 /// The key columns of a table: 1-based attribute numbers.
 struct KeyColumns {

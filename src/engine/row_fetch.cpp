@@ -1,4 +1,5 @@
 // Single rows by their TIDs: for triggers, foreign-key checks and TID scans.
+#include "engine/delete_log.h"
 #include "engine/pages.h"
 #include "engine/report.h"
 #include "engine/row_slot.h"
@@ -37,7 +38,7 @@ bool fetch_sealed_row(Relation rel, SealedAddress address, Snapshot snapshot, Tu
     if (!read_metapage(rel, &meta) || address.slot >= meta.slot_count) return false;
     const DirectoryEntry entry = read_entry(rel, meta, address.slot);
     if (entry.kind != static_cast<uint8>(EntryKind::segment) || address.row >= entry.row_count) return false;
-    if (!may_fetch_from(entry, snapshot)) return false;
+    if (!may_fetch_from(entry, snapshot) || row_is_deleted(rel, address.slot, entry, address.row, snapshot)) return false;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian row", ALLOCSET_DEFAULT_SIZES);
     OpenSegment segment;
     open_segment(rel, address.slot, entry, context, &segment);

@@ -207,6 +207,7 @@ bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
         const bool inside =
             scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end);
         if (inside) {
+            if (has_row(scan->deleted, scan->granule->about.first_row + static_cast<uint32>(scan->row_index))) continue;
             const bool *needed = scan->filter != nullptr ? scan->filter->needed_columns : nullptr;
             store_sealed_row(slot, scan->granule, static_cast<uint32>(scan->row_index), needed);
             return true;
@@ -367,10 +368,12 @@ void use_segment(TableScan *scan, const ScanItem &item) {
         found = place_for_segment(scan);
         OpenSegment segment;
         open_segment(scan->rel, item.slot, item.entry, found->context, &segment);
+        found->deleted = deleted_rows(scan->rel, item.slot, item.entry, scan->snapshot, found->context);
         found->segment = segment;
     }
     found->last_use = ++scan->segment_uses;
     scan->segment = found->segment;
+    scan->deleted = found->deleted;
 }
 
 TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter, ParallelScan *parallel) {

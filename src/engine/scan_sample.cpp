@@ -171,14 +171,16 @@ bool next_sampled_tail_row(BlockSample *sample, TransactionId oldest_xmin, doubl
         LockBuffer(scan->tail_buffer, BUFFER_LOCK_SHARE);
         const HTSV_Result state = HeapTupleSatisfiesVacuum(tuple, oldest_xmin, scan->tail_buffer);
         LockBuffer(scan->tail_buffer, BUFFER_LOCK_UNLOCK);
-        // As for heap: rows that other transactions are inserting are not counted.
-        const bool ours =
+        // As for heap: rows that other transactions are inserting are not counted, those that others are deleting are alive.
+        const bool inserted_by_us =
             state == HEAPTUPLE_INSERT_IN_PROGRESS && TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-        if (state == HEAPTUPLE_LIVE || ours) {
+        const bool deleted_by_others = state == HEAPTUPLE_DELETE_IN_PROGRESS &&
+                                       !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(tuple->t_data));
+        if (state == HEAPTUPLE_LIVE || inserted_by_us || deleted_by_others) {
             *live_rows += 1;
             return true;
         }
-        if (state == HEAPTUPLE_DEAD || state == HEAPTUPLE_RECENTLY_DEAD) *dead_rows += 1;
+        if (state != HEAPTUPLE_INSERT_IN_PROGRESS) *dead_rows += 1;
     }
     ExecClearTuple(slot);
     return false;
@@ -189,15 +191,19 @@ bool next_sampled_tail_row(BlockSample *sample, TransactionId oldest_xmin, doubl
 bool next_sampled_row(BlockSample *sample, TransactionId oldest_xmin, double *live_rows, double *dead_rows,
                       TupleTableSlot *slot) {
     if (sample->item != nullptr && sample->in_tail) return next_sampled_tail_row(sample, oldest_xmin, live_rows, dead_rows, slot);
-    if (sample->item == nullptr || sample->sampled >= sample->sample_count) {
-        ExecClearTuple(slot);
-        return false;
+    while (sample->item != nullptr && sample->sampled < sample->sample_count) {
+        const uint64 place = sample->row + static_cast<uint64>(sample->step * sample->sampled++);
+        const uint32 row = static_cast<uint32>(Min(place, sample->row_end - 1));
+        if (has_row(sample->scan->deleted, row)) {
+            *dead_rows += sample->weight;
+            continue;
+        }
+        store_segment_row(sample->scan, row, slot);
+        *live_rows += sample->weight;
+        return true;
     }
-    const uint64 row = sample->row + static_cast<uint64>(sample->step * sample->sampled);
-    store_segment_row(sample->scan, static_cast<uint32>(Min(row, sample->row_end - 1)), slot);
-    sample->sampled++;
-    *live_rows += sample->weight;
-    return true;
+    ExecClearTuple(slot);
+    return false;
 }
 
 uint32 count_virtual_blocks(BlockSample *sample) {
@@ -248,7 +254,7 @@ bool virtual_block_row(BlockSample *sample, uint32 offset, TupleTableSlot *slot)
         return true;
     }
     const uint32 row = sample->virtual_first_row + offset - 1;
-    if (row >= scan->segment.entry.row_count) return false;
+    if (row >= scan->segment.entry.row_count || has_row(scan->deleted, row)) return false;
     store_segment_row(scan, row, slot);
     return true;
 }
@@ -261,10 +267,10 @@ void estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double 
     const int32 width = get_rel_data_width(rel, attr_widths) + MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData);
     const double rows_per_page =
         Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width);
-    for_each_entry(rel, meta, [rows, rows_per_page](uint32, const format::DirectoryEntry &entry) {
+    for_each_entry(rel, meta, [rel, rows, rows_per_page](uint32 slot, const format::DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) return;  // almost always superseded for good
         if (entry.kind == static_cast<uint8>(EntryKind::segment))
-            *rows += entry.row_count;
+            *rows += entry.row_count - static_cast<double>(Min(rows_named_by_log(rel, slot, entry), entry.row_count));
         else if (entry.kind == static_cast<uint8>(EntryKind::tail))
             *rows += entry.used_pages * Max(rows_per_page, 1.0);
     });

@@ -2,6 +2,7 @@
 // scan_estimate.cpp (the planner's question). Nobody else includes it.
 #pragma once
 
+#include "engine/delete_log.h"
 #include "engine/granule.h"
 #include "engine/scan.h"
 #include "engine/space.h"
@@ -21,7 +22,8 @@ inline constexpr Size kSegmentsKeptBytesMax = 8 * 1024 * 1024;
 
 struct KeptSegment {  // all zeros: free
     OpenSegment segment;
-    MemoryContext context;  // holds its index
+    RowSet deleted;         // for the scan's snapshot
+    MemoryContext context;  // holds its index and those rows
     uint64 last_use;
 };
 
@@ -55,6 +57,7 @@ struct TableScan {
 
     // A segment.
     OpenSegment segment;  // the current one; index == nullptr: none. Its memory is in `kept`.
+    RowSet deleted;       // of its rows
     KeptSegment kept[kSegmentsKeptMax];
     uint64 segment_uses;
     bool was_restarted;

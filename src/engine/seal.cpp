@@ -1,9 +1,12 @@
 #include "engine/seal.h"
 
+#include "engine/delete_log.h"
+#include "engine/gate.h"
 #include "engine/granule.h"
 #include "engine/maintenance_lock.h"
 #include "engine/report.h"
 #include "engine/row.h"
+#include "engine/seal_carry.h"
 #include "engine/segment_store.h"
 #include "engine/space.h"
 #include "engine/stop_points.h"
@@ -23,11 +26,6 @@ namespace {
 // One transaction takes sources of about four full segments, so that it ends within seconds (rule R10).
 constexpr uint64 kStepRowsMax = 4 * static_cast<uint64>(format::kSegmentRowsMax);
 
-struct Source {
-    uint32 slot;
-    DirectoryEntry entry;
-};
-
 struct SealStep {
     Relation rel;
     TupleDesc desc;
@@ -42,18 +40,31 @@ struct SealStep {
     Arena *arena;
     format::SegmentBuilder *builder;
     uint8 level;
+    WrittenSegment *segments;
+    uint32 segment_room;
     SealOutcome outcome;
 };
 
 // -------------------------------------------------------------------------------------------------------------- building
+
+void note_written(SealStep *step, uint32 slot, std::span<const uint32> row_of_arrival) {
+    if (step->outcome.segments == step->segment_room) {
+        step->segment_room *= 2;
+        step->segments = static_cast<WrittenSegment *>(repalloc(step->segments, sizeof(WrittenSegment) * step->segment_room));
+    }
+    const uint32 row_count = static_cast<uint32>(row_of_arrival.size());
+    uint32 *rows = static_cast<uint32 *>(MemoryContextAlloc(step->context, sizeof(uint32) * row_count));
+    memcpy(rows, row_of_arrival.data(), sizeof(uint32) * row_count);
+    step->segments[step->outcome.segments++] = {slot, step->outcome.rows - row_count, row_count, rows};
+}
 
 void finish_segment(SealStep *step) {
     if (step->builder == nullptr) return;
     const bool is_full = builder_is_full(*step->builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
-    write_segment(step->rel, segment, SegmentStamp{GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full});
-    step->outcome.segments++;
+    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full};
+    note_written(step, write_segment(step->rel, segment, stamp), segment.row_of_arrival);
     step->builder = nullptr;
     MemoryContextReset(step->segment_context);
 }
@@ -111,9 +122,8 @@ bool run_is_decided(Relation rel, const DirectoryEntry &entry) {
     return decided;
 }
 
-void add_run(SealStep *step, const DirectoryEntry &entry) {
-    TransactionId known = InvalidTransactionId;
-    bool committed = false;
+void add_run(SealStep *step, CarriedSource *source) {
+    const DirectoryEntry &entry = source->entry;
     for (uint32 page = 0; page < entry.used_pages; page++) {
         CHECK_FOR_INTERRUPTS();
         // Rows are copied first: what follows may raise an error or write pages, neither of which suits a locked page.
@@ -122,30 +132,30 @@ void add_run(SealStep *step, const DirectoryEntry &entry) {
         HeapTuple rows[format::kTailRowsMax];
         int row_count = 0;
         for_each_tail_row(step->rel, entry, page, [&](HeapTuple tuple) {
-            const TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
-            if (xmin != known) {
-                committed = xid_state(xmin) == XidState::committed;
-                known = xmin;
-            }
-            if (committed && row_count < static_cast<int>(format::kTailRowsMax)) rows[row_count++] = heap_copytuple(tuple);
+            if (row_count < static_cast<int>(format::kTailRowsMax) && tail_row_lives(tuple->t_data))
+                rows[row_count++] = heap_copytuple(tuple);
         });
         for (int i = 0; i < row_count; i++) {
             heap_deform_tuple(rows[i], step->desc, step->values, step->nulls);
+            add_rows(&source->taken, tail_place(page, ItemPointerGetOffsetNumber(&rows[i]->t_self)), 1);
             add_row(step);
         }
         MemoryContextSwitchTo(old);
     }
 }
 
-void add_segment(SealStep *step, const Source &source) {
+void add_segment(SealStep *step, CarriedSource *source) {
     MemoryContextReset(step->source_context);
     OpenSegment segment;
-    open_segment(step->rel, source.slot, source.entry, step->source_context, &segment);
+    open_segment(step->rel, source->slot, source->entry, step->source_context, &segment);
+    const LogState log = settled_rows(step->rel, source->slot, source->entry, InvalidTransactionId, step->source_context);
     Granule *granule = make_granule(step->rel, step->desc, step->keys, step->source_context);
     for (uint32 g = 0; g < segment.header.granule_count; g++) {
         CHECK_FOR_INTERRUPTS();
         open_granule(granule, &segment, g);
         for (uint32 row = 0; row < granule->about.row_count; row++) {
+            if (has_row(log.settled, granule->about.first_row + row)) continue;
+            add_rows(&source->taken, granule->about.first_row + row, 1);
             for (int i = 0; i < step->desc->natts; i++) granule_value(granule, i, row, &step->values[i], &step->nulls[i]);
             add_row(step);
         }
@@ -161,10 +171,10 @@ bool is_committed_segment(const DirectoryEntry &entry) {
 // Only what is older than the call moves, once: where holes are too small the new place is the end of the file again, and without
 // that bound steps would move the same rows for ever.
 bool must_move(const DirectoryEntry &entry, const SealRequest &request) {
-    if (request.move_from == InvalidBlockNumber || !TransactionIdPrecedes(entry.xmin, request.move_made_before)) return false;
+    if (request.move_from == InvalidBlockNumber || !TransactionIdPrecedes(entry.xmin, request.made_before)) return false;
     bool reaches = false;
-    for (uint32 e = 0; e < entry.extent_count; e++)
-        reaches |= entry.extents[e].first_block + entry.extents[e].block_count > request.move_from;
+    for_each_extent(
+        entry, [&](const format::Extent &extent) { reaches |= extent.first_block + extent.block_count > request.move_from; });
     return reaches && is_committed_segment(entry);
 }
 
@@ -173,54 +183,75 @@ bool is_mergeable(const DirectoryEntry &entry, const SealRequest &request) {
     return entry.row_count < request.merge_rows_below && (entry.flags & format::kEntryFull) == 0 && is_committed_segment(entry);
 }
 
+// A log of so many pages is worth dropping for its own sake, whatever share of the rows it is about.
+constexpr uint32 kLogPagesMany = 64;
+
+// Whether so many rows of a segment are deleted for good, or its log is so long and so much of it void, that it is worth writing
+// again. Asks the last page of the log first, all of it only then.
+bool must_shed_rows(Relation rel, uint32 slot, const DirectoryEntry &entry, const SealRequest &request) {
+    if (entry.log_pages == 0 || !TransactionIdPrecedes(entry.xmin, request.made_before) || !is_committed_segment(entry))
+        return false;
+    const double enough = Max(1.0, request.rewrite_share * entry.row_count);
+    if (entry.log_pages < kLogPagesMany && rows_named_by_log(rel, slot, entry) < enough) return false;
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian delete log", ALLOCSET_SMALL_SIZES);
+    const LogState log = settled_rows(rel, slot, entry, InvalidTransactionId, context);
+    MemoryContextDelete(context);
+    return log.settled.member_count >= enough || (entry.log_pages >= kLogPagesMany && log.done_count >= log.record_count / 2);
+}
+
 bool is_superseded_or_doubtful(const DirectoryEntry &entry) { return xid_state(entry.xmax) != XidState::aborted; }
 
-int compare_sources(const void *a, const void *b) {
-    const Source *left = static_cast<const Source *>(a);
-    const Source *right = static_cast<const Source *>(b);
-    if (left->entry.time_min != right->entry.time_min) return left->entry.time_min < right->entry.time_min ? -1 : 1;
-    return left->slot < right->slot ? -1 : 1;
+struct Candidate {
+    CarriedSource source;
+    bool alone;  // worth a step without any other
+};
+
+int compare_candidates(const void *a, const void *b) {
+    const CarriedSource &left = static_cast<const Candidate *>(a)->source;
+    const CarriedSource &right = static_cast<const Candidate *>(b)->source;
+    if (left.entry.time_min != right.entry.time_min) return left.entry.time_min < right.entry.time_min ? -1 : 1;
+    return left.slot < right.slot ? -1 : 1;
 }
 
 struct Choice {
-    Source *sources;
+    CarriedSource *sources;
     uint32 count;
     bool more;
 };
 
-// Closed runs whose rows are decided, and small segments if there are enough of them; oldest times first.
+// Closed runs whose rows are decided, segments that must be written again, and small ones if there are enough of them; oldest
+// times first.
 Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &request) {
     uint32 room = 64;
-    Source *found = static_cast<Source *>(palloc(sizeof(Source) * room));
+    Candidate *found = static_cast<Candidate *>(palloc(sizeof(Candidate) * room));
     uint32 count = 0;
-    uint32 candidates = 0;
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         const bool closed_run = is_tail(entry) && (entry.flags & format::kEntryTailClosed) != 0;
-        if (!closed_run && !is_mergeable(entry, request) && !must_move(entry, request)) return;
+        const bool alone = closed_run || must_move(entry, request) || must_shed_rows(rel, slot, entry, request);
+        if (!alone && !is_mergeable(entry, request)) return;
         if (is_superseded_or_doubtful(entry)) return;
-        candidates++;
         if (count == room) {
             room *= 2;
-            found = static_cast<Source *>(repalloc_huge(found, sizeof(Source) * room));
+            found = static_cast<Candidate *>(repalloc_huge(found, sizeof(Candidate) * room));
         }
-        found[count++] = Source{slot, entry};
+        found[count++] = Candidate{{slot, entry, {}, 0, nullptr}, alone};
     });
-    qsort(found, count, sizeof(Source), compare_sources);
+    qsort(found, count, sizeof(Candidate), compare_candidates);
 
-    Choice choice = {found, 0, false};
+    Choice choice = {static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * Max(count, 1))), 0, false};
     uint64 rows = 0;
     for (uint32 i = 0; i < count; i++) {
-        const bool tail = is_tail(found[i].entry);
-        if (!tail && candidates < Max(request.merge_count_min, 2) && !must_move(found[i].entry, request)) continue;
-        if (tail && !run_is_decided(rel, found[i].entry)) continue;
+        const DirectoryEntry &entry = found[i].source.entry;
+        if (!found[i].alone && count < Max(request.merge_count_min, 2)) continue;
+        if (is_tail(entry) && !run_is_decided(rel, entry)) continue;
         const uint64 source_rows =
-            tail ? static_cast<uint64>(found[i].entry.used_pages) * format::kTailRowsMax / 2 : found[i].entry.row_count;
+            is_tail(entry) ? static_cast<uint64>(entry.used_pages) * format::kTailRowsMax / 2 : entry.row_count;
         if (choice.count > 0 && rows + source_rows > kStepRowsMax) {
             choice.more = true;
             break;
         }
         rows += source_rows;
-        found[choice.count++] = found[i];
+        choice.sources[choice.count++] = found[i].source;
     }
     return choice;
 }
@@ -231,18 +262,33 @@ void supersede(Relation rel, const Choice &choice) {
     const TransactionId xid = GetCurrentTransactionId();
     const TransactionId free_after = ReadNextTransactionId();
     for (uint32 i = 0; i < choice.count; i++) {
-        DirectoryEntry entry = choice.sources[i].entry;
-        entry.xmax = xid;
-        entry.free_after = free_after;
-        write_entry(rel, choice.sources[i].slot, entry, EditPurpose::supersede, InvalidTransactionId);
+        edit_entry(rel, choice.sources[i].slot, EditPurpose::supersede, InvalidTransactionId, [&](DirectoryEntry *entry) {
+            entry->flags &= static_cast<uint8>(~format::kEntryDropped);
+            entry->xmax = xid;
+            entry->cmax = FirstCommandId;
+            entry->free_after = free_after;
+            return true;
+        });
     }
-    const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
-    Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
-    meta.last_swap_xid = xid;
-    PageEdit edit(rel, EditPurpose::supersede);
-    patch_metapage(edit, edit.add_page(meta_buffer), meta);
-    edit.commit();
-    UnlockReleaseBuffer(meta_buffer);
+    edit_metapage(rel, EditPurpose::supersede, [&](Metapage *meta) { meta->last_swap_xid = xid; });
+}
+
+// With the gate closed, carries over what has happened to the rows meanwhile and supersedes the sources. False when that must not
+// be: a statement that deletes does not end, or a source was dropped.
+bool swap(SealStep *step, const Choice &choice) {
+    if (!close_gate(RelationGetRelid(step->rel))) return false;
+    stop_point(StopPoint::seal_gate_closed);
+    if (!carry_changes(step->rel, choice.sources, choice.count, step->segments, step->outcome.segments, step->context))
+        return false;
+    supersede(step->rel, choice);
+    return true;
+}
+
+// The written segments are nobody's yet: their blocks are free again at once.
+void give_up(SealStep *step) {
+    for (uint32 i = 0; i < step->outcome.segments; i++) release_entry(step->rel, step->segments[i].slot, InvalidTransactionId);
+    step->outcome = SealOutcome{};
+    step->outcome.busy = true;
 }
 
 // Whether another session waits for the table exclusively: a further lock is then not to be had, though we hold one.
@@ -267,6 +313,8 @@ SealStep make_step(Relation rel, MemoryContext context) {
     step.values = static_cast<Datum *>(palloc(sizeof(Datum) * step.desc->natts));
     step.nulls = static_cast<bool *>(palloc(sizeof(bool) * step.desc->natts));
     step.arena = static_cast<Arena *>(palloc(sizeof(Arena)));
+    step.segment_room = 8;
+    step.segments = static_cast<WrittenSegment *>(palloc(sizeof(WrittenSegment) * step.segment_room));
     return step;
 }
 
@@ -290,6 +338,11 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     MemoryContext old = MemoryContextSwitchTo(context);
     Choice choice = choose_sources(rel, meta, request);
     SealStep step = make_step(rel, context);
+    if (choice.count > 0 && !gate_is_free(RelationGetRelid(rel))) {
+        // A statement that deletes is running: most probably it still will be when the work is done.
+        choice.count = 0;
+        step.outcome.busy = true;
+    }
     if (choice.count > 0) {
         for (uint32 i = 0; i < choice.count; i++) {
             if (i > 0 && ddl_is_waiting(rel)) {  // and everybody queues behind it (rule R10)
@@ -297,20 +350,26 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
                 choice.more = true;
                 break;
             }
-            step.level = Max(step.level, choice.sources[i].entry.level);
-            if (is_tail(choice.sources[i].entry))
-                add_run(&step, choice.sources[i].entry);
+            CarriedSource *source = &choice.sources[i];
+            step.level = Max(step.level, source->entry.level);
+            begin_source(source, step.outcome.rows, context);
+            if (is_tail(source->entry))
+                add_run(&step, source);
             else
-                add_segment(&step, choice.sources[i]);
+                add_segment(&step, source);
+            end_source(source, context);
         }
         if (step.level < PG_UINT8_MAX && choice.count > 1) step.level++;
         finish_segment(&step);
         stop_point(StopPoint::seal_built);
-        supersede(rel, choice);
+        if (!swap(&step, choice)) {
+            give_up(&step);
+            choice.count = 0;
+        }
         stop_point(StopPoint::seal_before_commit);
     }
     step.outcome.sources = choice.count;
-    step.outcome.more = choice.more;
+    step.outcome.more = choice.more && !step.outcome.busy;
     MemoryContextSwitchTo(old);
     MemoryContextDelete(context);
     return step.outcome;
@@ -318,15 +377,19 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
 
 namespace {
 
-enum class Need : uint8 { needed, never_seen, outlived };
+// Whether nobody reads an entry any more, and the newest xid whose effects standby queries may still look for in it.
+struct Need {
+    bool is_over;
+    TransactionId conflict_xid;
+};
 
-// Whether anybody may still read an entry.
+// A segment whose rows are all deleted is not over: new snapshots go on listing it. Merging supersedes it first.
 Need need_for(const DirectoryEntry &entry, TransactionId oldest) {
     const XidState maker = xid_state(entry.xmin);
     const bool unfinished = entry.kind == static_cast<uint8>(EntryKind::building) && maker != XidState::in_progress;
-    if (maker == XidState::aborted || unfinished) return Need::never_seen;
+    if (maker == XidState::aborted || unfinished) return {true, InvalidTransactionId};
     const bool superseded = TransactionIdIsValid(entry.xmax) && xid_state(entry.xmax) == XidState::committed;
-    return superseded && TransactionIdPrecedesOrEquals(entry.free_after, oldest) ? Need::outlived : Need::needed;
+    return {superseded && TransactionIdPrecedesOrEquals(entry.free_after, oldest), entry.xmax};
 }
 
 }  // namespace
@@ -342,12 +405,12 @@ uint32 release_unneeded(Relation rel) {
         CHECK_FOR_INTERRUPTS();
         stop_point(StopPoint::release_seen);
         const Need need = need_for(entry, oldest);
-        if (need == Need::needed) continue;
+        if (!need.is_over) continue;
         // Its maker may have finished the entry and committed after we read it and before we asked. Now that the maker is over,
         // only holders of the maintenance lock change the entry: if it still is what we judged, it stays that.
         const DirectoryEntry now = read_entry(rel, meta, slot);
         if (memcmp(&now, &entry, sizeof(entry)) != 0) continue;
-        release_entry(rel, slot, need == Need::outlived ? entry.xmax : InvalidTransactionId);
+        release_entry(rel, slot, need.conflict_xid);
         freed++;
     }
     return freed;

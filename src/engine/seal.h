@@ -9,7 +9,8 @@
 //   R4).
 //   2. Sources are chosen and read under the maintenance lock and a registered snapshot (rule R10).
 //   3. Sources keep free_after, the next xid at the swap, and live until no snapshot needs them (rule R5).
-//   4. It never runs inside a user's transaction block (rule R9), and neither INSERT nor SELECT ever waits for it.
+//   4. It never runs inside a user's transaction block (rule R9), and neither INSERT nor SELECT ever waits for it. Statements
+//   that delete wait while the gate is closed: from the second look at the sources (seal_carry.h) to the commit.
 #pragma once
 
 #include "engine/server.h"
@@ -21,10 +22,12 @@ struct SealRequest {
     uint32 merge_rows_below;  // merge segments with fewer rows than this ...
     uint32 merge_count_min;   // ... when there are at least so many of them, closed runs included
     bool wait;                // for the maintenance lock
+    // Rewrite segments of which at least this share of the rows is deleted for good, if they are older than made_before.
+    double rewrite_share;
     // Rewrite segments that reach to block move_from or beyond, so that the file can shrink (InvalidBlockNumber: none), if they
-    // are older than the xid move_made_before: what a step has just moved does not move again.
+    // are older than made_before.
     BlockNumber move_from;
-    TransactionId move_made_before;
+    TransactionId made_before;  // what a call has just written it does not write again
 };
 
 struct SealOutcome {
@@ -32,6 +35,7 @@ struct SealOutcome {
     uint32 segments;  // segments written
     uint64 rows;
     bool more;  // the bounds of one transaction were reached: call again
+    bool busy;  // statements that delete rows were in the way: call again later
 };
 
 /// One bounded step; the caller commits. A transaction with an active snapshot is in progress.

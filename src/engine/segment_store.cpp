@@ -108,8 +108,10 @@ uint32 write_segment(Relation rel, const SegmentBytes &segment, const SegmentSta
     const uint32 slot = allocate_segment(rel, &entry);
     write_pages(rel, slot, entry, segment.bytes);
     stop_point(StopPoint::segment_building);
-    entry.kind = static_cast<uint8>(EntryKind::segment);
-    write_entry(rel, slot, entry, EditPurpose::finish_segment, InvalidTransactionId);
+    edit_entry(rel, slot, EditPurpose::finish_segment, InvalidTransactionId, [](DirectoryEntry *finished) {
+        finished->kind = static_cast<uint8>(EntryKind::segment);
+        return true;
+    });
     return slot;
 }
 

@@ -80,19 +80,35 @@ int add_directory_page(PageEdit &edit, Buffer buffer, const Metapage &meta, uint
     return index;
 }
 
-BlockNumber entry_block(const DirectoryEntry &entry, uint32 page_index) {
-    for (uint32 e = 0; e < entry.extent_count && e < format::kEntryExtentsMax; e++) {
-        if (page_index < entry.extents[e].block_count) return entry.extents[e].first_block + page_index;
-        page_index -= entry.extents[e].block_count;
+namespace {
+
+BlockNumber block_in(const Extent *extents, uint32 extent_count, uint32 page_index) {
+    for (uint32 e = 0; e < extent_count && e < format::kEntryExtentsMax; e++) {
+        if (page_index < extents[e].block_count) return extents[e].first_block + page_index;
+        page_index -= extents[e].block_count;
     }
     return InvalidBlockNumber;
 }
 
-uint32 entry_block_count(const DirectoryEntry &entry) {
+uint32 count_blocks(const Extent *extents, uint32 extent_count) {
     uint32 blocks = 0;
-    for (uint32 e = 0; e < entry.extent_count && e < format::kEntryExtentsMax; e++) blocks += entry.extents[e].block_count;
+    for (uint32 e = 0; e < extent_count && e < format::kEntryExtentsMax; e++) blocks += extents[e].block_count;
     return blocks;
 }
+
+}  // namespace
+
+BlockNumber entry_block(const DirectoryEntry &entry, uint32 page_index) {
+    return block_in(entry.extents, entry.extent_count, page_index);
+}
+
+BlockNumber entry_log_block(const DirectoryEntry &entry, uint32 page_index) {
+    return block_in(entry.log_extents, entry.log_extent_count, page_index);
+}
+
+uint32 entry_block_count(const DirectoryEntry &entry) { return count_blocks(entry.extents, entry.extent_count); }
+
+uint32 entry_log_block_count(const DirectoryEntry &entry) { return count_blocks(entry.log_extents, entry.log_extent_count); }
 
 // -------------------------------------------------------------------------------------------------------- allocation map
 
@@ -333,7 +349,27 @@ uint32 create_entry(Relation rel, NewEntry *request) {
     }
 }
 
-bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint32 page_count) {
+namespace {
+
+// Whether an entry, read again under its page's lock, still is what the caller wants to give an extent to.
+bool may_grow(const DirectoryEntry &entry, const DirectoryEntry &expected, ExtentList list) {
+    if (entry.generation != expected.generation || entry.kind != expected.kind) return false;
+    if (list == ExtentList::delete_log)
+        return entry.log_extent_count == expected.log_extent_count && entry.log_extent_count < format::kEntryExtentsMax;
+    return entry.extent_count == expected.extent_count && entry.extent_count < format::kEntryExtentsMax &&
+           (entry.flags & format::kEntryTailClosed) == 0;
+}
+
+void push_extent(DirectoryEntry *entry, ExtentList list, const Extent &extent) {
+    if (list == ExtentList::delete_log)
+        entry->log_extents[entry->log_extent_count++] = extent;
+    else
+        entry->extents[entry->extent_count++] = extent;
+}
+
+}  // namespace
+
+bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint32 page_count, ExtentList list) {
     Allocation allocation;
     allocation.bits = static_cast<uint8 *>(palloc(format::kMapBytes));
     bool done = false;
@@ -345,9 +381,7 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
         const EntryPlace place = entry_place(meta, slot);
         const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
         DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
-        const bool same = entry.generation == expected.generation && entry.kind == expected.kind &&
-                          entry.extent_count == expected.extent_count && (entry.flags & format::kEntryTailClosed) == 0;
-        if (!same || entry.extent_count >= format::kEntryExtentsMax) {
+        if (!may_grow(entry, expected, list)) {
             UnlockReleaseBuffer(directory_buffer);
             break;
         }
@@ -356,7 +390,7 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
             extend_for_run(rel, page_count);
             continue;
         }
-        entry.extents[entry.extent_count++] = allocation.extent;
+        push_extent(&entry, list, allocation.extent);
         PageEdit edit(rel, EditPurpose::add_extent);
         const int directory = edit.add_page(directory_buffer);
         edit.patch(directory, place.offset, &entry, sizeof(entry));
@@ -372,29 +406,25 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
     return done;
 }
 
-void write_entry(Relation rel, uint32 slot, const DirectoryEntry &entry, EditPurpose purpose, TransactionId conflict_xid) {
-    Metapage meta;
-    read_metapage(rel, &meta);
-    const EntryPlace place = entry_place(meta, slot);
-    const Buffer buffer = lock_page(rel, place.block, PageLock::exclusive);
-    PageEdit edit(rel, purpose);
-    edit.set_conflict(conflict_xid);
-    const int page = edit.add_page(buffer);
-    edit.patch(page, place.offset, &entry, sizeof(entry));
-    edit.commit();
-    UnlockReleaseBuffer(buffer);
-}
-
 namespace {
+
+// Takes the last extent out of a copy of an entry, its delete log's extents first.
+Extent pop_extent(DirectoryEntry *entry) {
+    Extent *last =
+        entry->log_extent_count > 0 ? &entry->log_extents[--entry->log_extent_count] : &entry->extents[--entry->extent_count];
+    const Extent extent = *last;
+    *last = Extent{0, 0};
+    return extent;
+}
 
 // Takes the last extent from an entry and clears its bits; without a further extent the entry is free.
 void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, TransactionId conflict_xid, uint8 *bits) {
     const EntryPlace place = entry_place(old_meta, slot);
     const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
     DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
-    const Extent extent = entry.extents[entry.extent_count - 1];
-    const uint32 generation = entry.generation;
-    if (--entry.extent_count == 0) {
+    const Extent extent = pop_extent(&entry);
+    if (entry.extent_count == 0) {
+        const uint32 generation = entry.generation;
         entry = DirectoryEntry{};
         entry.generation = generation;
     } else {
@@ -402,7 +432,7 @@ void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, Tr
         entry.kind = static_cast<uint8>(EntryKind::building);
         entry.xmin = InvalidTransactionId;
         entry.xmax = InvalidTransactionId;
-        entry.extents[entry.extent_count] = Extent{0, 0};
+        entry.log_pages = 0;
     }
     const uint32 map_index = extent.first_block / kMapBlocks;
     const Buffer map_buffer = lock_page(rel, format::map_page_block(map_index), PageLock::exclusive);
@@ -432,8 +462,8 @@ void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid) {
     Metapage meta;
     read_metapage(rel, &meta);
     uint8 *bits = static_cast<uint8 *>(palloc(format::kMapBytes));
-    uint32 extents = read_entry(rel, meta, slot).extent_count;
-    for (; extents > 0; extents--) {
+    const DirectoryEntry entry = read_entry(rel, meta, slot);
+    for (uint32 left = entry.extent_count + entry.log_extent_count; left > 0; left--) {
         release_last_extent(rel, slot, meta, conflict_xid, bits);
         conflict_xid = InvalidTransactionId;  // the first record cancelled them all
     }

@@ -9,6 +9,7 @@
 
 #include "engine/server.h"
 //
+#include "engine/pages.h"
 #include "engine/wal.h"
 #include "format/page_layout.h"
 
@@ -63,12 +64,18 @@ struct NewEntry {
 /// errors   54000 the table is full
 uint32 create_entry(Relation rel, NewEntry *request);
 
-/// Adds an extent of page_count blocks to an entry; false when the entry is not the same generation and kind any more, is closed,
-/// or has another number of extents than expected (another session was faster).
-bool add_extent(Relation rel, uint32 slot, const format::DirectoryEntry &expected, uint32 page_count);
+/// An entry's two lists of extents.
+enum class ExtentList : uint8 { content, delete_log };
 
-/// Rewrites an entry's bytes (not its extents): the caller is its only owner.
-void write_entry(Relation rel, uint32 slot, const format::DirectoryEntry &entry, EditPurpose purpose, TransactionId conflict_xid);
+/// Adds an extent of page_count blocks to an entry; false when the entry is not the same generation and kind any more, is a
+/// closed run, or has another number of extents in that list than expected (another session was faster).
+bool add_extent(Relation rel, uint32 slot, const format::DirectoryEntry &expected, uint32 page_count,
+                ExtentList list = ExtentList::content);
+
+/// Changes an entry: change(&entry) is called with the entry as it stands under its page's exclusive lock, and says whether it
+/// changed anything. Others may open pages of its delete log at any time, so nobody writes a copy back that he read before.
+template <typename Change>
+bool edit_entry(Relation rel, uint32 slot, EditPurpose purpose, TransactionId conflict_xid, Change change);
 
 /// Grows the file until the block exists. Growth is not WAL-logged, so an allocated block that was never written may lie beyond
 /// the end of the file after a promotion, a restore or a power failure; it counts as a page of zeros.
@@ -93,8 +100,38 @@ BlockNumber shrink_file(Relation rel);
 /// The block of the n-th page of an entry, or InvalidBlockNumber beyond its extents.
 BlockNumber entry_block(const format::DirectoryEntry &entry, uint32 page_index);
 
-/// The number of blocks in an entry's extents.
+/// The block of the n-th page of an entry's delete log, or InvalidBlockNumber beyond its extents.
+BlockNumber entry_log_block(const format::DirectoryEntry &entry, uint32 page_index);
+
+/// The number of blocks in an entry's extents, without and of its delete log.
 uint32 entry_block_count(const format::DirectoryEntry &entry);
+uint32 entry_log_block_count(const format::DirectoryEntry &entry);
+
+/// Calls visit(extent) for each extent that an entry owns, of its delete log too.
+template <typename Visit>
+void for_each_extent(const format::DirectoryEntry &entry, Visit visit) {
+    for (uint32 e = 0; e < Min(static_cast<uint32>(entry.extent_count), format::kEntryExtentsMax); e++) visit(entry.extents[e]);
+    for (uint32 e = 0; e < Min(entry.log_extent_count, format::kEntryExtentsMax); e++) visit(entry.log_extents[e]);
+}
+
+template <typename Change>
+bool edit_entry(Relation rel, uint32 slot, EditPurpose purpose, TransactionId conflict_xid, Change change) {
+    format::Metapage meta;
+    read_metapage(rel, &meta);
+    const EntryPlace place = entry_place(meta, slot);
+    const Buffer buffer = lock_page(rel, place.block, PageLock::exclusive);
+    format::DirectoryEntry entry = entry_on_page(BufferGetPage(buffer), place.offset);
+    const bool changed = change(&entry);
+    if (changed) {
+        PageEdit edit(rel, purpose);
+        edit.set_conflict(conflict_xid);
+        const int page = edit.add_page(buffer);
+        edit.patch(page, place.offset, &entry, sizeof(entry));
+        edit.commit();
+    }
+    UnlockReleaseBuffer(buffer);
+    return changed;
+}
 
 template <typename Visit>
 void for_each_entry(Relation rel, const format::Metapage &meta, Visit visit) {

@@ -14,6 +14,8 @@ enum class StopPoint : int {
     seal_before_commit = 3,  // the sources are stamped; the transaction is open
     segment_building = 4,    // a segment's pages are written; its entry still says "building"
     release_seen = 5,        // VACUUM or compact() read an entry that it may free
+    seal_gate_closed = 6,    // no statement that deletes is running; the sources are untouched
+    delete_at_gate = 7,      // a statement that deletes has its snapshot and is not inside the gate yet
 };
 
 /// Set by the setting historian.debug_stop_point (superuser).

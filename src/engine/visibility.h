@@ -16,10 +16,17 @@ enum class XidState : uint8 { in_progress, committed, aborted };
 /// The state of a transaction, our own included (in_progress). Frozen is committed, invalid is aborted.
 XidState xid_state(TransactionId xid);
 
+/// Whether what transaction xid did by its command cid counts for a snapshot. For those that are not MVCC: committed, or our own.
+bool counts_for(TransactionId xid, CommandId cid, Snapshot snapshot);
+
 /// Whether a scan under this snapshot shall return the entry's rows (of a tail: shall look at its rows).
 bool entry_is_visible(const format::DirectoryEntry &entry, Snapshot snapshot);
 
-/// The xids that a SERIALIZABLE reader must report as a conflict when it skips, or reads despite being superseded, an entry.
+/// Tells PostgreSQL that a SERIALIZABLE reader does not see what this transaction did; xids of subtransactions and of
+/// transactions that are long over are welcome.
+void report_unseen(Relation rel, TransactionId xid, Snapshot snapshot);
+
+/// The same for an entry that a reader skips because it was made, or reads though it was dropped, by others after its snapshot.
 void report_entry_conflict(Relation rel, const format::DirectoryEntry &entry, bool visible, Snapshot snapshot);
 
 }  // namespace historian::engine

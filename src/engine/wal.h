@@ -36,6 +36,8 @@ enum class EditPurpose : uint8 {
     release = 9,
     freeze = 10,
     prune = 11,
+    delete_rows = 12,
+    open_log_page = 13,
 };
 
 /// An EDIT record's main data; a 16-bit special size per page follows: 0, or the page is initialised with that special area.

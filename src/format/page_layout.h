@@ -19,30 +19,35 @@ inline constexpr std::uint32_t kPageBytes = 8192;
 inline constexpr std::uint32_t kPageHeaderBytes = 24;
 
 inline constexpr std::uint32_t kMetapageMagic = 0x54534948;  // "HIST"
-inline constexpr std::uint16_t kPageFormatVersion = 1;
+inline constexpr std::uint16_t kPageFormatVersion = 2;
 
 enum class PageKind : std::uint16_t {
     reserved = 0,  // a zeroed trailer is never valid
     meta = 1,
-    map = 2,        // which blocks are allocated
-    directory = 3,  // entries of tail runs and segments
-    tail = 4,       // fresh rows
-    segment = 5,    // a piece of a segment's bytes
+    map = 2,         // which blocks are allocated
+    directory = 3,   // entries of tail runs and segments
+    tail = 4,        // fresh rows
+    segment = 5,     // a piece of a segment's bytes
+    delete_log = 6,  // which rows of a segment were deleted, by whom
 };
 
 /// The last 16 bytes of every page.
 struct PageTrailer {
     std::uint16_t kind;        // PageKind
-    std::uint16_t flags;       // kTailPageClosed
-    std::uint32_t slot;        // tail and segment: the directory entry that owns the page; directory: its first slot
-    std::uint32_t generation;  // tail and segment: the owner's generation
-    std::uint32_t sequence;    // tail and segment: the page's place in its entry, from 0; map: which map page it is
+    std::uint16_t flags;       // kTailPage..., kLogPageClosed
+    std::uint32_t slot;        // tail, segment, delete log: the directory entry that owns the page; directory: its first slot
+    std::uint32_t generation;  // tail, segment, delete log: the owner's generation
+    std::uint32_t sequence;    // tail, segment, delete log: the page's place in its entry, from 0; map: which map page it is
 };
 static_assert(sizeof(PageTrailer) == 16);
 static_assert(std::has_unique_object_representations_v<PageTrailer>, "no padding on disk");
 
 /// A tail page that takes no more rows, for ever (rule R2).
 inline constexpr std::uint16_t kTailPageClosed = 1;
+/// Some row of the tail page was deleted or locked, successfully or not: seal has to look at the rows again before it swaps.
+inline constexpr std::uint16_t kTailPageHasXmax = 2;
+/// A page of a delete log that is full; a later one takes the records.
+inline constexpr std::uint16_t kLogPageClosed = 1;
 
 inline constexpr std::uint32_t kTrailerOffset = kPageBytes - sizeof(PageTrailer);
 inline constexpr std::uint32_t kPagePayloadBytes = kTrailerOffset - kPageHeaderBytes;  // 8152: a segment page's share
@@ -72,7 +77,7 @@ struct Metapage {
     std::uint32_t free_slot_hint;  // no free slot is below it (a hint: may be too low, never too high)
     std::uint32_t directory_extent_count;
     std::uint32_t directory_extents[kDirectoryExtentsMax];  // first block of each
-    std::uint32_t last_swap_xid;                            // the newest seal or merge
+    std::uint32_t last_swap_xid;                            // the newest seal or merge, or 0 when every snapshot sees it
 };
 static_assert(sizeof(Metapage) == 112);
 static_assert(std::has_unique_object_representations_v<Metapage>, "no padding on disk");
@@ -102,6 +107,7 @@ inline constexpr std::uint8_t kEntryNullTag = 2;      // a segment that holds NU
 inline constexpr std::uint8_t kEntryNullTime = 4;     // a segment that holds NULL times: time_min, time_max do not bound them
 inline constexpr std::uint8_t kEntryTagsUnknown = 8;  // tag_first and tag_last say nothing (all tags are NULL)
 inline constexpr std::uint8_t kEntryFull = 16;        // a segment that reached its limit of rows or bytes: merging gains nothing
+inline constexpr std::uint8_t kEntryDropped = 32;     // xmax deleted the rows (delete_before) rather than moved them
 
 inline constexpr std::uint32_t kEntryExtentsMax = 8;
 inline constexpr std::uint32_t kEntryTagBytes = 24;
@@ -134,7 +140,11 @@ struct DirectoryEntry {
     std::uint16_t reserved16;
     std::uint8_t tag_first[kEntryTagBytes];
     std::uint8_t tag_last[kEntryTagBytes];
-    std::uint32_t reserved[20];  // zero; the delete log and the statistics will live here
+    std::uint32_t cmax;       // the command of xmax that dropped it; 0 when it was superseded
+    std::uint32_t log_pages;  // segment: pages of its delete log opened so far
+    std::uint32_t log_extent_count;
+    Extent log_extents[kEntryExtentsMax];
+    std::uint32_t reserved32;
 };
 static_assert(sizeof(DirectoryEntry) == 256);
 static_assert(offsetof(DirectoryEntry, used_pages) == 88);
@@ -166,6 +176,32 @@ static_assert(std::has_unique_object_representations_v<TailSpecial>, "no padding
 /// The largest heap tuple (header included) that a tail page takes; a longer row becomes a segment of its own (rule R17).
 inline constexpr std::uint32_t kTailRowBytesMax = (kPageBytes - kPageHeaderBytes - sizeof(TailSpecial) - 4) & ~7u;
 static_assert(kTailRowBytesMax == 7776);
+
+// -------------------------------------------------------------------------------------------------- delete log pages
+
+/// Transaction xid deleted, or only locked, adjacent rows of a segment by its command cid.
+struct DeleteRecord {
+    std::uint32_t first_row;  // kRowLocked added: locked, not deleted
+    std::uint32_t row_count;  // 0: the record is void
+    std::uint32_t xid;        // FrozenTransactionId: deleted for everybody
+    std::uint32_t cid;
+};
+static_assert(sizeof(DeleteRecord) == 16);
+static_assert(std::has_unique_object_representations_v<DeleteRecord>, "no padding on disk");
+
+inline constexpr std::uint32_t kRowLocked = 0x80000000;
+
+/// The special area of a delete log page; records fill the page from byte 24 to pd_lower.
+struct LogSpecial {
+    std::uint64_t
+        rows_before;  // rows that the records of all earlier pages name: with this page's, an upper bound of the deleted
+    PageTrailer trailer;
+};
+static_assert(sizeof(LogSpecial) == 24);
+static_assert(std::has_unique_object_representations_v<LogSpecial>, "no padding on disk");
+
+inline constexpr std::uint32_t kLogPageRecordsMax = (kPageBytes - sizeof(LogSpecial) - kPageHeaderBytes) / sizeof(DeleteRecord);
+static_assert(kLogPageRecordsMax == 509);
 
 // ----------------------------------------------------------------------------------------------------- row addresses
 

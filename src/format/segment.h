@@ -64,6 +64,7 @@ struct SegmentSummary {
 struct SegmentBytes {
     std::span<const std::byte> bytes;  // header, index, chunks: the whole segment, in the builder's arena
     SegmentSummary summary;
+    std::span<const std::uint32_t> row_of_arrival;  // where the n-th row appended went, in the builder's arena
 };
 
 /// Collects rows in any order and turns them into one segment. Opaque; lives in its arena; no destructor.

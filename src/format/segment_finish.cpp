@@ -229,6 +229,7 @@ Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segmen
     assert(out.status().ok() && out.size() == header.segment_bytes);
     segment->bytes = out.written();
     segment->summary = summarise(finish, tags);
+    segment->row_of_arrival = {finish.order.destination, builder.row_count};
     return Status::success();
 }
 

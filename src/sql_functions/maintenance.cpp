@@ -1,4 +1,5 @@
 // compact() and historian.maintain(): when seal and merge run.
+#include "engine/delete_log.h"
 #include "engine/maintenance_lock.h"
 #include "engine/pages.h"
 #include "engine/seal.h"
@@ -26,6 +27,11 @@ namespace {
 constexpr uint32 kCompactBelowRows = format::kSegmentRowsMax / 2;
 constexpr uint32 kBackgroundMergeBelowRows = format::kSegmentRowsMax / 4;
 constexpr uint32 kBackgroundMergeCount = 8;
+constexpr double kBackgroundRewriteShare = 0.125;  // of a segment's rows deleted: it is written again without them
+
+// How often and after what pauses compact() tries again while statements that delete are in its way.
+constexpr int kBusyTriesMax = 20;
+constexpr long kBusyPauseMicroseconds = 50'000;
 
 // Seal and merge change no row, so no commit has to wait for the disk or a standby (rule R9), and nothing may time out (rule
 // R21). Whatever the session's defaults are: a SERIALIZABLE compact() would count as a writer and abort users. Before the
@@ -51,22 +57,29 @@ Relation open_our_table(Oid relid, LOCKMODE mode) {
 
 bool is_other_temporary(Relation rel) { return RELATION_IS_OTHER_TEMP(rel); }
 
-// One transaction of compact(): seals and merges. False when there is nothing more to do.
-bool compact_once(Oid relid, bool first, BlockNumber move_from, TransactionId move_made_before) {
+// One transaction of compact(): seals and merges.
+engine::SealOutcome compact_once(Oid relid, bool first, BlockNumber move_from, TransactionId made_before) {
     relax_transaction();
     PushActiveSnapshot(GetTransactionSnapshot());
     Relation rel = open_our_table(relid, RowExclusiveLock);
-    bool more = false;
+    engine::SealOutcome outcome = {};
     if (rel != nullptr) {
         if (is_other_temporary(rel)) {
             ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot compact temporary tables of other sessions"));
         }
-        const engine::SealRequest request = {first, kCompactBelowRows, 2, true, move_from, move_made_before};
-        more = engine::seal_step(rel, request).more;
+        engine::SealRequest request = {};
+        request.close_open_run = first;
+        request.merge_rows_below = kCompactBelowRows;
+        request.merge_count_min = 2;
+        request.wait = true;
+        request.rewrite_share = 0;
+        request.move_from = move_from;
+        request.made_before = made_before;
+        outcome = engine::seal_step(rel, request);
         relation_close(rel, NoLock);
     }
     PopActiveSnapshot();
-    return more;
+    return outcome;
 }
 
 // Another transaction of compact(): frees what was superseded. The result: where segments should move away from, so that holes in
@@ -87,9 +100,18 @@ void compact_table(Oid relid) {
     BlockNumber move_from = InvalidBlockNumber;
     for (int pass = 0; pass < 2; pass++) {
         const TransactionId pass_began = ReadNextTransactionId();
+        int busy_count = 0;
         for (bool more = true, first = pass == 0; more; first = false) {
-            more = compact_once(relid, first, move_from, pass_began);
+            const engine::SealOutcome outcome = compact_once(relid, first, move_from, pass_began);
             SPI_commit();
+            more = outcome.more || (outcome.busy && ++busy_count < kBusyTriesMax);
+            if (!outcome.busy) continue;
+            if (!more) {
+                ereport(WARNING, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                        errmsg("table \"%s\" was not compacted to the end", get_rel_name(relid)),
+                        errdetail("Statements that delete from it do not end."), errhint("Call compact() again later."));
+            }
+            pg_usleep(kBusyPauseMicroseconds);
         }
         move_from = release_once(relid);
         SPI_commit();
@@ -139,6 +161,10 @@ Duty find_duty(Relation rel) {
         if (entry.kind == static_cast<uint8>(format::EntryKind::building)) duty.release = true;
         if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.row_count < kBackgroundMergeBelowRows)
             small_segments++;
+        if (entry.log_pages > 0) {
+            const double named = static_cast<double>(engine::rows_named_by_log(rel, slot, entry));
+            if (named >= entry.row_count * kBackgroundRewriteShare) duty.seal = true;
+        }
         if (entry.kind != static_cast<uint8>(format::EntryKind::tail)) return;
         const bool closed = (entry.flags & format::kEntryTailClosed) != 0;
         if (closed)
@@ -159,8 +185,13 @@ int64 maintain_table(Oid relid) {
     if (table_am::is_ours(rel) && !RelationUsesLocalBuffers(rel)) {
         const Duty duty = find_duty(rel);
         if (duty.seal) {
-            const engine::SealRequest request = {duty.close_open_run, kBackgroundMergeBelowRows, kBackgroundMergeCount, false,
-                                                 InvalidBlockNumber, InvalidTransactionId};
+            engine::SealRequest request = {};
+            request.close_open_run = duty.close_open_run;
+            request.merge_rows_below = kBackgroundMergeBelowRows;
+            request.merge_count_min = kBackgroundMergeCount;
+            request.rewrite_share = kBackgroundRewriteShare;
+            request.move_from = InvalidBlockNumber;
+            request.made_before = ReadNextTransactionId();
             work = engine::seal_step(rel, request).sources;
         }
         // Not in the transaction that sealed: its own xid keeps alive what it superseded.

@@ -29,8 +29,6 @@ void parallelscan_reinitialize(Relation rel, ParallelTableScanDesc parallel);
 bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot);
 bool tuple_tid_valid(TableScanDesc scan, ItemPointer tid);
 bool tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot);
-TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid, LockTupleMode mode,
-                     LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *failure);
 
 // --------------------------------------------------------------------------------------------- sampling (samples.cpp)
 
@@ -50,6 +48,10 @@ void tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options
 void multi_insert(Relation rel, TupleTableSlot **slots, int slot_count, CommandId cid, int options,
                   BulkInsertStateData *bulk_state);
 void finish_bulk_insert(Relation rel, int options);
+TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck, bool wait,
+                       TM_FailureData *failure, bool changing_part);
+TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid, LockTupleMode mode,
+                     LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *failure);
 
 // -------------------------------------------------------------------------------------------- whole tables (tables.cpp)
 
@@ -64,8 +66,6 @@ void relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages
 
 // ---------------------------------------------------------------------------------------- refused (unsupported.cpp)
 
-TM_Result refuse_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot snapshot, Snapshot crosscheck, bool wait,
-                        TM_FailureData *failure, bool changing_part);
 #if PG_VERSION_NUM >= 160000
 TM_Result refuse_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
                         Snapshot crosscheck, bool wait, TM_FailureData *failure, LockTupleMode *mode,
@@ -93,7 +93,7 @@ void refuse_toast_slice(Relation toast_rel, Oid value, int32 attr_size, int32 sl
 
 /// The messages, for hooks that refuse earlier.
 [[noreturn]] void report_update_refused(const char *table);
-[[noreturn]] void report_delete_refused(const char *table);
+[[noreturn]] void report_apply_refused(const char *table);
 [[noreturn]] void report_row_lock_refused(const char *table);
 [[noreturn]] void report_on_conflict_refused(const char *table);
 [[noreturn]] void report_index_refused(const char *table, bool unique);

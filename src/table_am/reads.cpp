@@ -74,12 +74,4 @@ bool tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snaps
     return visible;
 }
 
-// No row can be changed or deleted yet, so a lock on one has nothing to keep away; foreign-key checks (FOR KEY SHARE) need only
-// the row. FOR UPDATE and its like, written by a user, are refused before they come here.
-TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId, LockTupleMode,
-                     LockWaitPolicy, uint8, TM_FailureData *failure) {
-    memset(failure, 0, sizeof(*failure));
-    return engine::fetch_row(rel, tid, snapshot, slot) ? TM_Ok : TM_Deleted;
-}
-
 }  // namespace historian::table_am

@@ -1,6 +1,7 @@
 // Callbacks about whole tables: creation, TRUNCATE, SET TABLESPACE, VACUUM, sizes.
 #include "engine/bulk_load.h"
 #include "engine/pages.h"
+#include "engine/row_delete.h"
 #include "engine/vacuum.h"
 #include "table_am/callbacks.h"
 
@@ -27,6 +28,7 @@ void relation_set_new_file(Relation rel, const FileLocator *locator, char persis
                            MultiXactId *min_multi) {
     require_key_columns(rel);
     engine::discard_bulk_load(RelationGetRelid(rel));
+    engine::forget_delete_logs();
     *freeze_xid = RecentXmin;
     *min_multi = GetOldestMultiXactId();
     SMgrRelation file = RelationCreateStorage(*locator, persistence, true);
@@ -40,6 +42,7 @@ void relation_set_new_file(Relation rel, const FileLocator *locator, char persis
 
 void relation_nontransactional_truncate(Relation rel) {
     engine::discard_bulk_load(RelationGetRelid(rel));
+    engine::forget_delete_logs();
     RelationTruncate(rel, 0);
 }
 

@@ -36,7 +36,7 @@ TableAmRoutine make_tag_routine() {
     routine.tuple_insert_speculative = refuse_speculative_insert;
     routine.tuple_complete_speculative = refuse_complete_speculative;
     routine.multi_insert = multi_insert;
-    routine.tuple_delete = refuse_delete;
+    routine.tuple_delete = tuple_delete;
     routine.tuple_update = refuse_update;
     routine.tuple_lock = tuple_lock;
     routine.finish_bulk_insert = finish_bulk_insert;

@@ -10,17 +10,19 @@ void report_update_refused(const char *table) {
     pg_unreachable();
 }
 
-void report_delete_refused(const char *table) {
-    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot delete from table \"%s\"", table),
-            errdetail("This version of historian does not delete points."),
-            errhint("TRUNCATE empties the table; a partition of a partitioned table can be dropped."));
+// The one caller of these callbacks besides the executor is the worker that applies changes of a logical publication. It does not
+// come through the gate (engine/gate.h).
+void report_apply_refused(const char *table) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+            errmsg("logical replication cannot delete from or update table \"%s\"", table),
+            errdetail("A tag table takes part in a subscription with INSERT and TRUNCATE only."),
+            errhint("Publish with WITH (publish = 'insert, truncate')."));
     pg_unreachable();
 }
 
 void report_row_lock_refused(const char *table) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot lock rows of table \"%s\"", table),
-            errdetail("Points are written once, so a row lock would protect nothing."),
-            errhint("Leave out FOR UPDATE or FOR SHARE."));
+            errdetail("Points are written once and never updated."), errhint("Leave out FOR UPDATE or FOR SHARE."));
     pg_unreachable();
 }
 
@@ -38,10 +40,6 @@ void report_index_refused(const char *table, bool unique) {
             unique ? errhint("Leave out PRIMARY KEY and UNIQUE.")
                    : errhint("Query by tag and time; keep other look-up columns in a heap table."));
     pg_unreachable();
-}
-
-TM_Result refuse_delete(Relation rel, ItemPointer, CommandId, Snapshot, Snapshot, bool, TM_FailureData *, bool) {
-    report_delete_refused(RelationGetRelationName(rel));
 }
 
 TM_Result refuse_update(Relation rel, ItemPointer, TupleTableSlot *, CommandId, Snapshot, Snapshot, bool, TM_FailureData *,

@@ -1,7 +1,10 @@
 // Callbacks that store rows.
 #include "engine/bulk_load.h"
+#include "engine/gate.h"
 #include "engine/row.h"
+#include "engine/row_delete.h"
 #include "engine/row_slot.h"
+#include "engine/scan.h"
 #include "engine/tail.h"
 #include "table_am/callbacks.h"
 
@@ -20,15 +23,16 @@ MemoryContext insert_context() {
 constexpr int kRowsPerAppend = 1024;
 
 // Our WAL records cannot be decoded into rows yet: a subscriber would miss them, and nothing would say so.
-void refuse_published_table(Relation rel) {
+void refuse_published_table(Relation rel, bool is_delete) {
     if (likely(!RelationIsLogicallyLogged(rel))) return;
     PublicationDesc publications;
     RelationBuildPublicationDesc(rel, &publications);
-    if (!publications.pubactions.pubinsert) return;
+    if (is_delete ? !publications.pubactions.pubdelete : !publications.pubactions.pubinsert) return;
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("cannot insert into table \"%s\" while it is published", RelationGetRelationName(rel)),
-            errdetail("Logical replication of tag tables is not supported: subscribers would miss the rows."),
-            errhint("Publish the other tables by name, or without insert (WITH (publish = 'truncate'))."));
+            is_delete ? errmsg("cannot delete from table \"%s\" while it is published", RelationGetRelationName(rel))
+                      : errmsg("cannot insert into table \"%s\" while it is published", RelationGetRelationName(rel)),
+            errdetail("Logical replication of tag tables is not supported: subscribers would miss the change."),
+            errhint("Publish the other tables by name, or without insert and delete (WITH (publish = 'truncate'))."));
 }
 
 // Rows formed but not yet on a page, with the slots whose TIDs they will give.
@@ -88,7 +92,7 @@ void insert_rows(Relation rel, TupleTableSlot **slots, int slot_count, CommandId
 }  // namespace
 
 void tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int, BulkInsertStateData *bulk_state) {
-    refuse_published_table(rel);
+    refuse_published_table(rel, false);
     MemoryContext old = MemoryContextSwitchTo(insert_context());
     if (engine::may_bulk_load(rel, bulk_state, true)) {
         engine::bulk_load_rows(rel, &slot, 1, cid);
@@ -101,7 +105,7 @@ void tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int, BulkIn
 }
 
 void multi_insert(Relation rel, TupleTableSlot **slots, int slot_count, CommandId cid, int, BulkInsertStateData *bulk_state) {
-    refuse_published_table(rel);
+    refuse_published_table(rel, false);
     MemoryContext old = MemoryContextSwitchTo(insert_context());
     if (engine::may_bulk_load(rel, bulk_state, false)) {
         engine::bulk_load_rows(rel, slots, slot_count, cid);
@@ -111,6 +115,33 @@ void multi_insert(Relation rel, TupleTableSlot **slots, int slot_count, CommandI
     MemoryContextSwitchTo(old);
     MemoryContextReset(insert_context());
     pgstat_count_heap_insert(rel, slot_count);
+}
+
+TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot, Snapshot crosscheck, bool wait,
+                       TM_FailureData *failure, bool) {
+    refuse_published_table(rel, true);
+    if (!engine::is_inside_gate(RelationGetRelid(rel))) report_apply_refused(RelationGetRelationName(rel));
+    const engine::RowChange change = {false, cid, crosscheck, wait ? LockWaitBlock : LockWaitSkip};
+    MemoryContext old = MemoryContextSwitchTo(insert_context());
+    const TM_Result result = engine::change_row(rel, tid, change, failure);
+    MemoryContextSwitchTo(old);
+    MemoryContextReset(insert_context());
+    if (result == TM_Ok) pgstat_count_heap_delete(rel);
+    return result == TM_WouldBlock ? TM_BeingModified : result;
+}
+
+// Called for BEFORE ROW DELETE triggers and foreign-key checks (FOR KEY SHARE); FOR UPDATE and its like, written by a user, are
+// refused before they come here. Every mode is the one exclusive lock (rule R18).
+TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot, TupleTableSlot *slot, CommandId cid, LockTupleMode,
+                     LockWaitPolicy wait_policy, uint8, TM_FailureData *failure) {
+    if (!engine::is_inside_gate(RelationGetRelid(rel))) report_apply_refused(RelationGetRelationName(rel));
+    const engine::RowChange change = {true, cid, InvalidSnapshot, wait_policy};
+    MemoryContext old = MemoryContextSwitchTo(insert_context());
+    const TM_Result result = engine::change_row(rel, tid, change, failure);
+    MemoryContextSwitchTo(old);
+    MemoryContextReset(insert_context());
+    if (result == TM_Ok && !engine::fetch_row(rel, tid, SnapshotAny, slot)) return TM_Deleted;
+    return result;
 }
 
 void finish_bulk_insert(Relation rel, int) { engine::finish_bulk_load(RelationGetRelid(rel)); }

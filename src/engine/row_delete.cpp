@@ -1,0 +1,388 @@
+#include "engine/row_delete.h"
+
+#include "engine/delete_log.h"
+#include "engine/gate.h"
+#include "engine/report.h"
+#include "engine/space.h"
+#include "engine/stop_points.h"
+#include "engine/tid.h"
+#include "engine/visibility.h"
+
+namespace historian::engine {
+
+using format::DeleteRecord;
+using format::DirectoryEntry;
+using format::EntryKind;
+using format::PageKind;
+using format::PageTrailer;
+
+namespace {
+
+// What is known after a look at a row.
+struct Verdict {
+    TM_Result result = TM_Ok;  // TM_BeingModified: by `xid`, another transaction in progress
+    TransactionId xid = InvalidTransactionId;
+    CommandId cid = InvalidCommandId;  // of our own earlier delete
+};
+
+[[noreturn]] void report_moved(Relation rel) {
+    ereport(
+        ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not serialize access due to compaction"),
+        errdetail("A row of table \"%s\" was moved after the transaction's snapshot was taken.", RelationGetRelationName(rel)),
+        errhint("The transaction might succeed if retried."));
+    pg_unreachable();
+}
+
+// A delete of our own transaction, seen by a later command or by the same one.
+Verdict own_delete(TransactionId xid, CommandId deleted_by, CommandId cid) {
+    return {deleted_by >= cid ? TM_SelfModified : TM_Invisible, xid, deleted_by};
+}
+
+// Waits for another transaction; false: it is not over, and the caller shall not wait.
+bool wait_for(Relation rel, ItemPointer tid, TransactionId xid, const RowChange &change) {
+    switch (change.wait) {
+        case LockWaitBlock: XactLockTableWait(xid, rel, tid, change.lock_only ? XLTW_Lock : XLTW_Delete); return true;
+        case LockWaitSkip: return ConditionalXactLockTableWait(xid);
+        case LockWaitError:
+            if (ConditionalXactLockTableWait(xid)) return true;
+            ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                    errmsg("could not obtain lock on row in relation \"%s\"", RelationGetRelationName(rel)));
+    }
+    return true;
+}
+
+TM_Result fail(ItemPointer tid, const Verdict &verdict, TM_FailureData *failure) {
+    if (verdict.result == TM_Invisible)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("attempted to delete invisible row"));
+    failure->ctid = *tid;
+    failure->xmax = verdict.xid;
+    failure->cmax = verdict.result == TM_SelfModified ? verdict.cid : InvalidCommandId;
+    failure->traversed = false;
+    return verdict.result;
+}
+
+// ------------------------------------------------------------------------------------------------------------- tail rows
+
+// The row's header as the change leaves it: see compute_new_xmax_infomask() of heapam.c, for an exclusive lock and a delete.
+HeapTupleHeaderData stamped_header(HeapTupleHeader tuple, const RowChange &change, TransactionId xid) {
+    CommandId cid = change.cid;
+    bool is_combo = false;
+    if (!change.lock_only) HeapTupleHeaderAdjustCmax(tuple, &cid, &is_combo);
+    HeapTupleHeaderData header;
+    memcpy(&header, tuple, SizeofHeapTupleHeader);
+    header.t_infomask &= ~(HEAP_XMAX_BITS | HEAP_MOVED);
+    header.t_infomask2 |= HEAP_KEYS_UPDATED;
+    if (change.lock_only)
+        header.t_infomask |= HEAP_XMAX_LOCK_ONLY | HEAP_XMAX_EXCL_LOCK;
+    else
+        HeapTupleHeaderSetCmax(&header, cid, is_combo);
+    HeapTupleHeaderSetXmax(&header, xid);
+    return header;
+}
+
+void stamp_row(Relation rel, Buffer buffer, HeapTuple tuple, const RowChange &change, TransactionId xid) {
+    Page page = BufferGetPage(buffer);
+    const HeapTupleHeaderData header = stamped_header(tuple->t_data, change, xid);
+    PageEdit edit(rel, EditPurpose::delete_rows);
+    const int index = edit.add_page(buffer);
+    edit.patch(index, static_cast<uint32>(reinterpret_cast<char *>(tuple->t_data) - static_cast<char *>(page)), &header,
+               SizeofHeapTupleHeader);
+    PageTrailer trailer = *page_trailer(page);
+    if ((trailer.flags & format::kTailPageHasXmax) == 0) {
+        trailer.flags |= format::kTailPageHasXmax;
+        patch_trailer(edit, index, trailer);
+    }
+    edit.commit();
+}
+
+// Whether the run that a tail page belongs to is still in force.
+bool run_was_moved(Relation rel, Page page) {
+    format::Metapage meta;
+    const PageTrailer *trailer = page_trailer(page);
+    if (!read_metapage(rel, &meta) || trailer->slot >= meta.slot_count) return true;
+    const DirectoryEntry entry = read_entry(rel, meta, trailer->slot);
+    return !format::is_tail(entry) || entry.generation != trailer->generation || xid_state(entry.xmax) != XidState::aborted;
+}
+
+Verdict judge_tail_row(HeapTuple tuple, Buffer buffer, const RowChange &change) {
+    Verdict verdict;
+    verdict.result = HeapTupleSatisfiesUpdate(tuple, change.cid, buffer);
+    verdict.xid = HeapTupleHeaderGetRawXmax(tuple->t_data);
+    if (verdict.result == TM_BeingModified && TransactionIdIsCurrentTransactionId(verdict.xid))
+        verdict.result = TM_Ok;  // our lock
+    if (verdict.result == TM_SelfModified) verdict.cid = HeapTupleHeaderGetCmax(tuple->t_data);
+    if (verdict.result == TM_Ok && change.crosscheck != InvalidSnapshot &&
+        !HeapTupleSatisfiesVisibility(tuple, change.crosscheck, buffer)) {
+        verdict.result = TM_Updated;
+    }
+    return verdict;
+}
+
+TM_Result change_tail_row(Relation rel, ItemPointer tid, const RowChange &change, TM_FailureData *failure) {
+    const BlockNumber block = ItemPointerGetBlockNumber(tid);
+    const OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+    const TransactionId xid = GetCurrentTransactionId();  // may take a heavyweight lock: before the page's
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        const Buffer buffer = lock_page(rel, block, PageLock::exclusive);
+        Page page = BufferGetPage(buffer);
+        if (!page_is(page, PageKind::tail) || run_was_moved(rel, page)) {
+            UnlockReleaseBuffer(buffer);
+            report_moved(rel);
+        }
+        const bool exists =
+            offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) && ItemIdIsNormal(PageGetItemId(page, offset));
+        Verdict verdict;
+        verdict.result = TM_Deleted;  // pruned
+        HeapTupleData tuple = {};
+        if (exists) {
+            tuple.t_tableOid = RelationGetRelid(rel);
+            tuple.t_self = *tid;
+            tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, offset)));
+            tuple.t_len = ItemIdGetLength(PageGetItemId(page, offset));
+            verdict = judge_tail_row(&tuple, buffer, change);
+        }
+        if (verdict.result == TM_Ok) stamp_row(rel, buffer, &tuple, change, xid);
+        UnlockReleaseBuffer(buffer);
+        if (verdict.result == TM_Ok) return TM_Ok;
+        if (verdict.result != TM_BeingModified) return fail(tid, verdict, failure);
+        if (!wait_for(rel, tid, verdict.xid, change)) {
+            verdict.result = TM_WouldBlock;
+            return fail(tid, verdict, failure);
+        }
+    }
+}
+
+// ----------------------------------------------------------------------------------------------------------- sealed rows
+
+// What this transaction has read of a segment's log: an aid, so that deleting n rows does not mean reading the log n times.
+struct LogReader {
+    FileLocator file;  // a TRUNCATE of this transaction gives the table another
+    uint32 slot;
+    uint32 generation;
+    uint64 last_use;
+    MemoryContext context;
+    RowSet named;       // rows that some record read so far names, but for those of failed deleters and of lockers that are over
+    uint32 page_index;  // the last page read ...
+    uint32 record_count;  // ... and how many of its records; the last one may have grown since
+    int64 fresh_lock;     // the row we have locked last, if nobody had named it before: no need to look it up; or -1
+};
+
+constexpr int kLogReadersMax = 16;
+LogReader *log_readers[kLogReadersMax];  // their memory is the transaction's
+uint64 log_reader_uses = 0;
+
+void drop_reader(LogReader **place) {
+    if (*place != nullptr) MemoryContextDelete((*place)->context);
+    *place = nullptr;
+}
+
+LogReader *reader_of(Relation rel, uint32 slot, const DirectoryEntry &entry) {
+    LogReader **oldest = &log_readers[0];
+    for (LogReader *&reader : log_readers) {
+        if (reader != nullptr && is_same_file(reader->file, file_of(rel)) && reader->slot == slot &&
+            reader->generation == entry.generation) {
+            reader->last_use = ++log_reader_uses;
+            return reader;
+        }
+        const bool is_older = reader == nullptr || (*oldest != nullptr && reader->last_use < (*oldest)->last_use);
+        if (*oldest != nullptr && is_older) oldest = &reader;
+    }
+    drop_reader(oldest);
+    MemoryContext context = AllocSetContextCreate(TopTransactionContext, "historian delete log", ALLOCSET_SMALL_SIZES);
+    LogReader *reader = static_cast<LogReader *>(MemoryContextAllocZero(context, sizeof(LogReader)));
+    reader->file = file_of(rel);
+    reader->slot = slot;
+    reader->generation = entry.generation;
+    reader->context = context;
+    reader->named = make_row_set(entry.row_count, context);
+    reader->fresh_lock = -1;
+    reader->last_use = ++log_reader_uses;
+    *oldest = reader;
+    return reader;
+}
+
+// Takes in the records of a page that are new; true when one of them names the row and is no lock of ours.
+bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, uint32 record_count, uint32 row) {
+    uint32 first = 0;
+    if (page_index == reader->page_index && reader->record_count > 0) first = reader->record_count - 1;
+    bool names = false;
+    TransactionId last_xid = InvalidTransactionId;
+    XidState last_state = XidState::aborted;
+    for (uint32 i = first; i < record_count; i++) {
+        if (records[i].row_count == 0) continue;
+        if (records[i].xid != last_xid) {
+            last_xid = records[i].xid;
+            last_state = xid_state(last_xid);
+        }
+        // For ever, so these need no second look.
+        if (last_state == XidState::aborted || (last_state == XidState::committed && is_lock(records[i]))) continue;
+        add_rows(&reader->named, first_row_of(records[i]), records[i].row_count);
+        if (names_row(records[i], row) && !(is_lock(records[i]) && TransactionIdIsCurrentTransactionId(records[i].xid)))
+            names = true;
+    }
+    if (names) reader->fresh_lock = -1;
+    reader->page_index = page_index;
+    reader->record_count = record_count;
+    return names;
+}
+
+bool learn_pages(LogReader *reader, Relation rel, const DirectoryEntry &entry, uint32 row) {
+    bool names = false;
+    LogPage page;
+    for (uint32 p = reader->page_index; p < entry.log_pages; p++) {
+        CHECK_FOR_INTERRUPTS();
+        read_log_page(rel, reader->slot, entry, p, &page);
+        names |= learn(reader, p, page.records, page.record_count, row);
+    }
+    return names;
+}
+
+// What the log says of a row, from its first page on. Own locks hinder nobody.
+Verdict judge_by_log(Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 row, const RowChange &change) {
+    Verdict verdict;
+    for_each_log_record(rel, slot, entry, [&](const DeleteRecord &record) {
+        if (!names_row(record, row) || verdict.result == TM_Deleted) return;
+        if (TransactionIdIsCurrentTransactionId(record.xid)) {
+            if (!is_lock(record)) verdict = own_delete(record.xid, record.cid, change.cid);
+            return;
+        }
+        const XidState state = xid_state(record.xid);
+        if (state == XidState::in_progress) verdict = {TM_BeingModified, record.xid, InvalidCommandId};
+        if (state == XidState::committed && !is_lock(record)) verdict = {TM_Deleted, record.xid, InvalidCommandId};
+    });
+    return verdict;
+}
+
+// What the segment's entry says of all its rows.
+Verdict judge_by_entry(Relation rel, const DirectoryEntry &entry, const RowChange &change) {
+    if (TransactionIdIsCurrentTransactionId(entry.xmin) && entry.cmin >= change.cid)
+        return {TM_Invisible, entry.xmin, entry.cmin};
+    if (!TransactionIdIsValid(entry.xmax)) return {};
+    if (TransactionIdIsCurrentTransactionId(entry.xmax)) return own_delete(entry.xmax, entry.cmax, change.cid);
+    switch (xid_state(entry.xmax)) {
+        case XidState::aborted: return {};
+        case XidState::in_progress: return {TM_BeingModified, entry.xmax, InvalidCommandId};
+        case XidState::committed: break;
+    }
+    if ((entry.flags & format::kEntryDropped) == 0) report_moved(rel);
+    return {TM_Deleted, entry.xmax, InvalidCommandId};
+}
+
+enum class Append : uint8 { done, look_again, look_up };
+
+// With the row's bit known to be clear or looked up already: takes the log's last page, learns what is new there, and appends.
+// `is_cleared` turns false when a new record names the row.
+Append append_to_log(LogReader *reader, Relation rel, const format::Metapage &meta, const DirectoryEntry &entry,
+                     const DeleteRecord &record, bool *is_cleared) {
+    const uint32 slot = reader->slot;
+    const uint32 row = first_row_of(record);
+    const uint32 last_page = entry.log_pages - 1;
+    Buffer buffer = InvalidBuffer;
+    uint64 rows_before = 0;
+    bool has_room = false;
+    if (entry.log_pages > 0) {
+        buffer = lock_page(rel, entry_log_block(entry, last_page), PageLock::exclusive);
+        Page page = BufferGetPage(buffer);
+        if (!page_is(page, PageKind::delete_log) || page_trailer(page)->generation != entry.generation ||
+            page_trailer(page)->slot != slot || log_record_count(page) > format::kLogPageRecordsMax) {
+            UnlockReleaseBuffer(buffer);
+            report_damage(rel, entry_log_block(entry, last_page), "The block does not belong to the delete log that names it.");
+        }
+        const bool is_closed = (page_trailer(page)->flags & format::kLogPageClosed) != 0;
+        const uint32 count = log_record_count(page);
+        if (learn(reader, last_page, log_records(page), count, row)) *is_cleared = false;
+        if (is_closed || (!*is_cleared && has_row(reader->named, row))) {
+            UnlockReleaseBuffer(buffer);
+            return is_closed ? Append::look_again : Append::look_up;
+        }
+        has_room = count < format::kLogPageRecordsMax;
+        rows_before = log_special(page)->rows_before;
+        for (uint32 i = 0; i < count; i++) rows_before += log_records(page)[i].row_count;
+    }
+    if (has_room) {
+        // Whoever drops the whole segment stamps its entry with this page locked.
+        const DirectoryEntry now = read_entry(rel, meta, slot);
+        if (now.xmax != entry.xmax || now.generation != entry.generation) {
+            UnlockReleaseBuffer(buffer);
+            return Append::look_again;
+        }
+    } else if (entry.log_pages == entry_log_block_count(entry)) {
+        if (BufferIsValid(buffer)) UnlockReleaseBuffer(buffer);
+        add_log_extent(rel, slot, entry);
+        return Append::look_again;
+    } else {
+        Buffer next;
+        if (!open_log_page(rel, slot, entry, buffer, rows_before, &next)) return Append::look_again;
+        buffer = next;
+    }
+    write_record(rel, buffer, record);
+    UnlockReleaseBuffer(buffer);
+    return Append::done;
+}
+
+TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &change, TM_FailureData *failure) {
+    const SealedAddress address = sealed_address(tid);
+    bool is_cleared = false;  // what the log says of the row, as far as we have read it, hinders nobody
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        format::Metapage meta;
+        if (!read_metapage(rel, &meta) || address.slot >= meta.slot_count) report_moved(rel);
+        const DirectoryEntry entry = read_entry(rel, meta, address.slot);
+        if (entry.kind != static_cast<uint8>(EntryKind::segment) || address.row >= entry.row_count) report_moved(rel);
+        Verdict verdict = judge_by_entry(rel, entry, change);
+        LogReader *reader = reader_of(rel, address.slot, entry);
+        if (verdict.result == TM_Ok) {
+            if (learn_pages(reader, rel, entry, address.row)) is_cleared = false;
+            if (reader->fresh_lock == static_cast<int64>(address.row)) is_cleared = true;
+            if (has_row(reader->named, address.row) && !is_cleared) {
+                verdict = judge_by_log(rel, address.slot, entry, address.row, change);
+                is_cleared = verdict.result == TM_Ok;
+            }
+        }
+        if (verdict.result == TM_Ok && change.crosscheck != InvalidSnapshot &&
+            (!entry_is_visible(entry, change.crosscheck) ||
+             row_is_deleted(rel, address.slot, entry, address.row, change.crosscheck))) {
+            verdict.result = TM_Updated;
+        }
+        if (verdict.result == TM_Ok) {
+            const bool was_named = has_row(reader->named, address.row);
+            // Both may wait or allocate: before the page is locked.
+            const TransactionId xid = GetCurrentTransactionId();
+            if (entry.log_pages < entry_log_block_count(entry)) ensure_block(rel, entry_log_block(entry, entry.log_pages));
+            const DeleteRecord record = {address.row | (change.lock_only ? format::kRowLocked : 0), 1, xid, change.cid};
+            if (append_to_log(reader, rel, meta, entry, record, &is_cleared) != Append::done) continue;
+            reader->fresh_lock = change.lock_only && !was_named ? static_cast<int64>(address.row) : -1;
+            return TM_Ok;
+        }
+        if (verdict.result != TM_BeingModified) return fail(tid, verdict, failure);
+        if (!wait_for(rel, tid, verdict.xid, change)) {
+            verdict.result = TM_WouldBlock;
+            return fail(tid, verdict, failure);
+        }
+        is_cleared = false;
+    }
+}
+
+void at_transaction_end(XactEvent event, void *) {
+    if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) return;
+    for (LogReader *&reader : log_readers) reader = nullptr;
+}
+
+}  // namespace
+
+TM_Result change_row(Relation rel, ItemPointer tid, const RowChange &change, TM_FailureData *failure) {
+    const TM_Result result =
+        is_sealed_tid(tid) ? change_sealed_row(rel, tid, change, failure) : change_tail_row(rel, tid, change, failure);
+    // Last: see append_rows().
+    if (result == TM_Ok && !change.lock_only) CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
+    return result;
+}
+
+void forget_delete_logs() {
+    for (LogReader *&reader : log_readers) drop_reader(&reader);
+}
+
+void register_row_delete_callbacks() { RegisterXactCallback(at_transaction_end, nullptr); }
+
+}  // namespace historian::engine
