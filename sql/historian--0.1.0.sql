@@ -28,17 +28,18 @@ COMMENT ON FUNCTION historian.maintain() IS 'what the maintenance worker calls: 
 CREATE FUNCTION @extschema@.historian_segments(relation regclass,
         OUT slot bigint, OUT kind text, OUT state text, OUT level int, OUT row_count bigint, OUT byte_count bigint,
         OUT block_count bigint, OUT tag_count bigint, OUT time_min timestamptz, OUT time_max timestamptz,
-        OUT tag_first text, OUT tag_last text, OUT first_block bigint)
+        OUT tag_first text, OUT tag_last text, OUT first_block bigint, OUT deleted_rows bigint)
     RETURNS SETOF record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_segments';
 COMMENT ON FUNCTION @extschema@.historian_segments(regclass) IS
-    'the tail runs and segments of a tag table; tags are shown up to 24 bytes; needs SELECT on the table';
+    'the tail runs and segments of a tag table; tags are shown up to 24 bytes; deleted_rows are deleted for good and '
+    'not dropped yet; needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.historian_size(relation regclass,
         OUT total_bytes bigint, OUT segment_bytes bigint, OUT tail_bytes bigint, OUT reusable_bytes bigint,
-        OUT segment_count bigint, OUT sealed_rows bigint, OUT encoded_bytes bigint)
+        OUT segment_count bigint, OUT sealed_rows bigint, OUT encoded_bytes bigint, OUT delete_log_bytes bigint)
     RETURNS record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_size';
 COMMENT ON FUNCTION @extschema@.historian_size(regclass) IS
-    'where the bytes of a tag table are: in blocks of segments, of the tail, of entries kept for old snapshots; '
+    'where the bytes of a tag table are: in blocks of segments, of the tail, of entries kept for old snapshots, of delete logs; '
     'needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.historian_check(relation regclass) RETURNS text
@@ -46,6 +47,12 @@ CREATE FUNCTION @extschema@.historian_check(relation regclass) RETURNS text
 COMMENT ON FUNCTION @extschema@.historian_check(regclass) IS
     'reads every page, checksum and row of a tag table: a summary when all is well, an error that names the place otherwise; '
     'needs SELECT';
+
+CREATE FUNCTION @extschema@.delete_before(relation regclass, before timestamptz) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_delete_before';
+COMMENT ON FUNCTION @extschema@.delete_before(regclass, timestamptz) IS
+    'deletes the rows of a tag table, or of a partitioned table''s partitions, whose time is earlier, and returns how many: '
+    'whole segments at once; rows without a time stay; part of the transaction like any DELETE; needs DELETE and SELECT';
 
 -- ------------------------------------------------------------------------------------------------ MQTT
 

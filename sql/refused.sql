@@ -9,8 +9,6 @@ CREATE TABLE only_time (time timestamptz) USING tag;
 CREATE TABLE no_time USING tag AS SELECT 1 AS a;
 UPDATE t SET value = 2;
 UPDATE t SET value = 2 WHERE false;
-DELETE FROM t;
-WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone;
 MERGE INTO t USING (VALUES ('a', 3.0)) AS s (name, value) ON t.name = s.name WHEN MATCHED THEN UPDATE SET value = s.value;
 INSERT INTO t VALUES ('a', '2026-01-01 00:00+00', 1) ON CONFLICT DO NOTHING;
 SELECT * FROM t FOR UPDATE;

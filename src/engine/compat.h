@@ -71,6 +71,13 @@ inline bool is_same_file(const FileLocator &a, const FileLocator &b) {
 #endif
 }
 
+/// Tells the statistics of `count` deleted rows.
+inline void count_deleted_rows(Relation rel, uint64 count) {
+    if (count == 0 || !pgstat_should_count_relation(rel)) return;
+    pgstat_count_heap_delete(rel);  // makes the transaction's record
+    rel->pgstat_info->trans->tuples_deleted += static_cast<PgStat_Counter>(count - 1);
+}
+
 /// What VACUUM may freeze.
 struct VacuumCutoff {
     TransactionId oldest_xmin;

@@ -58,6 +58,13 @@ RowSet make_row_set(uint32 row_count, MemoryContext context) {
     return set;
 }
 
+bool has_any(const RowSet &set, RowRange rows) {
+    for (uint32 row = rows.first; row < rows.first + rows.count; row++) {
+        if (has_row(set, row)) return true;
+    }
+    return false;
+}
+
 void add_rows(RowSet *set, uint32 first, uint32 count) {
     const uint32 end = first + Min(count, set->row_count - Min(first, set->row_count));
     for (uint32 row = first; row < end; row++) {

@@ -52,6 +52,15 @@ inline bool names_row(const format::DeleteRecord &record, uint32 row) {
     return row - first_row_of(record) < record.row_count;  // unsigned: a row before the first is far behind the last
 }
 
+/// Adjacent rows of a segment.
+struct RowRange {
+    uint32 first;
+    uint32 count;
+};
+inline bool names_any(const format::DeleteRecord &record, RowRange rows) {
+    return first_row_of(record) < rows.first + rows.count && rows.first < first_row_of(record) + record.row_count;
+}
+
 /// At least as many rows as were deleted: what the records name, voided and aborted ones and locks included. Reads one page.
 uint64 rows_named_by_log(Relation rel, uint32 slot, const format::DirectoryEntry &entry);
 
@@ -68,6 +77,7 @@ RowSet make_row_set(uint32 row_count, MemoryContext context);
 inline bool has_row(const RowSet &set, uint32 row) {
     return set.words != nullptr && ((set.words[row / 64] >> (row % 64)) & 1) != 0;
 }
+bool has_any(const RowSet &set, RowRange rows);
 void add_rows(RowSet *set, uint32 first, uint32 count);
 
 /// The rows that are deleted for a snapshot (SnapshotAny, which only ANALYZE brings: by others that committed, or by us); no

@@ -1,6 +1,5 @@
 #include "engine/row_delete.h"
 
-#include "engine/delete_log.h"
 #include "engine/gate.h"
 #include "engine/report.h"
 #include "engine/space.h"
@@ -202,8 +201,8 @@ LogReader *reader_of(Relation rel, uint32 slot, const DirectoryEntry &entry) {
     return reader;
 }
 
-// Takes in the records of a page that are new; true when one of them names the row and is no lock of ours.
-bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, uint32 record_count, uint32 row) {
+// Takes in the records of a page that are new; true when one of them names some of the rows and is no lock of ours.
+bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, uint32 record_count, RowRange rows) {
     uint32 first = 0;
     if (page_index == reader->page_index && reader->record_count > 0) first = reader->record_count - 1;
     bool names = false;
@@ -218,7 +217,7 @@ bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, ui
         // For ever, so these need no second look.
         if (last_state == XidState::aborted || (last_state == XidState::committed && is_lock(records[i]))) continue;
         add_rows(&reader->named, first_row_of(records[i]), records[i].row_count);
-        if (names_row(records[i], row) && !(is_lock(records[i]) && TransactionIdIsCurrentTransactionId(records[i].xid)))
+        if (names_any(records[i], rows) && !(is_lock(records[i]) && TransactionIdIsCurrentTransactionId(records[i].xid)))
             names = true;
     }
     if (names) reader->fresh_lock = -1;
@@ -227,13 +226,13 @@ bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, ui
     return names;
 }
 
-bool learn_pages(LogReader *reader, Relation rel, const DirectoryEntry &entry, uint32 row) {
+bool learn_pages(LogReader *reader, Relation rel, const DirectoryEntry &entry, RowRange rows) {
     bool names = false;
     LogPage page;
     for (uint32 p = reader->page_index; p < entry.log_pages; p++) {
         CHECK_FOR_INTERRUPTS();
         read_log_page(rel, reader->slot, entry, p, &page);
-        names |= learn(reader, p, page.records, page.record_count, row);
+        names |= learn(reader, p, page.records, page.record_count, rows);
     }
     return names;
 }
@@ -271,12 +270,14 @@ Verdict judge_by_entry(Relation rel, const DirectoryEntry &entry, const RowChang
 
 enum class Append : uint8 { done, look_again, look_up };
 
-// With the row's bit known to be clear or looked up already: takes the log's last page, learns what is new there, and appends.
-// `is_cleared` turns false when a new record names the row.
+// With the rows' bits known to be clear or looked up already: takes the log's last page, learns what is new there, and appends.
+// `is_cleared` turns false when a new record names one of them.
 Append append_to_log(LogReader *reader, Relation rel, const format::Metapage &meta, const DirectoryEntry &entry,
                      const DeleteRecord &record, bool *is_cleared) {
     const uint32 slot = reader->slot;
-    const uint32 row = first_row_of(record);
+    // May grow the file: before a page is locked, as was the xid assigned.
+    if (entry.log_pages < entry_log_block_count(entry)) ensure_block(rel, entry_log_block(entry, entry.log_pages));
+    const RowRange rows = {first_row_of(record), record.row_count};
     const uint32 last_page = entry.log_pages - 1;
     Buffer buffer = InvalidBuffer;
     uint64 rows_before = 0;
@@ -291,8 +292,8 @@ Append append_to_log(LogReader *reader, Relation rel, const format::Metapage &me
         }
         const bool is_closed = (page_trailer(page)->flags & format::kLogPageClosed) != 0;
         const uint32 count = log_record_count(page);
-        if (learn(reader, last_page, log_records(page), count, row)) *is_cleared = false;
-        if (is_closed || (!*is_cleared && has_row(reader->named, row))) {
+        if (learn(reader, last_page, log_records(page), count, rows)) *is_cleared = false;
+        if (is_closed || (!*is_cleared && has_any(reader->named, rows))) {
             UnlockReleaseBuffer(buffer);
             return is_closed ? Append::look_again : Append::look_up;
         }
@@ -333,7 +334,7 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
         Verdict verdict = judge_by_entry(rel, entry, change);
         LogReader *reader = reader_of(rel, address.slot, entry);
         if (verdict.result == TM_Ok) {
-            if (learn_pages(reader, rel, entry, address.row)) is_cleared = false;
+            if (learn_pages(reader, rel, entry, {address.row, 1})) is_cleared = false;
             if (reader->fresh_lock == static_cast<int64>(address.row)) is_cleared = true;
             if (has_row(reader->named, address.row) && !is_cleared) {
                 verdict = judge_by_log(rel, address.slot, entry, address.row, change);
@@ -347,10 +348,8 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
         }
         if (verdict.result == TM_Ok) {
             const bool was_named = has_row(reader->named, address.row);
-            // Both may wait or allocate: before the page is locked.
-            const TransactionId xid = GetCurrentTransactionId();
-            if (entry.log_pages < entry_log_block_count(entry)) ensure_block(rel, entry_log_block(entry, entry.log_pages));
-            const DeleteRecord record = {address.row | (change.lock_only ? format::kRowLocked : 0), 1, xid, change.cid};
+            const DeleteRecord record = {address.row | (change.lock_only ? format::kRowLocked : 0), 1, GetCurrentTransactionId(),
+                                         change.cid};
             if (append_to_log(reader, rel, meta, entry, record, &is_cleared) != Append::done) continue;
             reader->fresh_lock = change.lock_only && !was_named ? static_cast<int64>(address.row) : -1;
             return TM_Ok;
@@ -363,6 +362,32 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
         is_cleared = false;
     }
 }
+
+}  // namespace
+
+bool delete_untouched_rows(Relation rel, uint32 slot, RowRange rows, CommandId cid) {
+    const RowChange change = {false, cid, InvalidSnapshot, LockWaitBlock};
+    const DeleteRecord record = {rows.first, rows.count, GetCurrentTransactionId(), cid};
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        format::Metapage meta;
+        if (!read_metapage(rel, &meta) || slot >= meta.slot_count) report_moved(rel);
+        const DirectoryEntry entry = read_entry(rel, meta, slot);
+        if (entry.kind != static_cast<uint8>(EntryKind::segment) || rows.first + rows.count > entry.row_count) report_moved(rel);
+        if (judge_by_entry(rel, entry, change).result != TM_Ok) return false;
+        LogReader *reader = reader_of(rel, slot, entry);
+        bool is_cleared = false;
+        learn_pages(reader, rel, entry, rows);
+        if (has_any(reader->named, rows)) return false;
+        switch (append_to_log(reader, rel, meta, entry, record, &is_cleared)) {
+            case Append::done: return true;
+            case Append::look_up: return false;
+            case Append::look_again: break;
+        }
+    }
+}
+
+namespace {
 
 void at_transaction_end(XactEvent event, void *) {
     if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) return;

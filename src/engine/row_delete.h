@@ -10,6 +10,8 @@
 #pragma once
 
 #include "engine/server.h"
+//
+#include "engine/delete_log.h"
 
 namespace historian::engine {
 
@@ -25,6 +27,13 @@ struct RowChange {
 /// returns  as heap_delete(); TM_WouldBlock with LockWaitSkip
 /// errors   40001 the row was moved since the transaction's snapshot; 55P03 with LockWaitError; 55000 the row is not visible
 TM_Result change_row(Relation rel, ItemPointer tid, const RowChange &change, TM_FailureData *failure);
+
+/// Deletes adjacent rows of a segment with one record, if nobody has deleted or locked any of them: the caller knows that its
+/// snapshot sees them.
+///
+/// returns  false, with nothing done, when somebody has: they are to be looked at one by one
+/// errors   as change_row()
+bool delete_untouched_rows(Relation rel, uint32 slot, RowRange rows, CommandId cid);
 
 /// Forgets what this transaction has learnt of the delete logs: the table's storage is being emptied.
 void forget_delete_logs();

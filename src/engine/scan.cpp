@@ -37,6 +37,7 @@ bool entry_may_hold(const DirectoryEntry &entry, const TagFilter &tag) {
 }
 
 bool segment_may_match(const ScanFilter &filter, const DirectoryEntry &entry) {
+    if (filter.tail_only) return false;
     if (filter.by_time && !times_overlap(filter, entry.time_min, entry.time_max)) return false;
     if (!filter.by_tag) return true;
     if (entry.flags & format::kEntryTagsUnknown) return false;  // every tag is NULL, and NULL equals nothing

@@ -34,6 +34,7 @@ struct ScanFilter {
     bool by_tag;
     const TagFilter *tags;  // sorted by bytes (memcmp, then length), distinct; none: no row can match
     uint32 tag_count;
+    bool tail_only;              // no segment is wanted
     const bool *needed_columns;  // one a column of the table, or nullptr for all; columns that are not needed read as NULL
 };
 

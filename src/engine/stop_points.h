@@ -16,6 +16,7 @@ enum class StopPoint : int {
     release_seen = 5,        // VACUUM or compact() read an entry that it may free
     seal_gate_closed = 6,    // no statement that deletes is running; the sources are untouched
     delete_at_gate = 7,      // a statement that deletes has its snapshot and is not inside the gate yet
+    segment_dropped = 8,     // delete_before() has stamped a whole segment and has not looked at its delete log yet
 };
 
 /// Set by the setting historian.debug_stop_point (superuser).

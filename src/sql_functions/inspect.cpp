@@ -1,5 +1,6 @@
 // historian_segments(), historian_size() and historian_check(): what a table is made of, and whether it is whole.
 #include "engine/check.h"
+#include "engine/delete_log.h"
 #include "engine/pages.h"
 #include "engine/report.h"
 #include "engine/space.h"
@@ -40,7 +41,8 @@ const char *state_of(const DirectoryEntry &entry) {
     if (entry.kind == static_cast<uint8>(EntryKind::building)) return "building";
     if (engine::xid_state(entry.xmin) == engine::XidState::in_progress) return "uncommitted";
     if (engine::xid_state(entry.xmin) == engine::XidState::aborted) return "aborted";
-    if (engine::xid_state(entry.xmax) == engine::XidState::committed) return "superseded";
+    if (engine::xid_state(entry.xmax) == engine::XidState::committed)
+        return (entry.flags & format::kEntryDropped) != 0 ? "dropped" : "superseded";
     if (entry.kind == static_cast<uint8>(EntryKind::segment)) return "sealed";
     return (entry.flags & format::kEntryTailClosed) != 0 ? "closed" : "open";
 }
@@ -61,8 +63,16 @@ Datum tag_text(Relation rel, const uint8 *bytes, uint8 byte_count) {
     return PointerGetDatum(cstring_to_text_with_len(hex.data, hex.len));
 }
 
+int64 count_deleted_rows(Relation rel, uint32 slot, const DirectoryEntry &entry) {
+    if (entry.log_pages == 0) return 0;
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian delete log", ALLOCSET_SMALL_SIZES);
+    const engine::LogState log = engine::settled_rows(rel, slot, entry, InvalidTransactionId, context);
+    MemoryContextDelete(context);
+    return log.settled.member_count;
+}
+
 void put_entry(Relation rel, ReturnSetInfo *result, uint32 slot, const DirectoryEntry &entry) {
-    constexpr int kColumns = 13;
+    constexpr int kColumns = 14;
     Datum values[kColumns] = {};
     bool nulls[kColumns] = {};
     const bool is_segment = entry.kind == static_cast<uint8>(EntryKind::segment);
@@ -81,7 +91,8 @@ void put_entry(Relation rel, ReturnSetInfo *result, uint32 slot, const Directory
     if (has_tags) values[10] = tag_text(rel, entry.tag_first, entry.tag_first_bytes);
     if (has_tags) values[11] = tag_text(rel, entry.tag_last, entry.tag_last_bytes);
     values[12] = Int64GetDatum(entry.extents[0].first_block);
-    nulls[4] = nulls[5] = nulls[7] = !is_segment;
+    values[13] = Int64GetDatum(count_deleted_rows(rel, slot, entry));
+    nulls[4] = nulls[5] = nulls[7] = nulls[13] = !is_segment;
     nulls[8] = nulls[9] = !has_times;
     nulls[10] = nulls[11] = !has_tags;
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -118,6 +129,7 @@ extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
     int64 sealed_rows = 0;
     int64 segment_bytes = 0;
     int64 segments = 0;
+    int64 log_blocks = 0;
     format::Metapage meta;
     if (engine::read_metapage(rel, &meta)) {
         engine::for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
@@ -125,19 +137,20 @@ extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
             const bool dead = engine::xid_state(entry.xmin) == engine::XidState::aborted ||
                               engine::xid_state(entry.xmax) == engine::XidState::committed;
             if (dead) {
-                dead_blocks += blocks;
+                dead_blocks += blocks + engine::entry_log_block_count(entry);
             } else if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
                 tail_blocks += blocks;
             } else {
                 segment_blocks += blocks;
                 sealed_rows += entry.row_count;
                 segment_bytes += entry.byte_count;
+                log_blocks += engine::entry_log_block_count(entry);
                 segments++;
             }
         });
     }
-    Datum values[7];
-    bool nulls[7] = {};
+    Datum values[8];
+    bool nulls[8] = {};
     values[0] = Int64GetDatum(static_cast<int64>(RelationGetNumberOfBlocks(rel)) * BLCKSZ);
     values[1] = Int64GetDatum(segment_blocks * BLCKSZ);
     values[2] = Int64GetDatum(tail_blocks * BLCKSZ);
@@ -145,6 +158,7 @@ extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
     values[4] = Int64GetDatum(segments);
     values[5] = Int64GetDatum(sealed_rows);
     values[6] = Int64GetDatum(segment_bytes);
+    values[7] = Int64GetDatum(log_blocks * BLCKSZ);
     table_close(rel, AccessShareLock);
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

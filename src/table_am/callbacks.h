@@ -53,6 +53,9 @@ TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot sn
 TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid, LockTupleMode mode,
                      LockWaitPolicy wait_policy, uint8 flags, TM_FailureData *failure);
 
+/// Refuses to delete from a table whose deletions a publication should pass on (writes.cpp).
+void refuse_published_delete(Relation rel);
+
 // -------------------------------------------------------------------------------------------- whole tables (tables.cpp)
 
 void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid,

@@ -117,6 +117,8 @@ void multi_insert(Relation rel, TupleTableSlot **slots, int slot_count, CommandI
     pgstat_count_heap_insert(rel, slot_count);
 }
 
+void refuse_published_delete(Relation rel) { refuse_published_table(rel, true); }
+
 TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot, Snapshot crosscheck, bool wait,
                        TM_FailureData *failure, bool) {
     refuse_published_table(rel, true);

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Exporter qw(import);
 use Values qw(random_value quote);
-our @EXPORT_OK = qw(digest_sql random_question random_settings cursor_faults sample_faults identity_faults);
+our @EXPORT_OK = qw(digest_sql condition random_question random_settings cursor_faults sample_faults identity_faults);
 
 sub one_of { return $_[int(rand(@_))] }
 

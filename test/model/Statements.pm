@@ -4,8 +4,9 @@ package Statements;
 use strict;
 use warnings;
 use Exporter qw(import);
+use Questions qw(condition);
 use Values qw(random_type key_type random_value quote series_expression %wider);
-our @EXPORT_OK = qw(random_columns create_sql writing_statement tending_statement);
+our @EXPORT_OK = qw(random_columns create_sql writing_statement deleting_statement tending_statement);
 
 sub one_of { return $_[int(rand(@_))] }
 sub shuffle { my @rest = @_; my @out; push @out, splice(@rest, int(rand(@rest)), 1) while @rest; return @out }
@@ -126,6 +127,41 @@ sub copy_file
         "COPY \@T@ ($names) FROM '$state->{folder}/rows' (FORMAT $format)"];
 }
 
+# The other table is no part of the condition: it loses its rows first.
+sub deleting_condition
+{
+    my ($state) = @_;
+    my $kind = rand();
+    # Rows all over the table, by what is in them.
+    return sprintf "md5(r::text) < '%02x'", 1 + int(rand(rand() < 0.7 ? 20 : 256)) if $kind < 0.5;
+    return 'true' if $kind < 0.53;
+    while (1)
+    {
+        my $condition = condition($state);
+        return $condition if $condition !~ /model\.h/;
+    }
+}
+
+# Those with RETURNING give a digest of what they deleted.
+sub deleting_statement
+{
+    my ($state) = @_;
+    my $where = deleting_condition($state);
+    my $digest = sub {
+        return "WITH gone AS ($_[0]) SELECT count(*), md5(coalesce(string_agg(md5(row), '' ORDER BY md5(row)), '')) FROM gone";
+    };
+    my $kind = rand();
+    return "DELETE FROM \@T\@ AS r WHERE $where" if $kind < 0.3;
+    return $digest->("DELETE FROM \@T\@ AS r WHERE $where RETURNING r::text AS row") if $kind < 0.7;
+    my ($tag) = grep { ($_->{role} // '') eq 'tag' } @{ $state->{columns} };
+    my $tags = join ', ', map { '(' . quote(random_value($tag->{type}, 'tag'), $tag->{type}) . ')' } 1 .. 3;
+    # A row that two others match is deleted once, and MERGE refuses it on both tables.
+    return $digest->("DELETE FROM \@T\@ AS r USING (VALUES $tags) AS v (wanted) WHERE r.tag = v.wanted AND $where "
+            . 'RETURNING r::text AS row') if $kind < 0.85;
+    return "MERGE INTO \@T\@ AS r USING (SELECT DISTINCT wanted::text AS wanted FROM (VALUES $tags) AS v (wanted)) AS w "
+        . "ON r.tag::text = w.wanted AND $where WHEN MATCHED THEN DELETE";
+}
+
 # Gives a list of texts for both tables; those without @T@ are run once. $state: see test/model/run.
 sub writing_statement
 {
@@ -138,13 +174,9 @@ sub writing_statement
     return insert_prepared(@columns) if $kind < 0.65;
     return copy_inline(@columns) if $kind < 0.78;
     return @{ copy_file($state, @columns) } if $kind < 0.85;
-    if ($kind < 0.87 && $state->{can_delete})
-    {
-        my $key = $columns[0]{role} eq 'tag' ? $columns[0] : $columns[1];
-        return 'DELETE FROM @T@ WHERE tag = ' . quote(random_value($key->{type}, 'tag'), $key->{type});
-    }
+    return deleting_statement($state) if rand() < 0.45;
     return insert_values(@columns) if $state->{snapshot_open};    # what follows would wait for the other session's lock
-    return 'TRUNCATE @T@' if $kind < 0.89;
+    return 'TRUNCATE @T@' if $kind < 0.87;
     if ($kind < 0.93)
     {
         my $new = { name => 'd' . ++$state->{added}, type => random_type() };

@@ -2,12 +2,13 @@
 #
 #   1. every transaction that was acknowledged is there, each of its rows exactly once and exactly as sent;
 #   2. every other transaction is there as a whole or not at all (its COMMIT may have happened before the kill);
-#   3. nothing that was rolled back is there;
+#   3. nothing that was rolled back is there, nothing whose deletion was acknowledged, and no deletion is half done;
 #   4. historian_check() finds nothing.
 #
 # Each row is a function of (writer, txn, row), see sent() below, so that no list of rows needs to be kept: writers log only
-# "begin txn k", "done txn" and "undo txn". Kills are of three kinds: the postmaster with all its children at one instant, the
-# postmaster alone, and one child, after which the postmaster restarts the others.
+# "begin txn k", "done txn" and "undo txn", and "delete txn" and "deleted txn" for what they delete again. Kills are of three
+# kinds: the postmaster with all its children at one instant, the postmaster alone, and one child, after which the postmaster
+# restarts the others.
 #
 # HISTORIAN_TEST_SEED repeats a run's choices (not its timing); HISTORIAN_CRASH_ROUNDS (40) makes it longer;
 # HISTORIAN_TEST_AM=heap tests the test.
@@ -161,14 +162,28 @@ sub in_background
 my $dir = PostgreSQL::Test::Utils::tempdir;
 my %done;      # writer -> txn -> rows, acknowledged
 my %unknown;   # writer -> txn -> rows, begun and not answered
-my %undone;    # writer -> txn -> 1, rolled back
+my %deleting;  # writer -> txn -> rows, acknowledged once, and a deletion begun and not answered
+my %undone;    # writer -> txn -> 1, rolled back or deleted
 my @next_txn = (1) x (WRITERS + 1);
+
+# The SQL that deletes the rows of an earlier transaction, and whether it stays with that.
+sub deletion_sql
+{
+    my ($w, $x) = @_;
+    my $delete = "DELETE FROM t WHERE writer = $w AND txn = $x";
+    my $kind = int(rand(4));
+    return ("$delete;\n", 1) if $kind <= 1;
+    return ("BEGIN;\n$delete AND row % 2 = 0;\nSAVEPOINT a;\n$delete;\nROLLBACK TO a;\n$delete;\nCOMMIT;\n", 1) if $kind == 2;
+    return ("BEGIN;\n$delete;\nROLLBACK;\n", 0);
+}
 
 sub start_writer
 {
     my ($w, $round) = @_;
     my $x = $next_txn[$w];
     my $prepared = 0;
+    my @kept = keys %{ $done{$w} };
+    my @just_sent;
     return in_background(sub {
         converse("$dir/writer$w.$round", sub {
             if (!$prepared++)
@@ -176,9 +191,19 @@ sub start_writer
                 return ('', "PREPARE one_row(int, int, int, int) AS INSERT INTO t SELECT * FROM sent(\$1, \$2, \$3) AS s "
                     . "WHERE s.row = \$4;\nSET synchronous_commit = on;\n", '');
             }
+            push @kept, splice @just_sent;    # it was answered
+            if (@kept > 5 && rand() < 0.2)
+            {
+                my ($old) = splice @kept, int(rand(@kept)), 1;
+                my ($sql, $stays) = deletion_sql($w, $old);
+                return ("delete $old\n", $sql, "deleted $old\n") if $stays;
+                push @kept, $old;
+                return ('', $sql, '');
+            }
             my $k = $row_counts[int(rand(@row_counts))];
             my ($sql, $undo) = transaction_sql($w, $x, $k);
             my $number = $x++;
+            push @just_sent, $number unless $undo;
             return ("begin $number $k\n", $sql, ($undo ? 'undo' : 'done') . " $number\n");
         });
     });
@@ -224,6 +249,8 @@ sub read_logs
             if ($what eq 'begin') { $unknown{$w}{$x} = $k; $next_txn[$w] = $x + 1 }
             elsif ($what eq 'done') { $done{$w}{$x} = delete $unknown{$w}{$x} }
             elsif ($what eq 'undo') { $undone{$w}{$x} = delete $unknown{$w}{$x} }
+            elsif ($what eq 'delete') { $deleting{$w}{$x} = delete $done{$w}{$x} }
+            elsif ($what eq 'deleted') { $undone{$w}{$x} = delete $deleting{$w}{$x} }
         }
     }
     my $reader = slurp_file("$dir/reader.$round.stderr");
@@ -242,8 +269,8 @@ sub faults
     {
         my ($w, $x, $count, $distinct, $first, $last, $k, $k_max) = split /\|/, $line;
         $found{$w}{$x} = 1;
-        my $sent = $done{$w}{$x} // $unknown{$w}{$x};
-        if ($undone{$w}{$x}) { push @faults, "writer $w txn $x was rolled back, $count rows are there"; next }
+        my $sent = $done{$w}{$x} // $unknown{$w}{$x} // $deleting{$w}{$x};
+        if ($undone{$w}{$x}) { push @faults, "writer $w txn $x was rolled back or deleted, $count rows are there"; next }
         if (!defined $sent) { push @faults, "writer $w txn $x was never sent, $count rows are there"; next }
         push @faults, "writer $w txn $x: sent $sent rows, found $count ($distinct distinct, $first to $last, k $k to $k_max)"
             if $count != $sent || $distinct != $sent || $first != 0 || $last != $sent - 1 || $k != $sent || $k_max != $sent;
@@ -253,12 +280,15 @@ sub faults
         for my $x (keys %{ $done{$w} }) { push @faults, "writer $w txn $x was acknowledged and is gone" unless $found{$w}{$x} }
     }
     # What was in doubt is decided now, for ever.
-    for my $w (keys %unknown)
+    for my $doubtful (\%unknown, \%deleting)
     {
-        for my $x (keys %{ $unknown{$w} })
+        for my $w (keys %$doubtful)
         {
-            if ($found{$w}{$x}) { $done{$w}{$x} = delete $unknown{$w}{$x} }
-            else { delete $unknown{$w}{$x}; $undone{$w}{$x} = 1 }
+            for my $x (keys %{ $doubtful->{$w} })
+            {
+                if ($found{$w}{$x}) { $done{$w}{$x} = delete $doubtful->{$w}{$x} }
+                else { delete $doubtful->{$w}{$x}; $undone{$w}{$x} = 1 }
+            }
         }
     }
     if ($with_values)

@@ -85,6 +85,8 @@ sub rows_a
         . "FROM generate_series(1, $count) AS i";
 }
 
+sub one_of { return $_[int(rand(@_))] }
+
 sub statement
 {
     my $count = (1, 3, 40, 500, 6000)[int(rand(5))];
@@ -104,6 +106,13 @@ sub statement
         sub { "BEGIN; TRUNCATE b; INSERT INTO b VALUES (2, 'after truncate', 'infinity', -1, '[]'); COMMIT" },
         sub { "BEGIN; INSERT INTO a $rows; PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'" },
         sub { "BEGIN; INSERT INTO a $rows; PREPARE TRANSACTION 'q'; ROLLBACK PREPARED 'q'" },
+        sub { "DELETE FROM a WHERE md5(a::text) < '" . one_of(0 .. 9, 'a' .. 'f') . one_of(0 .. 9) . "'" },
+        sub { "DELETE FROM a WHERE name = 's" . int(rand(17)) . "'" }, sub { 'DELETE FROM b WHERE line % 3 = 1' },
+        sub { "BEGIN; DELETE FROM a WHERE name < 's12'; SAVEPOINT s; DELETE FROM a; ROLLBACK TO s; INSERT INTO a $rows; COMMIT" },
+        sub { "BEGIN; DELETE FROM a WHERE value < 5; CHECKPOINT; ROLLBACK" },
+        sub { "BEGIN; DELETE FROM a WHERE value > 9; PREPARE TRANSACTION 'r'; VACUUM a; "
+                . one_of('COMMIT', 'ROLLBACK') . " PREPARED 'r'" },
+        ($is_tag ? sub { "SELECT delete_before('a', timestamptz '2026-01-01' + interval '1 s' * " . int(rand(500_000)) . ')' } : ()),
         sub { 'VACUUM a' }, sub { 'VACUUM (FREEZE) b' }, sub { 'ANALYZE a' }, sub { 'CHECKPOINT' },
         ($is_tag ? (sub { "CALL compact('a')" }, sub { "CALL compact('b')" }, sub { "CALL compact('u')" }) : ()),
     );
@@ -124,7 +133,7 @@ for my $full_page_writes ('on', 'off')
     $primary->reload;
     for my $part (1 .. 2)
     {
-        run(statement()) for 1 .. 35;
+        run(statement()) for 1 .. 45;
         same_answers("full_page_writes $full_page_writes, part $part: the standby gives the same answers");
     }
     # Only with full pages: without them PostgreSQL's consistency check itself stumbles, over a heap page that a record further
