@@ -57,9 +57,7 @@ struct RowRange {
     uint32 first;
     uint32 count;
 };
-inline bool names_any(const format::DeleteRecord &record, RowRange rows) {
-    return first_row_of(record) < rows.first + rows.count && rows.first < first_row_of(record) + record.row_count;
-}
+inline bool overlaps(RowRange a, RowRange b) { return a.first < b.first + b.count && b.first < a.first + a.count; }
 
 /// At least as many rows as were deleted: what the records name, voided and aborted ones and locks included. Reads one page.
 uint64 rows_named_by_log(Relation rel, uint32 slot, const format::DirectoryEntry &entry);

@@ -162,8 +162,9 @@ struct LogReader {
     uint64 last_use;
     MemoryContext context;
     RowSet named;       // rows that some record read so far names, but for those of failed deleters and of lockers that are over
-    uint32 page_index;  // the last page read ...
-    uint32 record_count;  // ... and how many of its records; the last one may have grown since
+    uint32 page_index;    // the last page read ...
+    uint32 record_count;  // ... how many of its records ...
+    uint32 last_rows;     // ... and how many rows the last of those named: it may grow
     int64 fresh_lock;     // the row we have locked last, if nobody had named it before: no need to look it up; or -1
 };
 
@@ -203,26 +204,29 @@ LogReader *reader_of(Relation rel, uint32 slot, const DirectoryEntry &entry) {
 
 // Takes in the records of a page that are new; true when one of them names some of the rows and is no lock of ours.
 bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, uint32 record_count, RowRange rows) {
-    uint32 first = 0;
-    if (page_index == reader->page_index && reader->record_count > 0) first = reader->record_count - 1;
+    const bool goes_on = page_index == reader->page_index && reader->record_count > 0;
     bool names = false;
     TransactionId last_xid = InvalidTransactionId;
     XidState last_state = XidState::aborted;
-    for (uint32 i = first; i < record_count; i++) {
-        if (records[i].row_count == 0) continue;
+    for (uint32 i = goes_on ? reader->record_count - 1 : 0; i < record_count; i++) {
+        // Of the last one read, what it has grown by.
+        const uint32 known_rows = goes_on && i == reader->record_count - 1 ? reader->last_rows : 0;
+        if (records[i].row_count <= known_rows) continue;
         if (records[i].xid != last_xid) {
             last_xid = records[i].xid;
             last_state = xid_state(last_xid);
         }
         // For ever, so these need no second look.
         if (last_state == XidState::aborted || (last_state == XidState::committed && is_lock(records[i]))) continue;
-        add_rows(&reader->named, first_row_of(records[i]), records[i].row_count);
-        if (names_any(records[i], rows) && !(is_lock(records[i]) && TransactionIdIsCurrentTransactionId(records[i].xid)))
-            names = true;
+        const RowRange fresh = {first_row_of(records[i]) + known_rows, records[i].row_count - known_rows};
+        add_rows(&reader->named, fresh.first, fresh.count);
+        const bool is_own_lock = is_lock(records[i]) && TransactionIdIsCurrentTransactionId(records[i].xid);
+        if (overlaps(fresh, rows) && !is_own_lock) names = true;
     }
     if (names) reader->fresh_lock = -1;
     reader->page_index = page_index;
     reader->record_count = record_count;
+    reader->last_rows = record_count > 0 ? records[record_count - 1].row_count : 0;
     return names;
 }
 
