@@ -143,8 +143,8 @@ void on_executor_start(QueryDesc *query, int flags) {
     // Rows that a COPY of this backend still holds back become visible to what its triggers run (rule R16).
     engine::finish_all_bulk_loads();
     if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0) check_statement(query->plannedstmt);
-    // In a read-only transaction PostgreSQL is about to refuse the statement.
-    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && !IsParallelWorker() && !XactReadOnly) enter_gates(query);
+    // During recovery PostgreSQL is about to refuse the statement. In a read-only transaction it allows temporary tables.
+    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && !IsParallelWorker() && !RecoveryInProgress()) enter_gates(query);
     if (previous_executor_start != nullptr)
         previous_executor_start(query, flags);
     else
