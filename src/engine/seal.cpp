@@ -8,6 +8,7 @@
 #include "engine/space.h"
 #include "engine/stop_points.h"
 #include "engine/tail.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -80,16 +81,12 @@ void for_each_tail_row(Relation rel, const DirectoryEntry &entry, uint32 page_in
     const BlockNumber block = entry_block(entry, page_index);
     const Buffer buffer = lock_page(rel, block, PageLock::shared);
     Page page = BufferGetPage(buffer);
-    const bool ours = page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation;
+    const bool ours = page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation &&
+                      PageGetMaxOffsetNumber(page) <= format::kTailRowsMax;
+    TailPage tail = {rel, block, page};
     for (OffsetNumber offset = FirstOffsetNumber; ours && offset <= PageGetMaxOffsetNumber(page); offset++) {
-        const ItemId item_id = PageGetItemId(page, offset);
-        if (!ItemIdIsNormal(item_id)) continue;
         HeapTupleData tuple = {};
-        tuple.t_tableOid = RelationGetRelid(rel);
-        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
-        tuple.t_len = ItemIdGetLength(item_id);
-        ItemPointerSet(&tuple.t_self, block, offset);
-        visit(&tuple);
+        if (tail_tuple_at(&tail, offset, &tuple)) visit(&tuple);
     }
     UnlockReleaseBuffer(buffer);
     if (!ours) report_damage(rel, block, "The block does not belong to the tail run that names it.");
@@ -130,7 +127,7 @@ void add_run(SealStep *step, const DirectoryEntry &entry) {
             if (committed && row_count < static_cast<int>(format::kTailRowsMax)) rows[row_count++] = heap_copytuple(tuple);
         });
         for (int i = 0; i < row_count; i++) {
-            heap_deform_tuple(rows[i], step->desc, step->values, step->nulls);
+            deform_tail_tuple(rows[i], step->desc, step->desc->natts, step->values, step->nulls);
             add_row(step);
         }
         MemoryContextSwitchTo(old);

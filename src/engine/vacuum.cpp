@@ -5,6 +5,7 @@
 #include "engine/report.h"
 #include "engine/seal.h"
 #include "engine/space.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -53,12 +54,16 @@ RowFate judge_row(Vacuum *vacuum, HeapTupleHeader tuple) {
 
 // Stages what happens to the rows of one page; the newest xid frozen is what standby snapshots must be past. False: nothing to
 // do.
-bool stage_page(Vacuum *vacuum, PageEdit &edit, int page_index, Page page, TransactionId *newest_frozen) {
+bool stage_page(Vacuum *vacuum, PageEdit &edit, int page_index, Buffer buffer, TransactionId *newest_frozen) {
+    const BlockNumber block = BufferGetBlockNumber(buffer);
+    Page page = BufferGetPage(buffer);
     bool changed = false;
+    TailPage tail = {vacuum->rel, block, page};
     for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
+        HeapTupleData row;
+        if (!tail_tuple_at(&tail, offset, &row)) continue;
         const ItemId item_id = PageGetItemId(page, offset);
-        if (!ItemIdIsNormal(item_id)) continue;
-        HeapTupleHeader tuple = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
+        HeapTupleHeader tuple = row.t_data;
         const RowFate fate = judge_row(vacuum, tuple);
         if (fate == RowFate::keep) continue;
         changed = true;
@@ -83,16 +88,19 @@ void vacuum_tail_page(Vacuum *vacuum, const DirectoryEntry &entry, uint32 page_i
     const BlockNumber block = entry_block(entry, page_index);
     const Buffer buffer = lock_page(vacuum->rel, block, PageLock::exclusive);
     Page page = BufferGetPage(buffer);
-    if (page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation) {
+    const bool ours = page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation;
+    if (ours) {
         PageEdit edit(vacuum->rel, EditPurpose::freeze);
         TransactionId newest_frozen = InvalidTransactionId;
-        if (stage_page(vacuum, edit, edit.add_page(buffer), page, &newest_frozen)) {
+        if (stage_page(vacuum, edit, edit.add_page(buffer), buffer, &newest_frozen)) {
             edit.set_conflict(newest_frozen);
             edit.commit();
             vacuum->frozen_pages++;
         }
     }
     UnlockReleaseBuffer(buffer);
+    // Its rows' xids are not known, so relfrozenxid must not pass them.
+    if (!ours) report_damage(vacuum->rel, block, "The block does not belong to the tail run that names it.");
 }
 
 // A superseded entry, and all its rows, go as a whole later; its xids count until then.
