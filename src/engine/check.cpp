@@ -148,6 +148,7 @@ void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber o
     TailPage tail = {rel, block, page};
     HeapTupleData row;
     if (!tail_tuple_at(&tail, offset, &row)) return;
+    validate_row(rel, &row);
     const HeapTupleHeader tuple = row.t_data;
     const int natts = HeapTupleHeaderGetNatts(tuple);
     // An aborted inserter may have added columns that never came to be.

@@ -71,6 +71,7 @@ bool fetch_tail_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTable
         visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
         HeapCheckForSerializableConflictOut(visible, rel, &tuple, buffer, snapshot);
         if (visible) {
+            validate_row(rel, &tuple);
             store_tail_row(slot, tuple, nullptr);
             ExecMaterializeSlot(slot);
         }

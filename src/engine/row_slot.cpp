@@ -1,7 +1,6 @@
 #include "engine/row_slot.h"
 
 #include "engine/tid.h"
-#include "engine/validate.h"
 
 namespace historian::engine {
 
@@ -24,11 +23,15 @@ void slot_clear(TupleTableSlot *slot) {
     ItemPointerSetInvalid(&slot->tts_tid);
 }
 
+void fetch_tail_values(TupleTableSlot *slot, RowSlot *row) {
+    heap_deform_tuple(row->tail_tuple, slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
+    slot->tts_nvalid = slot->tts_tupleDescriptor->natts;
+}
+
 void slot_getsomeattrs(TupleTableSlot *slot, int natts) {
     RowSlot *row = row_slot(slot);
     if (row->tail_tuple != nullptr) {
-        deform_tail_tuple(row->tail_tuple, slot->tts_tupleDescriptor, natts, slot->tts_values, slot->tts_isnull);
-        slot->tts_nvalid = natts;
+        fetch_tail_values(slot, row);
     } else if (row->granule != nullptr) {
         for (int i = slot->tts_nvalid; i < natts; i++) {
             if (row->needed != nullptr && !row->needed[i]) {

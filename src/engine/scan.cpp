@@ -296,7 +296,9 @@ bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index) {
         if (!tail_tuple_at(&tail, offset, tuple)) continue;
         const bool visible = HeapTupleSatisfiesVisibility(tuple, scan->snapshot, buffer);
         HeapCheckForSerializableConflictOut(visible, scan->rel, tuple, buffer, scan->snapshot);
-        if (visible) scan->visible[scan->visible_count++] = offset;
+        if (!visible) continue;
+        validate_row(scan->rel, tuple);
+        scan->visible[scan->visible_count++] = offset;
     }
     LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
     return true;

@@ -127,7 +127,8 @@ void add_run(SealStep *step, const DirectoryEntry &entry) {
             if (committed && row_count < static_cast<int>(format::kTailRowsMax)) rows[row_count++] = heap_copytuple(tuple);
         });
         for (int i = 0; i < row_count; i++) {
-            deform_tail_tuple(rows[i], step->desc, step->desc->natts, step->values, step->nulls);
+            validate_row(step->rel, rows[i]);
+            heap_deform_tuple(rows[i], step->desc, step->values, step->nulls);
             add_row(step);
         }
         MemoryContextSwitchTo(old);

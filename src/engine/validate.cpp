@@ -1,5 +1,6 @@
 #include "engine/validate.h"
 
+#include "engine/row.h"
 #include "format/segment.h"
 
 namespace historian::engine {
@@ -109,7 +110,7 @@ bool tail_tuple_at(TailPage *tail, OffsetNumber offset, HeapTuple tuple) {
     const uint32 null_bytes = (header->t_infomask & HEAP_HASNULL) != 0 ? BITMAPLEN(HeapTupleHeaderGetNatts(header)) : 0;
     // What our rows never have: values that are elsewhere, multixacts (rule R11), marks of VACUUM FULL before PostgreSQL 9.0.
     constexpr uint16 kNever = HEAP_HASEXTERNAL | HEAP_XMAX_IS_MULTI | HEAP_MOVED;
-    if (header->t_hoff != MAXALIGN(SizeofHeapTupleHeader + null_bytes) || header->t_hoff > length)
+    if (header->t_hoff != MAXALIGN(SizeofHeapTupleHeader + null_bytes) || header->t_hoff + format::kRowChecksumBytes > length)
         damage = "The header of the row at offset %u has an impossible size.";
     else if ((header->t_infomask & kNever) != 0)
         damage = "The row at offset %u has flags that no row has.";
@@ -129,61 +130,13 @@ bool tail_tuple_at(TailPage *tail, OffsetNumber offset, HeapTuple tuple) {
     return true;
 }
 
-namespace {
-
-[[noreturn]] void report_damaged_column(HeapTuple tuple, TupleDesc desc, int column) {
-    const char *name = get_rel_name(tuple->t_tableOid);
-    ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
-            errmsg("found damage in block %u of table \"%s\"", ItemPointerGetBlockNumberNoCheck(&tuple->t_self),
-                   name != nullptr ? name : "?"),
-            errdetail("Column \"%s\" of the row at offset %u does not lie within the row.",
-                      NameStr(TupleDescAttr(desc, column)->attname), ItemPointerGetOffsetNumberNoCheck(&tuple->t_self)),
-            errhint("Run historian_check on the table; restore it from a backup if the damage is confirmed."));
-    pg_unreachable();
-}
-
-// The size of a plain varlena value of which `room` bytes, at least one, can be read; 0 when it is none.
-uint32 plain_varlena_bytes(const char *value, uint32 room) {
-    if (VARATT_IS_1B(value)) return VARATT_IS_1B_E(value) ? 0 : VARSIZE_1B(value);
-    if (room < VARHDRSZ || !VARATT_IS_4B_U(value)) return 0;
-    return VARSIZE_4B(value) < VARHDRSZ ? 0 : VARSIZE_4B(value);
-}
-
-}  // namespace
-
-void deform_tail_tuple(HeapTuple tuple, TupleDesc desc, int natts, Datum *values, bool *nulls) {
-    const HeapTupleHeader header = tuple->t_data;
-    const bool has_nulls = HeapTupleHasNulls(tuple);
-    const int stored = Min(static_cast<int>(HeapTupleHeaderGetNatts(header)), natts);
-    const char *data = reinterpret_cast<const char *>(header) + header->t_hoff;
-    const uint32 data_bytes = tuple->t_len - header->t_hoff;
-    uint32 offset = 0;
-    for (int i = 0; i < stored; i++) {
-        const Form_pg_attribute column = TupleDescAttr(desc, i);
-        if (has_nulls && att_isnull(i, header->t_bits)) {
-            values[i] = 0;
-            nulls[i] = true;
-            continue;
-        }
-        uint32 bytes;
-        if (column->attlen > 0) {
-            offset = att_align_nominal(offset, column->attalign);
-            bytes = column->attlen;
-        } else if (unlikely(offset >= data_bytes)) {
-            report_damaged_column(tuple, desc, i);
-        } else if (column->attlen == -1) {
-            if (data[offset] == 0) offset = att_align_nominal(offset, column->attalign);
-            bytes = offset < data_bytes ? plain_varlena_bytes(data + offset, data_bytes - offset) : 0;
-            if (unlikely(bytes == 0)) report_damaged_column(tuple, desc, i);
-        } else {
-            bytes = strnlen(data + offset, data_bytes - offset) + 1;
-        }
-        if (unlikely(offset > data_bytes || bytes > data_bytes - offset)) report_damaged_column(tuple, desc, i);
-        values[i] = fetch_att(data + offset, column->attbyval, column->attlen);
-        nulls[i] = false;
-        offset += bytes;
-    }
-    for (int i = stored; i < natts; i++) values[i] = getmissingattr(desc, i + 1, &nulls[i]);
+void validate_row(Relation rel, HeapTuple tuple) {
+    uint32 stored;
+    memcpy(&stored, reinterpret_cast<char *>(tuple->t_data) + tuple->t_len - sizeof(stored), sizeof(stored));
+    if (likely(stored == row_checksum(tuple->t_data, tuple->t_len))) return;
+    const OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(&tuple->t_self);
+    report_damage(rel, ItemPointerGetBlockNumberNoCheck(&tuple->t_self),
+                  psprintf("The row at offset %u does not match its checksum.", offset));
 }
 
 }  // namespace historian::engine

@@ -1,7 +1,7 @@
 // What is read from disk is validated here before it is believed: directory entries, tail rows, transaction numbers.
 //
-// Segments need none of this: checksums cover all their bytes. Tail pages, the directory, the map and the metapage have no
-// checksum of ours, so any bytes may be there when PostgreSQL's data checksums are off, and pages of zeros even when they are on.
+// Segments need none of this: checksums cover all their bytes. Of a tail row a checksum covers what never changes. The rest has
+// none of ours, so any bytes may be there when PostgreSQL's data checksums are off, and pages of zeros even when they are on.
 //
 // Invariants:
 //   1. What passes makes no code of ours or of PostgreSQL touch memory outside its page, wait for a page that it holds, or ask
@@ -33,12 +33,12 @@ struct TailPage {
 };
 
 /// The row at an offset, with all fields of *tuple; false when there is none (a dead line pointer). After this PostgreSQL's
-/// visibility code may judge it; its columns are validated by deform_tail_tuple().
+/// visibility code may judge it.
 /// errors  XX001 the line pointer or the tuple's header cannot be ours
 bool tail_tuple_at(TailPage *tail, OffsetNumber offset, HeapTuple tuple);
 
-/// heap_deform_tuple() for the first `natts` columns of a tail row, which stays within the row whatever its bytes are.
-/// errors  XX001 a column reaches outside the row, or is no plain value
-void deform_tail_tuple(HeapTuple tuple, TupleDesc desc, int natts, Datum *values, bool *nulls);
+/// Before a row's columns are looked at.
+/// errors  XX001 the row does not match its checksum
+void validate_row(Relation rel, HeapTuple tuple);
 
 }  // namespace historian::engine
