@@ -5,6 +5,7 @@
 #include "engine/maintenance_lock.h"
 #include "engine/report.h"
 #include "engine/space.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -147,14 +148,12 @@ void check_xid(Relation rel, BlockNumber block, OffsetNumber offset, Transaction
 // ------------------------------------------------------------------------------------------------------------ tail runs
 
 void check_tail_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber offset) {
-    const ItemId item_id = PageGetItemId(page, offset);
-    const HeapTupleHeader tuple = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
-    const Size length = ItemIdGetLength(item_id);
+    TailPage tail = {rel, block, page};
+    HeapTupleData row;
+    if (!tail_tuple_at(&tail, offset, &row)) return;
+    validate_row(rel, &row);
+    const HeapTupleHeader tuple = row.t_data;
     const int natts = HeapTupleHeaderGetNatts(tuple);
-    if (length < SizeofHeapTupleHeader || tuple->t_hoff < SizeofHeapTupleHeader || tuple->t_hoff > length ||
-        tuple->t_hoff != MAXALIGN(tuple->t_hoff)) {
-        report_damage(rel, block, psprintf("The row at offset %u has an impossible header.", offset));
-    }
     // An aborted inserter may have added columns that never came to be.
     if (natts > RelationGetDescr(rel)->natts && xid_state(HeapTupleHeaderGetXmin(tuple)) == XidState::committed) {
         report_damage(rel, block, psprintf("The row at offset %u has too many columns.", offset));

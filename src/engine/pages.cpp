@@ -24,16 +24,54 @@ void validate_metapage(Relation rel, const Metapage *meta) {
     }
     if (meta->slot_count > directory_capacity(*meta))
         report_damage(rel, format::kMetaBlock, "The directory is too small for its entries.");
+    const uint32 columns = RelationGetDescr(rel)->natts;
+    if (meta->tag_attnum == 0 || meta->tag_attnum > columns || meta->time_attnum == 0 || meta->time_attnum > columns ||
+        meta->tag_attnum == meta->time_attnum) {
+        report_damage(rel, format::kMetaBlock, "The metapage names key columns that the table does not have.");
+    }
+    bool directory_is_possible = meta->directory_extents[0] == format::kFirstDirectoryBlock;
+    for (uint32 e = 1; e < meta->directory_extent_count; e++) {
+        const uint32 place = meta->directory_extents[e] % format::kMapBlocks;
+        directory_is_possible &= meta->directory_extents[e] >= format::kFixedBlocks && place != 0;
+    }
+    if (!directory_is_possible) report_damage(rel, format::kMetaBlock, "The metapage names impossible directory pages.");
 }
+
+namespace {
+
+// A metapage of zeros stands for an empty table. But the three fixed pages are written at once, and nothing else before them:
+// when another of them is there, it was written and is lost.
+bool metapage_is_lost(Relation rel) {
+    for (BlockNumber block = format::kFirstMapBlock; block < format::kFixedBlocks; block++) {
+        if (block >= RelationGetNumberOfBlocks(rel)) return false;
+        const Buffer buffer = lock_page(rel, block, PageLock::shared);
+        const bool is_new = PageIsNew(BufferGetPage(buffer));
+        UnlockReleaseBuffer(buffer);
+        if (is_new) continue;
+        // Another session may just have made them, all three under their locks: look again.
+        const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::shared);
+        const bool is_lost = PageIsNew(BufferGetPage(meta_buffer));
+        UnlockReleaseBuffer(meta_buffer);
+        return is_lost;
+    }
+    return false;
+}
+
+}  // namespace
 
 bool read_metapage(Relation rel, Metapage *meta) {
     if (RelationGetNumberOfBlocks(rel) == 0) return false;
     const Buffer buffer = lock_page(rel, format::kMetaBlock, PageLock::shared);
     Page page = BufferGetPage(buffer);
     const bool exists = !PageIsNew(page);
-    if (exists) *meta = *metapage_of(page);
+    const bool is_metapage = page_is(page, PageKind::meta);
+    if (is_metapage) *meta = *metapage_of(page);
     UnlockReleaseBuffer(buffer);
-    if (exists) validate_metapage(rel, meta);
+    if (exists && !is_metapage) report_damage(rel, format::kMetaBlock, "The block should be the metapage.");
+    if (exists)
+        validate_metapage(rel, meta);
+    else if (metapage_is_lost(rel))
+        report_damage(rel, format::kMetaBlock, "The metapage is all zeros, though the table has rows.");
     return exists;
 }
 

@@ -96,6 +96,28 @@ void fill_cells(TupleDesc desc, const KeyColumns &keys, const Datum *values, con
     }
 }
 
+uint32 row_checksum(HeapTupleHeader header, uint32 tuple_bytes) {
+    const char *bytes = reinterpret_cast<const char *>(header) + SizeofHeapTupleHeader;
+    const uint64 hash = XXH3_64bits(bytes, tuple_bytes - SizeofHeapTupleHeader - format::kRowChecksumBytes);
+    const uint32 columns = HeapTupleHeaderGetNatts(header) << 1 | ((header->t_infomask & HEAP_HASNULL) != 0);
+    constexpr uint64 kOdd = UINT64CONST(0x9E3779B97F4A7C15);
+    return static_cast<uint32>((hash ^ (static_cast<uint64>(columns) << 32 | HeapTupleHeaderGetRawXmin(header)) * kOdd) >> 32);
+}
+
+namespace {
+
+void add_checksum(HeapTuple *tuple) {
+    const uint32 bytes = (*tuple)->t_len;
+    *tuple = static_cast<HeapTuple>(repalloc(*tuple, HEAPTUPLESIZE + bytes + format::kRowChecksumBytes));
+    char *header = reinterpret_cast<char *>(*tuple) + HEAPTUPLESIZE;
+    (*tuple)->t_data = reinterpret_cast<HeapTupleHeader>(header);
+    (*tuple)->t_len = bytes + format::kRowChecksumBytes;
+    const uint32 checksum = row_checksum((*tuple)->t_data, (*tuple)->t_len);
+    memcpy(header + bytes, &checksum, sizeof(checksum));
+}
+
+}  // namespace
+
 TailRow form_tail_row(TupleDesc desc, const KeyColumns &keys, const Datum *values, const bool *nulls, TransactionId xid,
                       CommandId cid, Oid relid) {
     TailRow row = {};
@@ -108,6 +130,7 @@ TailRow form_tail_row(TupleDesc desc, const KeyColumns &keys, const Datum *value
     HeapTupleHeaderSetCmin(header, cid);
     HeapTupleHeaderSetXmax(header, InvalidTransactionId);
     row.tuple->t_tableOid = relid;
+    add_checksum(&row.tuple);
 
     const int tag = keys.tag - 1;
     if (!nulls[tag]) {

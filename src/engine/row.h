@@ -34,7 +34,13 @@ void flatten_values(TupleDesc desc, Datum *values, const bool *nulls);
 void fill_cells(TupleDesc desc, const KeyColumns &keys, const Datum *values, const bool *nulls, format::Cell *cells,
                 uint8 (&tag_space)[8]);
 
-/// A tail tuple of flat values with its final header, in the current memory context.
+/// The checksum at the end of a tail row: of its xmin, its number of columns, its null bitmap and its columns. The rest of its
+/// header changes (hint bits, deletion, freezing).
+///
+/// tuple_bytes  the row's length, checksum included
+uint32 row_checksum(HeapTupleHeader header, uint32 tuple_bytes);
+
+/// A tail tuple of flat values with its final header and its checksum, in the current memory context.
 TailRow form_tail_row(TupleDesc desc, const KeyColumns &keys, const Datum *values, const bool *nulls, TransactionId xid,
                       CommandId cid, Oid relid);
 

@@ -7,6 +7,7 @@
 #include "engine/segment_store.h"
 #include "engine/space.h"
 #include "engine/tid.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -66,13 +67,12 @@ bool fetch_tail_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTable
     if (page_is(page, PageKind::tail) && offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) &&
         ItemIdIsNormal(PageGetItemId(page, offset)) && may_fetch_from_page(rel, page, snapshot)) {
         HeapTupleData tuple = {};
-        tuple.t_tableOid = RelationGetRelid(rel);
-        tuple.t_self = *tid;
-        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, offset)));
-        tuple.t_len = ItemIdGetLength(PageGetItemId(page, offset));
+        TailPage tail = {rel, block, page};
+        tail_tuple_at(&tail, offset, &tuple);
         visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
         HeapCheckForSerializableConflictOut(visible, rel, &tuple, buffer, snapshot);
         if (visible) {
+            validate_row(rel, &tuple);
             store_tail_row(slot, tuple, nullptr);
             ExecMaterializeSlot(slot);
         }

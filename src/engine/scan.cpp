@@ -6,6 +6,7 @@
 #include "engine/row_slot.h"
 #include "engine/scan_state.h"
 #include "engine/tid.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -291,17 +292,15 @@ bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index) {
     scan->counters.tail_pages_read++;
     scan->tail_buffer = buffer;
     HeapTupleData *tuple = &scan->tail_tuple;
-    tuple->t_tableOid = RelationGetRelid(scan->rel);
+    TailPage tail = {scan->rel, block, page};
     for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
-        const ItemId item_id = PageGetItemId(page, offset);
-        if (!ItemIdIsNormal(item_id) || offset > format::kTailRowsMax) continue;
-        if (!fingerprint_matches(scan, special->fingerprints[offset - 1])) continue;
-        tuple->t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
-        tuple->t_len = ItemIdGetLength(item_id);
-        ItemPointerSet(&tuple->t_self, block, offset);
+        if (offset > format::kTailRowsMax || !fingerprint_matches(scan, special->fingerprints[offset - 1])) continue;
+        if (!tail_tuple_at(&tail, offset, tuple)) continue;
         const bool visible = HeapTupleSatisfiesVisibility(tuple, scan->snapshot, buffer);
         HeapCheckForSerializableConflictOut(visible, scan->rel, tuple, buffer, scan->snapshot);
-        if (visible) scan->visible[scan->visible_count++] = offset;
+        if (!visible) continue;
+        validate_row(scan->rel, tuple);
+        scan->visible[scan->visible_count++] = offset;
     }
     LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
     return true;

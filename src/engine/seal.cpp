@@ -11,6 +11,7 @@
 #include "engine/space.h"
 #include "engine/stop_points.h"
 #include "engine/tail.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -91,16 +92,12 @@ void for_each_tail_row(Relation rel, const DirectoryEntry &entry, uint32 page_in
     const BlockNumber block = entry_block(entry, page_index);
     const Buffer buffer = lock_page(rel, block, PageLock::shared);
     Page page = BufferGetPage(buffer);
-    const bool ours = page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation;
+    const bool ours = page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation &&
+                      PageGetMaxOffsetNumber(page) <= format::kTailRowsMax;
+    TailPage tail = {rel, block, page};
     for (OffsetNumber offset = FirstOffsetNumber; ours && offset <= PageGetMaxOffsetNumber(page); offset++) {
-        const ItemId item_id = PageGetItemId(page, offset);
-        if (!ItemIdIsNormal(item_id)) continue;
         HeapTupleData tuple = {};
-        tuple.t_tableOid = RelationGetRelid(rel);
-        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
-        tuple.t_len = ItemIdGetLength(item_id);
-        ItemPointerSet(&tuple.t_self, block, offset);
-        visit(&tuple);
+        if (tail_tuple_at(&tail, offset, &tuple)) visit(&tuple);
     }
     UnlockReleaseBuffer(buffer);
     if (!ours) report_damage(rel, block, "The block does not belong to the tail run that names it.");
@@ -136,6 +133,7 @@ void add_run(SealStep *step, CarriedSource *source) {
                 rows[row_count++] = heap_copytuple(tuple);
         });
         for (int i = 0; i < row_count; i++) {
+            validate_row(step->rel, rows[i]);
             heap_deform_tuple(rows[i], step->desc, step->values, step->nulls);
             add_rows(&source->taken, tail_place(page, ItemPointerGetOffsetNumber(&rows[i]->t_self)), 1);
             add_row(step);

@@ -147,6 +147,8 @@ void open_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memory
     if (entry.byte_count < sizeof(header_bytes)) report_damage(rel, entry.extents[0].first_block, "The segment is too short.");
     read_segment_range(rel, slot, entry, {0, sizeof(header_bytes)}, header_bytes);
     check_status(format::open_segment(header_bytes, &segment->header), rel, "open a segment");
+    if (segment->header.row_count != entry.row_count || segment->header.segment_bytes != entry.byte_count)
+        report_damage(rel, entry.extents[0].first_block, "The segment's header and its directory entry differ.");
     const format::ByteRange range = segment->header.index;
     if (range.byte_count > entry.byte_count)
         report_damage(rel, entry.extents[0].first_block, "The segment's index is longer than the segment.");

@@ -2,6 +2,7 @@
 
 #include "engine/pages.h"
 #include "engine/report.h"
+#include "engine/validate.h"
 
 namespace historian::engine {
 
@@ -41,22 +42,40 @@ DirectoryEntry entry_on_page(Page page, uint32 offset) {
 DirectoryEntry read_entry(Relation rel, const Metapage &meta, uint32 slot) {
     if (slot >= directory_capacity(meta)) return DirectoryEntry{};
     const EntryPlace place = entry_place(meta, slot);
-    const Buffer buffer = lock_page(rel, place.block, PageLock::shared);
+    const Buffer buffer = lock_directory_page(rel, meta, slot, PageLock::shared);
     const DirectoryEntry entry = entry_on_page(BufferGetPage(buffer), place.offset);
     UnlockReleaseBuffer(buffer);
+    if (slot < meta.slot_count) validate_entry(rel, meta, place.block, entry, RelationGetNumberOfBlocks(rel));
     return entry;
 }
 
-void read_directory_page(Relation rel, const Metapage &meta, uint32 first_slot, DirectoryEntry *entries) {
-    const EntryPlace place = entry_place(meta, first_slot);
-    const Buffer buffer = lock_page(rel, place.block, PageLock::shared);
+Buffer lock_directory_page(Relation rel, const Metapage &meta, uint32 slot, PageLock mode) {
+    const BlockNumber block = entry_place(meta, slot).block;
+    if (block >= RelationGetNumberOfBlocks(rel)) report_damage(rel, block, "A directory page is beyond the end of the file.");
+    const Buffer buffer = lock_page(rel, block, mode);
     Page page = BufferGetPage(buffer);
-    const bool written = !directory_page_is_fresh(page);
-    const bool is_directory = page_is(page, PageKind::directory);
-    if (is_directory) memcpy(entries, static_cast<char *>(page) + kPageHeaderBytes, kEntriesPerPage * sizeof(DirectoryEntry));
+    const uint32 first_slot = slot - slot % kEntriesPerPage;
+    // Only a page that never held an entry may be fresh, which slot_count tells.
+    const bool is_ours = page_is(page, PageKind::directory) ? page_trailer(page)->slot == first_slot
+                                                            : directory_page_is_fresh(page) && first_slot >= meta.slot_count;
+    if (unlikely(!is_ours)) {
+        UnlockReleaseBuffer(buffer);
+        report_damage(rel, block, "The block should be a directory page.");
+    }
+    return buffer;
+}
+
+void read_directory_page(Relation rel, const Metapage &meta, uint32 first_slot, DirectoryEntry *entries) {
+    const Buffer buffer = lock_directory_page(rel, meta, first_slot, PageLock::shared);
+    const BlockNumber block = BufferGetBlockNumber(buffer);
+    for (uint32 i = 0; i < kEntriesPerPage; i++) {
+        entries[i] = entry_on_page(BufferGetPage(buffer), kPageHeaderBytes + i * static_cast<uint32>(sizeof(DirectoryEntry)));
+    }
     UnlockReleaseBuffer(buffer);
-    if (written && !is_directory) report_damage(rel, place.block, "The block should be a directory page.");
-    if (!written) memset(entries, 0, kEntriesPerPage * sizeof(DirectoryEntry));
+    const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+    for (uint32 i = 0; i < kEntriesPerPage && first_slot + i < meta.slot_count; i++) {
+        validate_entry(rel, meta, block, entries[i], blocks);
+    }
 }
 
 void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot) {
@@ -169,6 +188,16 @@ int add_map_page(PageEdit &edit, Buffer buffer, uint32 map_index) {
     return index;
 }
 
+Buffer lock_map_page(Relation rel, uint32 map_index) {
+    const BlockNumber block = format::map_page_block(map_index);
+    const Buffer buffer = lock_page(rel, block, PageLock::exclusive);
+    Page page = BufferGetPage(buffer);
+    const bool is_ours = PageIsNew(page) ? map_index > 0  // the first is made with the metapage
+                                         : page_is(page, PageKind::map) && page_trailer(page)->sequence == map_index;
+    if (unlikely(!is_ours)) report_damage(rel, block, "The block should be an allocation map page.");
+    return buffer;
+}
+
 // A locked map page on which a run was found.
 struct Allocation {
     Buffer map_buffer = InvalidBuffer;
@@ -181,11 +210,14 @@ struct Allocation {
 bool lock_free_run(Relation rel, uint32 existing_blocks, uint32 block_count, Allocation *allocation) {
     const uint32 map_count = (existing_blocks + kMapBlocks - 1) / kMapBlocks;
     for (uint32 map_index = 0; map_index < map_count; map_index++) {
-        const Buffer buffer = lock_page(rel, format::map_page_block(map_index), PageLock::exclusive);
+        const Buffer buffer = lock_map_page(rel, map_index);
         copy_map_bits(BufferGetPage(buffer), map_index, allocation->bits);
         const uint32 limit = Min(existing_blocks - map_index * kMapBlocks, kMapBlocks);
         const FreeRun run = find_free_run(allocation->bits, map_index, limit, block_count);
         if (run.found) {
+            Metapage meta;
+            if (read_metapage(rel, &meta) && !extent_is_possible(meta, run.extent))
+                report_damage(rel, format::map_page_block(map_index), "The map says that the table's own pages are free.");
             allocation->map_buffer = buffer;
             allocation->map_index = map_index;
             allocation->extent = run.extent;
@@ -327,10 +359,12 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         const EntryPlace place = entry_place(meta, slot);
         ensure_block(rel, place.block);
         const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
-        const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
+        const Buffer directory_buffer = lock_directory_page(rel, meta, slot, PageLock::exclusive);
         const DirectoryEntry old = entry_on_page(BufferGetPage(directory_buffer), place.offset);
         if (old.kind != static_cast<uint8>(EntryKind::free)) {  // another session took the slot
             UnlockReleaseBuffer(directory_buffer);
+            read_metapage(rel, &meta);
+            if (slot >= meta.slot_count) report_damage(rel, format::kMetaBlock, "The metapage counts too few entries.");
             continue;
         }
         if (!lock_free_run(rel, existing_blocks, request->page_count, &allocation)) {
@@ -435,7 +469,7 @@ void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, Tr
         entry.log_pages = 0;
     }
     const uint32 map_index = extent.first_block / kMapBlocks;
-    const Buffer map_buffer = lock_page(rel, format::map_page_block(map_index), PageLock::exclusive);
+    const Buffer map_buffer = lock_map_page(rel, map_index);
     copy_map_bits(BufferGetPage(map_buffer), map_index, bits);
     const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
     Metapage meta = *metapage_of(BufferGetPage(meta_buffer));

@@ -24,6 +24,10 @@ struct EntryPlace {
 /// Where an entry lies; the slot's directory page must exist.
 EntryPlace entry_place(const format::Metapage &meta, uint32 slot);
 
+/// Pins and locks the directory page of a slot.
+/// errors  XX001 the page is beyond the file, or is no directory page though the slot or one before it on the page was used
+Buffer lock_directory_page(Relation rel, const format::Metapage &meta, uint32 slot, PageLock mode);
+
 /// How many slots the existing directory pages hold.
 uint32 directory_capacity(const format::Metapage &meta);
 

@@ -9,6 +9,20 @@ namespace {
 // Less than this, and less than a sixteenth of the file, is not worth an exclusive lock.
 constexpr BlockNumber kShrinkBlocksMin = 128;
 
+// What the map says is free is cut off for ever: the directory has to agree.
+void refuse_to_cut_entries(Relation rel, BlockNumber end) {
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta)) return;
+    BlockNumber owned_end = format::kFixedBlocks;
+    for (uint32 e = 1; e < meta.directory_extent_count; e++) owned_end = Max(owned_end, meta.directory_extents[e] + (1u << e));
+    for_each_entry(rel, meta, [&owned_end](uint32, const format::DirectoryEntry &entry) {
+        for (uint32 e = 0; e < entry.extent_count; e++) {
+            owned_end = Max(owned_end, entry.extents[e].first_block + entry.extents[e].block_count);
+        }
+    });
+    if (owned_end > end) report_damage(rel, end, "The map says that no block from here on is in use, the directory names one.");
+}
+
 }  // namespace
 
 SpaceUse measure_space(Relation rel) {
@@ -40,6 +54,7 @@ BlockNumber shrink_file(Relation rel) {
     // Nobody else can allocate now; what was allocated since the first look counts.
     const SpaceUse now = measure_space(rel);
     const BlockNumber gone = now.blocks - now.end;
+    refuse_to_cut_entries(rel, now.end);
     if (gone > 0) RelationTruncate(rel, now.end);
     UnlockRelation(rel, AccessExclusiveLock);
     return gone;

@@ -70,6 +70,11 @@ void open_next_page(Relation rel, const Metapage &meta, uint32 slot, const Direc
     DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
 
     if (is_open_run(entry) && entry.generation == seen.generation && entry.used_pages == seen.used_pages) {
+        Page page = BufferGetPage(next_buffer);
+        if (page_is(page, PageKind::tail) && page_trailer(page)->slot == slot &&
+            page_trailer(page)->generation == entry.generation) {
+            report_damage(rel, next, "The page is in use already: the run's entry counts too few pages.");
+        }
         PageEdit edit(rel, EditPurpose::open_tail_page);
         stage_new_tail_page(edit, next_buffer, slot, entry);
         if (BufferIsValid(last_buffer)) stage_closed_page(edit, last_buffer);

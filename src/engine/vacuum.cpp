@@ -6,6 +6,7 @@
 #include "engine/report.h"
 #include "engine/seal.h"
 #include "engine/space.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -102,17 +103,15 @@ void stage_row(PageEdit &edit, int page_index, Page page, ItemId item_id, const 
 
 // Stages what happens to the rows of one page; *conflict_xid: see RowFate. False: nothing to do.
 bool stage_page(Vacuum *vacuum, PageEdit &edit, int page_index, Buffer buffer, TransactionId *conflict_xid) {
+    const BlockNumber block = BufferGetBlockNumber(buffer);
     Page page = BufferGetPage(buffer);
     bool changed = false;
+    TailPage tail = {vacuum->rel, block, page};
     for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
+        HeapTupleData row;
+        if (!tail_tuple_at(&tail, offset, &row)) continue;
         const ItemId item_id = PageGetItemId(page, offset);
-        if (!ItemIdIsNormal(item_id)) continue;
-        HeapTupleData tuple = {};
-        tuple.t_tableOid = RelationGetRelid(vacuum->rel);
-        tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
-        tuple.t_len = ItemIdGetLength(item_id);
-        ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), offset);
-        const RowFate fate = judge_row(vacuum, &tuple, buffer);
+        const RowFate fate = judge_row(vacuum, &row, buffer);
         if (!fate.prune && !fate.freeze_xmin && !fate.clear_xmax) continue;
         changed = true;
         vacuum->removed_rows += fate.prune;
@@ -126,7 +125,8 @@ void vacuum_tail_page(Vacuum *vacuum, const DirectoryEntry &entry, uint32 page_i
     const BlockNumber block = entry_block(entry, page_index);
     const Buffer buffer = lock_page(vacuum->rel, block, PageLock::exclusive);
     Page page = BufferGetPage(buffer);
-    if (page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation) {
+    const bool ours = page_is(page, PageKind::tail) && page_trailer(page)->generation == entry.generation;
+    if (ours) {
         PageEdit edit(vacuum->rel, EditPurpose::freeze);
         TransactionId conflict_xid = InvalidTransactionId;
         if (stage_page(vacuum, edit, edit.add_page(buffer), buffer, &conflict_xid)) {
@@ -136,6 +136,8 @@ void vacuum_tail_page(Vacuum *vacuum, const DirectoryEntry &entry, uint32 page_i
         }
     }
     UnlockReleaseBuffer(buffer);
+    // Its rows' xids are not known, so relfrozenxid must not pass them.
+    if (!ours) report_damage(vacuum->rel, block, "The block does not belong to the tail run that names it.");
 }
 
 // A segment's log: old records of transactions that are over become everybody's, or void.

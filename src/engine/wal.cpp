@@ -82,8 +82,9 @@ void patch_trailer(PageEdit &edit, int page_index, const PageTrailer &trailer) {
 }
 
 bool place_row(Page page, const TailRow &row, OffsetNumber expected_offset) {
+    // The place is named, or a page that claims to have unused line pointers would choose another.
     const OffsetNumber offset =
-        PageAddItem(page, reinterpret_cast<Item>(row.tuple->t_data), row.tuple->t_len, InvalidOffsetNumber, false, true);
+        PageAddItem(page, reinterpret_cast<Item>(row.tuple->t_data), row.tuple->t_len, expected_offset, false, true);
     if (offset == InvalidOffsetNumber || offset != expected_offset || offset > format::kTailRowsMax) return false;
     tail_special(page)->fingerprints[offset - 1] = row.fingerprint;
     return true;

@@ -149,8 +149,17 @@ inline format::TailSpecial *tail_special(Page page) {
     return reinterpret_cast<format::TailSpecial *>(static_cast<char *>(page) + format::kPageBytes - sizeof(format::TailSpecial));
 }
 
+/// Whether a page is one of ours, of this kind, with a page header that fits it.
 inline bool page_is(Page page, format::PageKind kind) {
-    return !PageIsNew(page) && page_trailer(page)->kind == static_cast<uint16>(kind);
+    if (PageIsNew(page) || page_trailer(page)->kind != static_cast<uint16>(kind)) return false;
+    const PageHeaderData *header = reinterpret_cast<const PageHeaderData *>(page);
+    const uint32 special_bytes = kind == format::PageKind::tail ? sizeof(format::TailSpecial) : sizeof(format::PageTrailer);
+    uint32 lower_min = format::kPageHeaderBytes;  // what lies beyond pd_lower does not survive in the WAL
+    if (kind == format::PageKind::meta) lower_min += sizeof(format::Metapage);
+    if (kind == format::PageKind::map) lower_min += format::kMapBytes;
+    if (kind == format::PageKind::directory) lower_min += format::kEntriesPerPage * sizeof(format::DirectoryEntry);
+    return header->pd_special == format::kPageBytes - special_bytes && header->pd_lower >= lower_min &&
+           header->pd_lower <= header->pd_upper && header->pd_upper <= header->pd_special;
 }
 
 }  // namespace historian::engine

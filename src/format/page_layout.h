@@ -160,7 +160,7 @@ static_assert(kPageHeaderBytes + kEntriesPerPage * sizeof(DirectoryEntry) <= kTr
 
 // ----------------------------------------------------------------------------------------------------------- tail pages
 
-/// The most rows of a tail page: 24 bytes of tuple header, 16 of data and a line pointer each fill it at 174.
+/// The most rows of a tail page: 24 bytes of tuple header, 8 of data, a checksum and a line pointer each fill it at 176.
 inline constexpr std::uint32_t kTailRowsMax = 176;
 
 /// The special area of a tail page; rows are heap tuples behind ordinary line pointers.
@@ -173,9 +173,12 @@ struct TailSpecial {
 static_assert(sizeof(TailSpecial) == 384);
 static_assert(std::has_unique_object_representations_v<TailSpecial>, "no padding on disk");
 
+/// A tail row's item is its heap tuple and a checksum of what never changes of it.
+inline constexpr std::uint32_t kRowChecksumBytes = 4;
+
 /// The largest heap tuple (header included) that a tail page takes; a longer row becomes a segment of its own (rule R17).
-inline constexpr std::uint32_t kTailRowBytesMax = (kPageBytes - kPageHeaderBytes - sizeof(TailSpecial) - 4) & ~7u;
-static_assert(kTailRowBytesMax == 7776);
+inline constexpr std::uint32_t kTailRowBytesMax = ((kPageBytes - kPageHeaderBytes - sizeof(TailSpecial) - 4) & ~7u) - 8;
+static_assert(kTailRowBytesMax == 7768);
 
 // -------------------------------------------------------------------------------------------------- delete log pages
 

@@ -176,6 +176,34 @@ Duty find_duty(Relation rel) {
     return duty;
 }
 
+// A table whose work failed (it is damaged, the disk is full) waits longer each time, and holds up no other.
+struct FailedTable {
+    Oid relid;
+    TimestampTz retry_at;
+    int delay_ms;
+};
+constexpr int kFailedTablesMax = 1024;  // when more fail, some are tried at once
+constexpr int kRetryDelayMsMin = 200;
+constexpr int kRetryDelayMsMax = 60'000;
+FailedTable failed_tables[kFailedTablesMax];
+
+bool has_to_wait(Oid relid) {
+    const FailedTable &failed = failed_tables[relid % kFailedTablesMax];
+    return failed.relid == relid && GetCurrentTimestamp() < failed.retry_at;
+}
+
+void note_failure(Oid relid) {
+    FailedTable *failed = &failed_tables[relid % kFailedTablesMax];
+    const int last_delay_ms = failed->relid == relid ? failed->delay_ms : 0;
+    const int delay_ms = Min(Max(2 * last_delay_ms, kRetryDelayMsMin), kRetryDelayMsMax);
+    *failed = FailedTable{relid, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay_ms), delay_ms};
+}
+
+void note_success(Oid relid) {
+    FailedTable *failed = &failed_tables[relid % kFailedTablesMax];
+    if (failed->relid == relid) *failed = FailedTable{};
+}
+
 // Does what is due for one table in the current transaction; how many pieces of work that was.
 int64 maintain_table(Oid relid) {
     if (!ConditionalLockRelationOid(relid, RowExclusiveLock)) return 0;  // DDL goes first
@@ -249,19 +277,25 @@ extern "C" PGDLLEXPORT Datum historian_maintain(PG_FUNCTION_ARGS) {
     }
     // A different table comes first each time, so that a busy one does not starve the others.
     static Oid last_done = InvalidOid;
+    const Oid first_after = last_done;
+    // An error ends this function: the next call finds the table that it was about.
+    static Oid attempted = InvalidOid;
+    if (OidIsValid(attempted)) historian::note_failure(attempted);
+    attempted = InvalidOid;
     List *tables = historian::list_our_tables();
     list_sort(tables, list_oid_cmp);
     for (int round = 0; round < 2; round++) {
         ListCell *cell;
         foreach (cell, tables) {
             const Oid relid = lfirst_oid(cell);
-            if ((round == 0) != (relid > last_done)) continue;
+            if ((round == 0) != (relid > first_after)) continue;
             CHECK_FOR_INTERRUPTS();
+            if (historian::has_to_wait(relid)) continue;
+            attempted = last_done = relid;
             const int64 work = historian::maintain_table(relid);
-            if (work > 0) {
-                last_done = relid;
-                PG_RETURN_INT64(work);
-            }
+            attempted = InvalidOid;
+            historian::note_success(relid);
+            if (work > 0) PG_RETURN_INT64(work);
         }
     }
     last_done = InvalidOid;

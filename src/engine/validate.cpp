@@ -1,0 +1,142 @@
+#include "engine/validate.h"
+
+#include "engine/row.h"
+#include "format/segment.h"
+
+namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::EntryKind;
+using format::Extent;
+using format::kMapBlocks;
+using format::Metapage;
+
+namespace {
+
+// Whether a transaction may stand in a table: it has begun, and pg_xact still knows it (rule R11).
+bool xid_is_possible(Relation rel, TransactionId xid) {
+    if (!TransactionIdIsNormal(xid)) return true;
+    const TransactionId oldest = rel->rd_rel->relfrozenxid;
+    if (TransactionIdIsNormal(oldest) && TransactionIdPrecedes(xid, oldest)) return false;
+    static TransactionId next = InvalidTransactionId;  // asking takes a lock that every new transaction needs
+    if (TransactionIdIsNormal(next) && TransactionIdPrecedes(xid, next)) return true;
+    next = ReadNextTransactionId();
+    return TransactionIdPrecedes(xid, next);
+}
+
+bool extents_overlap(const Extent &a, const Extent &b) {
+    return a.first_block < b.first_block + b.block_count && b.first_block < a.first_block + a.block_count;
+}
+
+const char *damage_of_free_entry(const DirectoryEntry &entry) {
+    DirectoryEntry empty = {};
+    empty.generation = entry.generation;
+    const bool is_empty = memcmp(&entry, &empty, offsetof(DirectoryEntry, reserved)) == 0;
+    return is_empty && entry.generation > 0 ? nullptr : "A free entry is not as its last owner left it.";
+}
+
+// The pages that an entry says it uses must exist. Of an entry being built nobody reads a page.
+const char *damage_of_extents(const Metapage &meta, const DirectoryEntry &entry, BlockNumber blocks) {
+    if (entry.extent_count == 0 || entry.extent_count > format::kEntryExtentsMax)
+        return "An entry has an impossible number of extents.";
+    uint64 pages_left = entry.used_pages;
+    for (uint32 e = 0; e < entry.extent_count; e++) {
+        const Extent &extent = entry.extents[e];
+        if (!extent_is_possible(meta, extent)) return "An entry has an impossible extent.";
+        const uint64 used = Min(pages_left, static_cast<uint64>(extent.block_count));
+        pages_left -= used;
+        if (entry.kind == static_cast<uint8>(EntryKind::building)) continue;
+        if (used > 0 && extent.first_block + used > blocks) return "An entry uses pages beyond the end of the file.";
+    }
+    if (pages_left > 0 && entry.kind != static_cast<uint8>(EntryKind::building)) return "An entry uses more pages than it owns.";
+    return nullptr;
+}
+
+const char *damage_of_segment(const DirectoryEntry &entry) {
+    if (entry.row_count == 0 || entry.row_count > format::kSegmentRowsMax) return "A segment has an impossible number of rows.";
+    const uint64 pages = entry.byte_count / format::kPagePayloadBytes + (entry.byte_count % format::kPagePayloadBytes != 0);
+    if (entry.byte_count < format::kSegmentHeaderBytes || pages != entry.used_pages)
+        return "A segment has an impossible number of bytes.";
+    if (entry.tag_first_bytes > format::kEntryTagBytes || entry.tag_last_bytes > format::kEntryTagBytes)
+        return "A segment's first or last tag has an impossible size.";
+    if (!TransactionIdIsValid(entry.xmin)) return "A segment was made by no transaction.";
+    return nullptr;
+}
+
+}  // namespace
+
+bool extent_is_possible(const Metapage &meta, const Extent &extent) {
+    const uint32 place = extent.first_block % kMapBlocks;  // block 0 of each range is a map page, or the metapage
+    if (extent.first_block < format::kFixedBlocks || place == 0) return false;
+    if (extent.block_count == 0 || extent.block_count > kMapBlocks - place) return false;
+    for (uint32 e = 0; e < meta.directory_extent_count; e++) {
+        if (extents_overlap(extent, Extent{meta.directory_extents[e], 1u << e})) return false;
+    }
+    return true;
+}
+
+void validate_entry(Relation rel, const Metapage &meta, BlockNumber directory_block, const DirectoryEntry &entry,
+                    BlockNumber blocks) {
+    const char *damage = nullptr;
+    if (entry.kind == static_cast<uint8>(EntryKind::free))
+        damage = damage_of_free_entry(entry);
+    else if (entry.kind > static_cast<uint8>(EntryKind::building))
+        damage = "An entry has an unknown kind.";
+    else
+        damage = damage_of_extents(meta, entry, blocks);
+    if (damage == nullptr && entry.kind == static_cast<uint8>(EntryKind::segment)) damage = damage_of_segment(entry);
+    if (damage == nullptr && is_tail(entry) && entry.xmin != FrozenTransactionId)
+        damage = "A tail run was made by a transaction.";
+    if (damage == nullptr && (!xid_is_possible(rel, entry.xmin) || !xid_is_possible(rel, entry.xmax)))
+        damage = "An entry names a transaction that has not begun, or is older than relfrozenxid.";
+    if (unlikely(damage != nullptr)) report_damage(rel, directory_block, damage);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- tail rows
+
+bool tail_tuple_at(TailPage *tail, OffsetNumber offset, HeapTuple tuple) {
+    const ItemId item_id = PageGetItemId(tail->page, offset);
+    if (!ItemIdIsNormal(item_id)) return false;
+    const uint32 start = ItemIdGetOffset(item_id);
+    const uint32 length = ItemIdGetLength(item_id);
+    const uint32 upper = reinterpret_cast<PageHeader>(tail->page)->pd_upper;
+    const char *damage = nullptr;
+    tuple->t_data = reinterpret_cast<HeapTupleHeader>(static_cast<char *>(tail->page) + start);
+    if (start < upper || start != MAXALIGN(start) || length < SizeofHeapTupleHeader ||
+        start + length > format::kPageBytes - sizeof(format::TailSpecial)) {
+        report_damage(tail->rel, tail->block, psprintf("The row at offset %u does not lie within its page.", offset));
+    }
+    const HeapTupleHeader header = tuple->t_data;
+    const uint32 null_bytes = (header->t_infomask & HEAP_HASNULL) != 0 ? BITMAPLEN(HeapTupleHeaderGetNatts(header)) : 0;
+    // What our rows never have: values that are elsewhere, multixacts (rule R11), marks of VACUUM FULL before PostgreSQL 9.0.
+    constexpr uint16 kNever = HEAP_HASEXTERNAL | HEAP_XMAX_IS_MULTI | HEAP_MOVED;
+    if (header->t_hoff != MAXALIGN(SizeofHeapTupleHeader + null_bytes) || header->t_hoff + format::kRowChecksumBytes > length)
+        damage = "The header of the row at offset %u has an impossible size.";
+    else if ((header->t_infomask & kNever) != 0)
+        damage = "The row at offset %u has flags that no row has.";
+    const TransactionId xmin = HeapTupleHeaderGetRawXmin(header);
+    if (damage == nullptr && xmin != tail->known) {
+        if (!TransactionIdIsValid(xmin) || (!HeapTupleHeaderXminFrozen(header) && !xid_is_possible(tail->rel, xmin)))
+            damage = "The row at offset %u names a transaction that has not begun, or is older than relfrozenxid.";
+        else if (!HeapTupleHeaderXminFrozen(header))
+            tail->known = xmin;
+    }
+    if (damage == nullptr && !xid_is_possible(tail->rel, HeapTupleHeaderGetRawXmax(header)))
+        damage = "The row at offset %u is deleted by a transaction that has not begun, or is older than relfrozenxid.";
+    if (unlikely(damage != nullptr)) report_damage(tail->rel, tail->block, psprintf(damage, offset));
+    tuple->t_len = length;
+    tuple->t_tableOid = RelationGetRelid(tail->rel);
+    ItemPointerSet(&tuple->t_self, tail->block, offset);
+    return true;
+}
+
+void validate_row(Relation rel, HeapTuple tuple) {
+    uint32 stored;
+    memcpy(&stored, reinterpret_cast<char *>(tuple->t_data) + tuple->t_len - sizeof(stored), sizeof(stored));
+    if (likely(stored == row_checksum(tuple->t_data, tuple->t_len))) return;
+    const OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(&tuple->t_self);
+    report_damage(rel, ItemPointerGetBlockNumberNoCheck(&tuple->t_self),
+                  psprintf("The row at offset %u does not match its checksum.", offset));
+}
+
+}  // namespace historian::engine
