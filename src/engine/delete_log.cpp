@@ -2,6 +2,7 @@
 
 #include "engine/report.h"
 #include "engine/space.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -21,18 +22,12 @@ void read_log_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uint3
     const BlockNumber block = entry_log_block(entry, page_index);
     const Buffer buffer = lock_page(rel, block, PageLock::shared);
     Page page = BufferGetPage(buffer);
-    const PageTrailer *trailer = page_trailer(page);
-    const bool ours = page_is(page, PageKind::delete_log) && trailer->slot == slot && trailer->generation == entry.generation &&
-                      trailer->sequence == page_index && reinterpret_cast<PageHeader>(page)->pd_lower >= kPageHeaderBytes &&
-                      log_record_count(page) <= kLogPageRecordsMax;
-    if (ours) {
-        copy->record_count = log_record_count(page);
-        copy->rows_before = log_special(page)->rows_before;
-        copy->is_closed = (trailer->flags & format::kLogPageClosed) != 0;
-        memcpy(copy->records, log_records(page), copy->record_count * sizeof(DeleteRecord));
-    }
+    validate_log_page(rel, slot, entry, page_index, block, page);
+    copy->record_count = log_record_count(page);
+    copy->rows_before = log_special(page)->rows_before;
+    copy->is_closed = (page_trailer(page)->flags & format::kLogPageClosed) != 0;
+    memcpy(copy->records, log_records(page), copy->record_count * sizeof(DeleteRecord));
     UnlockReleaseBuffer(buffer);
-    if (!ours) report_damage(rel, block, "The block does not belong to the delete log that names it.");
 }
 
 namespace {

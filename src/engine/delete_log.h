@@ -16,6 +16,7 @@
 //
 #include "engine/pages.h"
 #include "engine/space.h"
+#include "engine/validate.h"
 #include "engine/wal.h"
 #include "format/page_layout.h"
 
@@ -145,9 +146,8 @@ uint32 freeze_log(Relation rel, uint32 slot, const format::DirectoryEntry &entry
         const int index = edit.add_page(buffer);
         TransactionId newest = InvalidTransactionId;
         bool changed = false;
-        const bool ours = page_is(page, format::PageKind::delete_log) && page_trailer(page)->slot == slot &&
-                          page_trailer(page)->generation == entry.generation;
-        for (uint32 i = 0; ours && i < log_record_count(page); i++) {
+        validate_log_page(rel, slot, entry, p, BufferGetBlockNumber(buffer), page);
+        for (uint32 i = 0; i < log_record_count(page); i++) {
             format::DeleteRecord record = log_records(page)[i];
             if (record.row_count == 0) continue;
             const RecordFate fate = judge(record);

@@ -5,6 +5,7 @@
 #include "engine/space.h"
 #include "engine/stop_points.h"
 #include "engine/tid.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -129,18 +130,12 @@ TM_Result change_tail_row(Relation rel, ItemPointer tid, const RowChange &change
             UnlockReleaseBuffer(buffer);
             report_moved(rel);
         }
-        const bool exists =
-            offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) && ItemIdIsNormal(PageGetItemId(page, offset));
         Verdict verdict;
         verdict.result = TM_Deleted;  // pruned
-        HeapTupleData tuple = {};
-        if (exists) {
-            tuple.t_tableOid = RelationGetRelid(rel);
-            tuple.t_self = *tid;
-            tuple.t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, offset)));
-            tuple.t_len = ItemIdGetLength(PageGetItemId(page, offset));
+        HeapTupleData tuple;
+        TailPage tail = {rel, block, page};
+        if (offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) && tail_tuple_at(&tail, offset, &tuple))
             verdict = judge_tail_row(&tuple, buffer, change);
-        }
         if (verdict.result == TM_Ok) stamp_row(rel, buffer, &tuple, change, xid);
         UnlockReleaseBuffer(buffer);
         if (verdict.result == TM_Ok) return TM_Ok;
@@ -162,7 +157,7 @@ struct LogReader {
     uint64 last_use;
     MemoryContext context;
     RowSet named;       // rows that some record read so far names, but for those of failed deleters and of lockers that are over
-    uint32 page_index;    // the last page read ...
+    uint32 page_index;  // the last page read ...
     uint32 record_count;  // ... how many of its records ...
     uint32 last_rows;     // ... and how many rows the last of those named: it may grow
     int64 fresh_lock;     // the row we have locked last, if nobody had named it before: no need to look it up; or -1
@@ -289,11 +284,7 @@ Append append_to_log(LogReader *reader, Relation rel, const format::Metapage &me
     if (entry.log_pages > 0) {
         buffer = lock_page(rel, entry_log_block(entry, last_page), PageLock::exclusive);
         Page page = BufferGetPage(buffer);
-        if (!page_is(page, PageKind::delete_log) || page_trailer(page)->generation != entry.generation ||
-            page_trailer(page)->slot != slot || log_record_count(page) > format::kLogPageRecordsMax) {
-            UnlockReleaseBuffer(buffer);
-            report_damage(rel, entry_log_block(entry, last_page), "The block does not belong to the delete log that names it.");
-        }
+        validate_log_page(rel, slot, entry, last_page, BufferGetBlockNumber(buffer), page);
         const bool is_closed = (page_trailer(page)->flags & format::kLogPageClosed) != 0;
         const uint32 count = log_record_count(page);
         if (learn(reader, last_page, log_records(page), count, rows)) *is_cleared = false;

@@ -2,6 +2,7 @@
 
 #include "engine/report.h"
 #include "engine/space.h"
+#include "engine/validate.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -103,10 +104,11 @@ void carry_tail_page(Relation rel, Carrier *carrier, const CarriedSource &source
     Page page = BufferGetPage(buffer);
     // Rows are judged where they are: nothing here waits, and 176 rows at most come from one page.
     const bool changed = page_is(page, PageKind::tail) && (page_trailer(page)->flags & format::kTailPageHasXmax) != 0;
+    TailPage tail = {rel, block, page};
     for (OffsetNumber offset = FirstOffsetNumber; changed && offset <= PageGetMaxOffsetNumber(page); offset++) {
-        const ItemId item_id = PageGetItemId(page, offset);
-        if (!ItemIdIsNormal(item_id)) continue;
-        const TailChange change = change_of(reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id)));
+        HeapTupleData tuple;
+        if (!tail_tuple_at(&tail, offset, &tuple)) continue;
+        const TailChange change = change_of(tuple.t_data);
         if (change.state == XidState::aborted || (change.is_lock && change.state == XidState::committed)) continue;
         carry(carrier, source, tail_place(page_index, offset), change.xid, change.cid, change.is_lock);
     }

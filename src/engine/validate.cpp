@@ -1,5 +1,6 @@
 #include "engine/validate.h"
 
+#include "engine/delete_log.h"
 #include "engine/row.h"
 #include "format/segment.h"
 
@@ -11,9 +12,6 @@ using format::Extent;
 using format::kMapBlocks;
 using format::Metapage;
 
-namespace {
-
-// Whether a transaction may stand in a table: it has begun, and pg_xact still knows it (rule R11).
 bool xid_is_possible(Relation rel, TransactionId xid) {
     if (!TransactionIdIsNormal(xid)) return true;
     const TransactionId oldest = rel->rd_rel->relfrozenxid;
@@ -24,6 +22,8 @@ bool xid_is_possible(Relation rel, TransactionId xid) {
     return TransactionIdPrecedes(xid, next);
 }
 
+namespace {
+
 bool extents_overlap(const Extent &a, const Extent &b) {
     return a.first_block < b.first_block + b.block_count && b.first_block < a.first_block + a.block_count;
 }
@@ -31,7 +31,7 @@ bool extents_overlap(const Extent &a, const Extent &b) {
 const char *damage_of_free_entry(const DirectoryEntry &entry) {
     DirectoryEntry empty = {};
     empty.generation = entry.generation;
-    const bool is_empty = memcmp(&entry, &empty, offsetof(DirectoryEntry, reserved)) == 0;
+    const bool is_empty = memcmp(&entry, &empty, sizeof(entry)) == 0;
     return is_empty && entry.generation > 0 ? nullptr : "A free entry is not as its last owner left it.";
 }
 
@@ -50,6 +50,20 @@ const char *damage_of_extents(const Metapage &meta, const DirectoryEntry &entry,
     }
     if (pages_left > 0 && entry.kind != static_cast<uint8>(EntryKind::building)) return "An entry uses more pages than it owns.";
     return nullptr;
+}
+
+const char *damage_of_log(const Metapage &meta, const DirectoryEntry &entry, BlockNumber blocks) {
+    if (entry.log_extent_count > format::kEntryExtentsMax) return "A delete log has an impossible number of extents.";
+    if (entry.log_extent_count > 0 && entry.kind == static_cast<uint8>(EntryKind::tail)) return "A tail run has a delete log.";
+    uint64 pages_left = entry.log_pages;
+    for (uint32 e = 0; e < entry.log_extent_count; e++) {
+        const Extent &extent = entry.log_extents[e];
+        if (!extent_is_possible(meta, extent)) return "A delete log has an impossible extent.";
+        const uint64 used = Min(pages_left, static_cast<uint64>(extent.block_count));
+        pages_left -= used;
+        if (used > 0 && extent.first_block + used > blocks) return "A delete log uses pages beyond the end of the file.";
+    }
+    return pages_left > 0 ? "A delete log uses more pages than it owns." : nullptr;
 }
 
 const char *damage_of_segment(const DirectoryEntry &entry) {
@@ -84,12 +98,43 @@ void validate_entry(Relation rel, const Metapage &meta, BlockNumber directory_bl
         damage = "An entry has an unknown kind.";
     else
         damage = damage_of_extents(meta, entry, blocks);
+    if (damage == nullptr) damage = damage_of_log(meta, entry, blocks);
     if (damage == nullptr && entry.kind == static_cast<uint8>(EntryKind::segment)) damage = damage_of_segment(entry);
     if (damage == nullptr && is_tail(entry) && entry.xmin != FrozenTransactionId)
         damage = "A tail run was made by a transaction.";
     if (damage == nullptr && (!xid_is_possible(rel, entry.xmin) || !xid_is_possible(rel, entry.xmax)))
         damage = "An entry names a transaction that has not begun, or is older than relfrozenxid.";
     if (unlikely(damage != nullptr)) report_damage(rel, directory_block, damage);
+}
+
+// --------------------------------------------------------------------------------------------------------------- delete logs
+
+void validate_log_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 page_index, BlockNumber block, Page page) {
+    const format::PageTrailer *trailer = page_trailer(page);
+    if (!page_is(page, format::PageKind::delete_log) || trailer->slot != slot || trailer->generation != entry.generation ||
+        trailer->sequence != page_index) {
+        report_damage(rel, block, "The block does not belong to the delete log that names it.");
+    }
+    const uint32 lower = reinterpret_cast<PageHeader>(page)->pd_lower;
+    if (lower < format::kPageHeaderBytes || (lower - format::kPageHeaderBytes) % sizeof(format::DeleteRecord) != 0 ||
+        lower > format::kPageHeaderBytes + format::kLogPageRecordsMax * sizeof(format::DeleteRecord)) {
+        report_damage(rel, block, "The delete log page has an impossible number of records.");
+    }
+    TransactionId known = InvalidTransactionId;
+    for (uint32 i = 0; i < log_record_count(page); i++) {
+        const format::DeleteRecord &record = log_records(page)[i];
+        if (record.row_count == 0) continue;
+        const uint32 first = first_row_of(record);
+        if (first >= entry.row_count || record.row_count > entry.row_count - first)
+            report_damage(rel, block, psprintf("Record %u of a delete log names rows that the segment does not have.", i));
+        if (record.xid == known) continue;
+        if (!TransactionIdIsValid(record.xid) || !xid_is_possible(rel, record.xid)) {
+            report_damage(
+                rel, block,
+                psprintf("Record %u of a delete log names a transaction that has not begun, or is older than relfrozenxid.", i));
+        }
+        known = record.xid;
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------- tail rows

@@ -21,6 +21,14 @@ namespace historian::engine {
 void validate_entry(Relation rel, const format::Metapage &meta, BlockNumber directory_block, const format::DirectoryEntry &entry,
                     BlockNumber blocks);
 
+/// Whether a transaction may stand in a table: it has begun, and pg_xact still knows it (rule R11).
+bool xid_is_possible(Relation rel, TransactionId xid);
+
+/// Raises XX001 unless a page, locked, is the page of a segment's delete log that the caller takes it for, and its records name
+/// rows of that segment.
+void validate_log_page(Relation rel, uint32 slot, const format::DirectoryEntry &entry, uint32 page_index, BlockNumber block,
+                       Page page);
+
 /// Whether an extent lies within one map page's range and touches neither the fixed pages nor the directory.
 bool extent_is_possible(const format::Metapage &meta, const format::Extent &extent);
 
