@@ -20,7 +20,8 @@ fail() {
 find_server() {
     if [ -z "${PG_CONFIG-}" ]; then
         for config in $(ls -d /usr/lib/postgresql/*/bin/pg_config 2>/dev/null | sort -V); do
-            if [ -f "$("$config" --pgxs)" ] && [ -x "$("$config" --bindir)/postgres" ]; then PG_CONFIG=$config; fi
+            if [ -f "$("$config" --pgxs)" ] && [ -x "$("$config" --bindir)/postgres" ] &&
+                [ -f "$("$config" --includedir-server)/postgres.h" ]; then PG_CONFIG=$config; fi
         done
     fi
     [ -n "${PG_CONFIG-}" ] || fail "No PostgreSQL server with headers found: set PG_CONFIG to its pg_config."
