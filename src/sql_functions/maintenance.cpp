@@ -6,6 +6,7 @@
 #include "format/segment.h"
 #include "settings.h"
 #include "table_am/callbacks.h"
+#include "table_am/options.h"
 
 extern "C" {
 #include "access/genam.h"
@@ -99,7 +100,7 @@ void compact_table(Oid relid) {
 
 // ------------------------------------------------------------------------------------------------------- the background
 
-// When this worker first saw an open run with rows; runs older than historian.seal_interval are sealed.
+// When this worker first saw an open run with rows; runs older than the table's, or the server's, seal_interval are sealed.
 struct SeenRun {
     Oid relid;
     uint32 slot;
@@ -109,14 +110,14 @@ struct SeenRun {
 constexpr int kSeenRunsMax = 4096;  // more tables than that are sealed by age only now and then
 SeenRun seen_runs[kSeenRunsMax];
 
-bool run_is_old(Oid relid, uint32 slot, uint32 generation) {
+bool run_is_old(Oid relid, uint32 slot, uint32 generation, int seal_after_s) {
     SeenRun *seen = &seen_runs[(relid * 31u + slot) % kSeenRunsMax];
     const TimestampTz now = GetCurrentTimestamp();
     if (seen->relid != relid || seen->slot != slot || seen->generation != generation) {
         *seen = SeenRun{relid, slot, generation, now};
         return false;
     }
-    return TimestampDifferenceExceeds(seen->since, now, seal_interval_s * 1000);
+    return TimestampDifferenceExceeds(seen->since, now, seal_after_s * 1000);
 }
 
 struct Duty {
@@ -126,8 +127,9 @@ struct Duty {
 };
 
 // What a table needs, seen from its directory.
-Duty find_duty(Relation rel) {
+Duty find_duty(Relation rel, const table_am::TableOptions &options) {
     Duty duty = {};
+    const int seal_after_s = options.seal_interval_s > 0 ? options.seal_interval_s : seal_interval_s;
     format::Metapage meta;
     if (!engine::read_metapage(rel, &meta)) return duty;
     uint32 small_segments = 0;
@@ -143,10 +145,10 @@ Duty find_duty(Relation rel) {
         const bool closed = (entry.flags & format::kEntryTailClosed) != 0;
         if (closed)
             duty.seal = true;
-        else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation))
+        else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation, seal_after_s))
             duty.seal = duty.close_open_run = true;
     });
-    if (small_segments >= kBackgroundMergeCount) duty.seal = true;
+    if (options.compact && small_segments >= kBackgroundMergeCount) duty.seal = true;
     return duty;
 }
 
@@ -157,10 +159,12 @@ int64 maintain_table(Oid relid) {
     if (rel == nullptr) return 0;
     int64 work = 0;
     if (table_am::is_ours(rel) && !RelationUsesLocalBuffers(rel)) {
-        const Duty duty = find_duty(rel);
+        const table_am::TableOptions options = table_am::read_options(relid);
+        const Duty duty = find_duty(rel, options);
         if (duty.seal) {
-            const engine::SealRequest request = {duty.close_open_run, kBackgroundMergeBelowRows, kBackgroundMergeCount, false,
-                                                 InvalidBlockNumber, InvalidTransactionId};
+            const uint32 merge_rows_below = options.compact ? kBackgroundMergeBelowRows : 0;
+            const engine::SealRequest request = {duty.close_open_run, merge_rows_below,   kBackgroundMergeCount, false,
+                                                 InvalidBlockNumber,  InvalidTransactionId};
             work = engine::seal_step(rel, request).sources;
         }
         // Not in the transaction that sealed: its own xid keeps alive what it superseded.
@@ -218,19 +222,18 @@ extern "C" PGDLLEXPORT Datum historian_maintain(PG_FUNCTION_ARGS) {
     }
     // A different table comes first each time, so that a busy one does not starve the others.
     static Oid last_done = InvalidOid;
+    const Oid begin_after = last_done;
     List *tables = historian::list_our_tables();
     list_sort(tables, list_oid_cmp);
     for (int round = 0; round < 2; round++) {
         ListCell *cell;
         foreach (cell, tables) {
             const Oid relid = lfirst_oid(cell);
-            if ((round == 0) != (relid > last_done)) continue;
+            if ((round == 0) != (relid > begin_after)) continue;
             CHECK_FOR_INTERRUPTS();
+            last_done = relid;  // before the work: a table that raises an error must not keep the others waiting either
             const int64 work = historian::maintain_table(relid);
-            if (work > 0) {
-                last_done = relid;
-                PG_RETURN_INT64(work);
-            }
+            if (work > 0) PG_RETURN_INT64(work);
         }
     }
     last_done = InvalidOid;
