@@ -7,6 +7,7 @@
 #include "hooks.h"
 #include "planner/planner.h"
 #include "settings.h"
+#include "table_am/options.h"
 
 #ifdef WORDS_BIGENDIAN
 #error "historian's on-disk format is little-endian; big-endian machines are not supported"
@@ -31,6 +32,7 @@ void _PG_init(void) {
     historian::define_settings();
     historian::engine::register_resource_manager();
     historian::engine::register_bulk_load_callbacks();
+    historian::table_am::register_option_labels();
     historian::install_hooks();
     historian::planner::install_planner_hooks();
     historian::bgworker::define_worker_settings();
