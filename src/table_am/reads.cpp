@@ -79,7 +79,8 @@ bool tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snaps
 TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId, LockTupleMode,
                      LockWaitPolicy, uint8, TM_FailureData *failure) {
     memset(failure, 0, sizeof(*failure));
-    return engine::fetch_row(rel, tid, snapshot, slot) ? TM_Ok : TM_Deleted;
+    ItemPointerData row = *tid;  // may be the slot's own, as in logical replication: fetching a row clears the slot first
+    return engine::fetch_row(rel, &row, snapshot, slot) ? TM_Ok : TM_Deleted;
 }
 
 }  // namespace historian::table_am

@@ -1,6 +1,10 @@
 // What tag tables refuse, one message each.
 #include "table_am/callbacks.h"
 
+extern "C" {
+#include "replication/logicalworker.h"
+}
+
 namespace historian::table_am {
 
 void report_update_refused(const char *table) {
@@ -51,6 +55,12 @@ TM_Result refuse_update(Relation rel, ItemPointer, TupleTableSlot *, CommandId, 
 #else
                         bool *) {
 #endif
+    // A subscription comes here without a statement: what to do about it is to be done at the publisher.
+    if (IsLogicalWorker()) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot update table \"%s\"", RelationGetRelationName(rel)),
+                errdetail("Points are written once, but the publisher sends updates."),
+                errhint("Publish without them: ALTER PUBLICATION ... SET (publish = 'insert, truncate')."));
+    }
     report_update_refused(RelationGetRelationName(rel));
 }
 
