@@ -67,8 +67,36 @@ CREATE DOMAIN stamp AS timestamptz;
 CREATE TABLE by_domain (a stamp, time timestamptz) USING tag;
 ALTER TABLE by_domain ALTER COLUMN a TYPE timestamptz;
 SELECT historian_check('changed') ~ ' 7 rows' AS checked;
+DO $$ BEGIN
+    BEGIN ALTER TABLE changed DROP COLUMN name, DROP COLUMN nowhere;
+    EXCEPTION WHEN undefined_column THEN RAISE NOTICE 'caught: %', SQLERRM;
+    END;
+    BEGIN ALTER TABLE changed DROP COLUMN name;
+    EXCEPTION WHEN feature_not_supported THEN RAISE NOTICE 'caught: %', SQLERRM;
+    END;
+END $$;
+SELECT count(name) FROM changed;
 DROP TABLE changed, two_times, by_domain;
 DROP DOMAIN stamp;
+
+-- DOOR: DROP: of the table, its schema, its owner's things, the type of its tag with or without it
+CREATE SCHEMA leaving;
+CREATE TABLE leaving.later_type (tag int, time timestamptz) USING tag;
+CREATE TYPE leaving.mood AS ENUM ('good', 'bad');
+CREATE TABLE leaving.of_mood (tag leaving.mood, time timestamptz) USING tag;
+INSERT INTO leaving.of_mood VALUES ('good', '2026-01-01 00:00+00');
+DROP TYPE leaving.mood CASCADE;
+SELECT count(tag) FROM leaving.of_mood WHERE tag = 'good';
+ALTER TABLE leaving.later_type ALTER COLUMN tag TYPE leaving.mood USING NULL;
+SET client_min_messages = warning;
+DROP SCHEMA leaving CASCADE;
+RESET client_min_messages;
+CREATE ROLE historian_leaver;
+CREATE TABLE left_behind (name text, time timestamptz) USING tag;
+ALTER TABLE left_behind OWNER TO historian_leaver;
+DROP OWNED BY historian_leaver;
+DROP ROLE historian_leaver;
+SELECT to_regclass('left_behind');
 
 -- DOOR: RENAME of table, column, constraint; SET SCHEMA; OWNER TO; COMMENT; LOCK TABLE
 CREATE TABLE called (name text CONSTRAINT named CHECK (name <> ''), time timestamptz) USING tag;
@@ -188,7 +216,13 @@ CREATE TABLE updating (name text REFERENCES lookup ON UPDATE SET NULL, time time
 CREATE TABLE updating_1 PARTITION OF updating DEFAULT USING tag;
 CREATE TABLE allowed (name text REFERENCES lookup ON DELETE RESTRICT ON UPDATE NO ACTION, time timestamptz) USING tag;
 CREATE TABLE referring (name text REFERENCES of_lookup (name));
-DROP TABLE of_lookup, allowed, updating, lookup;
+CREATE TABLE attached (name text, time timestamptz) USING tag;
+ALTER TABLE updating ATTACH PARTITION attached DEFAULT;
+DROP TABLE of_lookup, allowed, updating, attached, lookup;
+
+-- DOOR: MERGE that only inserts (others: refused.sql)
+MERGE INTO t USING points('a', 11) AS s ON t.name = s.name AND t.time = s.time WHEN NOT MATCHED THEN INSERT VALUES (s.name, s.time, s.value);
+SELECT count(*), max(value) FROM t;
 
 -- DOOR: row-level security, column and table privileges
 CREATE ROLE historian_user;

@@ -86,8 +86,20 @@ CREATE TABLE public.y (name text, time timestamptz) USING tag WITH (historian.co
 SET default_table_access_method = 'tag';
 CREATE UNLOGGED TABLE z (name text, time timestamptz) WITH (historian.compact = off);
 RESET default_table_access_method;
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
+    CREATE TABLE explained USING tag WITH (historian.compact = off) AS SELECT 'a' AS name, timestamptz '2026-01-01' AS time;
+CREATE FUNCTION make_and_drop() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE label text;
+BEGIN
+    CREATE TABLE again (name text, time timestamptz) USING tag WITH (historian.compact = off);
+    SELECT s.label INTO label FROM pg_seclabels s WHERE objoid = 'again'::regclass;
+    DROP TABLE again;
+    RETURN label;
+END $$;
+SELECT make_and_drop(), make_and_drop();
+DROP FUNCTION make_and_drop;
 DO $$ BEGIN CREATE TABLE in_do (name text, time timestamptz) USING tag WITH (historian.compact = off); END $$;
 SELECT objtype, objoid::regclass, label FROM pg_seclabels WHERE provider = 'historian' ORDER BY objoid;
 DROP SCHEMA apart CASCADE;
-DROP TABLE u, alike, as_select, parts, pg_temp.x, public.x, y, z, in_do CASCADE;
+DROP TABLE u, alike, as_select, parts, pg_temp.x, public.x, y, z, explained, in_do CASCADE;
 SELECT count(*) FROM pg_seclabels WHERE provider = 'historian';

@@ -158,16 +158,31 @@ void report_exclusion_refused(const char *table) {
     pg_unreachable();
 }
 
-void check_column_dropped(Oid relid, AttrNumber column) {
-    if (!table_am::is_ours(relid)) return;
+static DroppedKey noted_key;  // of the utility statement that runs
+
+void note_column_dropped(Oid relid, AttrNumber column) {
+    if (OidIsValid(noted_key.relid) || !table_am::is_ours(relid)) return;
     Relation rel = RelationIdGetRelation(relid);
     if (!RelationIsValid(rel)) return;
     const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
-    const char *table = pstrdup(RelationGetRelationName(rel));
+    if (column == keys.tag || column == keys.time) {
+        noted_key.relid = relid;
+        noted_key.table = rel->rd_rel->relname;
+        noted_key.column = TupleDescAttr(RelationGetDescr(rel), column - 1)->attname;
+    }
     RelationClose(rel);
-    if (column != keys.tag && column != keys.time) return;
+}
+
+DroppedKey exchange_dropped_key(const DroppedKey &other) {
+    const DroppedKey noted = noted_key;
+    noted_key = other;
+    return noted;
+}
+
+void check_dropped_key(const DroppedKey &dropped) {
+    if (!OidIsValid(dropped.relid) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(dropped.relid))) return;
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("cannot drop column \"%s\" of table \"%s\"", get_attname(relid, column, true), table),
+            errmsg("cannot drop column \"%s\" of table \"%s\"", NameStr(dropped.column), NameStr(dropped.table)),
             errdetail("The table is sorted by it: the tag and time columns cannot be dropped."),
             errhint("Copy the other columns into a new table."));
 }

@@ -11,9 +11,20 @@ namespace historian {
 void check_constraint_created(Oid constraint);
 [[noreturn]] void report_exclusion_refused(const char *table);
 
-/// A column is about to go, or got another type: the tag and the time stay those that the table is sorted by (rule R19).
-void check_column_dropped(Oid relid, AttrNumber column);
+/// A column got another type: the tag and the time stay those that the table is sorted by (rule R19).
 void check_column_altered(Oid relid, AttrNumber column);
+
+/// A column is about to go. The table may go as well, later in the same statement (DROP SCHEMA, DROP OWNED), and then all is
+/// well: a tag or time column is noted, and looked at when the statement is over.
+struct DroppedKey {
+    Oid relid;  // InvalidOid: none
+    NameData table;
+    NameData column;
+};
+void note_column_dropped(Oid relid, AttrNumber column);
+/// Gives what is noted of the statement that runs, and puts another one's in its place.
+DroppedKey exchange_dropped_key(const DroppedKey &other);
+void check_dropped_key(const DroppedKey &dropped);
 
 /// A table, and what inherits from it, that was made, attached, moved or altered: raises an error if a tag table among them is
 /// published or has a replica identity.

@@ -1,6 +1,5 @@
 #include "ddl_statements.h"
 
-#include "ddl_refusals.h"
 #include "table_am/callbacks.h"
 
 extern "C" {
@@ -24,9 +23,14 @@ void expect_new_table(const RangeVar *name, AfterStatement *after) {
     after->check_family = true;
 }
 
+// EXPLAIN ANALYZE CREATE TABLE AS makes the table, too.
+IntoClause *into_of(Node *utility) {
+    if (IsA(utility, ExplainStmt)) utility = castNode(Query, castNode(ExplainStmt, utility)->query)->utilityStmt;
+    return utility != nullptr && IsA(utility, CreateTableAsStmt) ? castNode(CreateTableAsStmt, utility)->into : nullptr;
+}
+
 List **options_of_new_table(Node *utility) {
-    return IsA(utility, CreateStmt) ? &castNode(CreateStmt, utility)->options
-                                    : &castNode(CreateTableAsStmt, utility)->into->options;
+    return IsA(utility, CreateStmt) ? &castNode(CreateStmt, utility)->options : &into_of(utility)->options;
 }
 
 PlannedStmt *before_create(PlannedStmt *statement, AfterStatement *after) {
@@ -36,9 +40,7 @@ PlannedStmt *before_create(PlannedStmt *statement, AfterStatement *after) {
         *options = table_am::take_options(*options, false, &after->options);
     }
     Node *utility = statement->utilityStmt;
-    expect_new_table(IsA(utility, CreateStmt) ? castNode(CreateStmt, utility)->relation
-                                              : castNode(CreateTableAsStmt, utility)->into->rel,
-                     after);
+    expect_new_table(IsA(utility, CreateStmt) ? castNode(CreateStmt, utility)->relation : into_of(utility)->rel, after);
     return statement;
 }
 
@@ -128,10 +130,12 @@ Oid find_table(const AfterStatement &after) {
 
 PlannedStmt *before_statement(PlannedStmt *statement, AfterStatement *after) {
     *after = {};
+    after->outer = exchange_dropped_key({});
     Node *utility = statement->utilityStmt;
     switch (nodeTag(utility)) {
         case T_CreateStmt:
         case T_CreateTableAsStmt: return before_create(statement, after);
+        case T_ExplainStmt: return into_of(utility) != nullptr ? before_create(statement, after) : statement;
         case T_AlterTableStmt: return before_alter_table(statement, after);
         case T_AlterObjectSchemaStmt: before_move(castNode(AlterObjectSchemaStmt, utility), after); break;
         case T_RefreshMatViewStmt: refuse_concurrent_refresh(castNode(RefreshMatViewStmt, utility)); break;
@@ -142,9 +146,13 @@ PlannedStmt *before_statement(PlannedStmt *statement, AfterStatement *after) {
     return statement;
 }
 
+void forget_statement(const AfterStatement &after) { exchange_dropped_key(after.outer); }
+
 void after_statement(const AfterStatement &after) {
-    if (after.publication == nullptr && after.table == nullptr && after.attached == nullptr) return;
+    const DroppedKey dropped = exchange_dropped_key(after.outer);
+    if (after.publication == nullptr && after.table == nullptr && after.attached == nullptr && !OidIsValid(dropped.relid)) return;
     CommandCounterIncrement();  // what the statement wrote into the catalogs is to be seen
+    check_dropped_key(dropped);
     if (after.publication != nullptr) check_publication(after.publication);
     const Oid relid = after.table != nullptr ? find_table(after) : InvalidOid;
     if (OidIsValid(relid)) {

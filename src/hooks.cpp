@@ -124,7 +124,16 @@ void on_process_utility(PlannedStmt *statement, const char *query, bool read_onl
         previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
     AfterStatement after;
     statement = before_statement(statement, &after);
-    next(statement, query, read_only_tree, context, params, environment, receiver, completion);
+    PG_TRY();
+    {
+        next(statement, query, read_only_tree, context, params, environment, receiver, completion);
+    }
+    PG_CATCH();
+    {
+        forget_statement(after);
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
     after_statement(after);
 }
 
@@ -132,7 +141,7 @@ void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int 
     if (previous_object_access != nullptr) previous_object_access(access, class_id, object_id, sub_id, argument);
     if (access == OAT_POST_CREATE && class_id == ConstraintRelationId) check_constraint_created(object_id);
     if (class_id != RelationRelationId || sub_id <= 0) return;
-    if (access == OAT_DROP) check_column_dropped(object_id, static_cast<AttrNumber>(sub_id));
+    if (access == OAT_DROP) note_column_dropped(object_id, static_cast<AttrNumber>(sub_id));
     if (access == OAT_POST_ALTER) check_column_altered(object_id, static_cast<AttrNumber>(sub_id));
 }
 
