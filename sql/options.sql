@@ -103,3 +103,16 @@ SELECT objtype, objoid::regclass, label FROM pg_seclabels WHERE provider = 'hist
 DROP SCHEMA apart CASCADE;
 DROP TABLE u, alike, as_select, parts, pg_temp.x, public.x, y, z, explained, in_do CASCADE;
 SELECT count(*) FROM pg_seclabels WHERE provider = 'historian';
+
+-- what PostgreSQL itself refuses, it refuses in its own words
+CREATE TABLE nowhere.t (name text, time timestamptz) USING tag WITH (historian.compact = off);
+CREATE TABLE otherdb.public.t (name text, time timestamptz) USING tag WITH (historian.compact = off);
+SET search_path = '';
+CREATE TABLE t (name text, time timestamptz) USING tag WITH (historian.compact = off);
+RESET search_path;
+BEGIN READ ONLY;
+CREATE TEMP TABLE t (name text, time timestamptz) USING tag WITH (historian.compact = off);
+ROLLBACK;
+CREATE TABLE pg_temp.t (name text, time timestamptz) USING tag WITH (historian.compact = off);
+SELECT name, value FROM historian_options('t') WHERE source = 'table';
+DROP TABLE t;

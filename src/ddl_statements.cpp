@@ -3,6 +3,7 @@
 #include "table_am/callbacks.h"
 
 extern "C" {
+#include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "nodes/makefuncs.h"
 }
@@ -13,9 +14,19 @@ namespace {
 
 // ------------------------------------------------------------------------------------------------------------- new tables
 
+// False when PostgreSQL will refuse: it says why better than we could, and where in the statement.
+bool can_create(const RangeVar *name) {
+    if (XactReadOnly || RecoveryInProgress() || IsInParallelMode()) return false;
+    if (name->catalogname != nullptr && strcmp(name->catalogname, get_database_name(MyDatabaseId)) != 0) return false;
+    if (name->schemaname != nullptr)
+        return strcmp(name->schemaname, "pg_temp") == 0 || OidIsValid(get_namespace_oid(name->schemaname, true));
+    return name->relpersistence == RELPERSISTENCE_TEMP || fetch_search_path(false) != NIL;
+}
+
 // CREATE TABLE, CREATE TABLE AS, CREATE MATERIALIZED VIEW. A new table's name is unique in its schema only, so the schema is
 // looked up now; a table that is there already (IF NOT EXISTS) is left alone.
 void expect_new_table(const RangeVar *name, AfterStatement *after) {
+    if (!can_create(name)) return;
     const Oid schema = RangeVarGetCreationNamespace(name);
     if (OidIsValid(get_relname_relid(name->relname, schema))) return;
     after->table = name;

@@ -157,9 +157,13 @@ $new->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'\nfs
 my ($bindir) = PostgreSQL::Test::Utils::run_command(['pg_config', '--bindir']);
 chdir $folder or die "chdir: $!";
 command_ok(
-    ['pg_upgrade', '--no-sync', '-d', $node->data_dir, '-D', $new->data_dir, '-b', $bindir, '-B', $bindir, '-s', $new->host,
-        '-p', $node->port, '-P', $new->port],
+    ['pg_upgrade', '--no-sync', '--retain', '-d', $node->data_dir, '-D', $new->data_dir, '-b', $bindir, '-B', $bindir,
+        '-s', $new->host, '-p', $node->port, '-P', $new->port],
     'pg_upgrade');
+my ($log) = glob $new->data_dir . '/pg_upgrade_output.d/*/log/pg_upgrade_server.log';
+my $servers = slurp_file($log);
+like($servers, qr/registered custom resource manager "historian"/, 'pg_upgrade started servers with the library');
+unlike($servers, qr/historian launcher/, '... and without our workers, which would write behind its back');
 $new->start;
 # Unlogged tables lose nothing either: their files are copied after a clean shutdown.
 is(rows($new, 'source'), $rows, 'pg_upgrade: the same rows');
