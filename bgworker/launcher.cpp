@@ -198,6 +198,8 @@ void detach_launcher(int, Datum) {
 
 void register_workers() {
     install_shared_memory_hooks();
+    // pg_upgrade has read the old cluster's next xid and copies its files: nobody may write meanwhile.
+    if (IsBinaryUpgrade) return;
     BackgroundWorker launcher{};
     launcher.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     launcher.bgw_start_time = BgWorkerStart_RecoveryFinished;

@@ -42,6 +42,11 @@ COMMENT ON FUNCTION @extschema@.historian_size(regclass) IS
     'where the bytes of a tag table are: in blocks of segments, of the tail, of entries kept for old snapshots, of delete logs; '
     'needs SELECT on the table';
 
+CREATE FUNCTION @extschema@.historian_options(relation regclass, OUT name text, OUT value text, OUT source text)
+    RETURNS SETOF record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_options';
+COMMENT ON FUNCTION @extschema@.historian_options(regclass) IS
+    'the options of a tag table as they are in force, and where each comes from: table (ALTER TABLE ... SET), setting or default';
+
 CREATE FUNCTION @extschema@.historian_check(relation regclass) RETURNS text
     LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_check';
 COMMENT ON FUNCTION @extschema@.historian_check(regclass) IS

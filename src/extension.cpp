@@ -8,6 +8,7 @@
 #include "hooks.h"
 #include "planner/planner.h"
 #include "settings.h"
+#include "table_am/options.h"
 
 #ifdef WORDS_BIGENDIAN
 #error "historian's on-disk format is little-endian; big-endian machines are not supported"
@@ -33,6 +34,7 @@ void _PG_init(void) {
     historian::engine::register_resource_manager();
     historian::engine::register_bulk_load_callbacks();
     historian::engine::register_row_delete_callbacks();
+    historian::table_am::register_option_labels();
     historian::install_hooks();
     historian::planner::install_planner_hooks();
     historian::bgworker::define_worker_settings();

@@ -1,6 +1,8 @@
 #include "hooks.h"
 
 #include "bgworker/launcher.h"
+#include "ddl_refusals.h"
+#include "ddl_statements.h"
 #include "engine/bulk_load.h"
 #include "engine/gate.h"
 #include "engine/pages.h"
@@ -10,6 +12,7 @@
 extern "C" {
 #include "access/parallel.h"
 #include "access/table.h"
+#include "catalog/pg_constraint.h"
 #include "commands/defrem.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
@@ -190,6 +193,7 @@ bool skip_create_index(const IndexStmt *index) {
     const Oid relid = RangeVarGetRelid(index->relation, ShareLock, true);
     if (!OidIsValid(relid) || !table_am::is_ours(relid)) return false;
     const char *name = get_rel_name(relid);
+    if (index->excludeOpNames != NIL) report_exclusion_refused(name);
     if (!order_serves_index(relid, index)) table_am::report_index_refused(name, index->unique || index->primary);
     if (!owns_table(relid, GetUserId())) aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
     ereport(NOTICE, errmsg("index on table \"%s\" is not needed, skipping", name),
@@ -205,25 +209,25 @@ void on_process_utility(PlannedStmt *statement, const char *query, bool read_onl
     if (IsA(utility, IndexStmt) && skip_create_index(reinterpret_cast<const IndexStmt *>(utility))) return;
     const ProcessUtility_hook_type next =
         previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
-    next(statement, query, read_only_tree, context, params, environment, receiver, completion);
+    AfterStatement after;
+    statement = before_statement(statement, &after);
+    PG_TRY();
+    { next(statement, query, read_only_tree, context, params, environment, receiver, completion); }
+    PG_CATCH();
+    {
+        forget_statement(after);
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+    after_statement(after);
 }
 
-// Segments are sorted by the key columns, so those two stay for as long as the table does (rule R19).
 void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *argument) {
     if (previous_object_access != nullptr) previous_object_access(access, class_id, object_id, sub_id, argument);
-    if (access != OAT_DROP || class_id != RelationRelationId || sub_id <= 0 || !table_am::is_ours(object_id)) return;
-    const Relation rel = RelationIdGetRelation(object_id);
-    if (!RelationIsValid(rel)) return;
-    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
-    const bool is_key = sub_id == keys.tag || sub_id == keys.time;
-    const char *table = pstrdup(RelationGetRelationName(rel));
-    const char *column =
-        sub_id <= RelationGetDescr(rel)->natts ? pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), sub_id - 1)->attname)) : "";
-    RelationClose(rel);
-    if (!is_key) return;
-    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot drop column \"%s\" of table \"%s\"", column, table),
-            errdetail("The table is sorted by it: the tag and time columns cannot be dropped."),
-            errhint("Copy the other columns into a new table."));
+    if (access == OAT_POST_CREATE && class_id == ConstraintRelationId) check_constraint_created(object_id);
+    if (class_id != RelationRelationId || sub_id <= 0) return;
+    if (access == OAT_DROP) note_column_dropped(object_id, static_cast<AttrNumber>(sub_id));
+    if (access == OAT_POST_ALTER) check_column_altered(object_id, static_cast<AttrNumber>(sub_id));
 }
 
 }  // namespace

@@ -3,7 +3,8 @@
 
 namespace historian {
 
-/// historian.seal_interval: an open tail run that has rows is sealed when it is this old.
+/// historian.seal_interval: an open tail run that has rows is sealed when it is this old, unless its table has an option of
+/// its own (table_am/options.h).
 extern int seal_interval_s;
 
 /// Defines the settings; once, when the library loads.

@@ -16,8 +16,10 @@ using format::Extent;
 
 namespace {
 
-// Decoding a granule for a few rows is dear: this many rows a block are plenty for ANALYZE's 30,000.
-constexpr uint32 kSampledRowsPerBlock = 32;
+// ANALYZE wants 30,000 rows (default_statistics_target = 100). Decoding a granule for a few rows is dear, but a small table must
+// not be judged by 32 rows because it is compressed into one block.
+constexpr uint32 kSampledRows = 30'000;
+constexpr uint32 kSampledRowsPerBlockMin = 32;
 
 struct OwnedExtent {
     Extent extent;
@@ -39,6 +41,7 @@ struct BlockSample {
     TableScan *scan;
     OwnedExtent *extents;  // sorted by block
     uint32 extent_count;
+    uint64 rows_per_block_max;  // of segments
     const ScanItem *item;
 
     // A tail page: offsets of the page. A segment page: rows of the segment, each standing for `weight`.
@@ -71,6 +74,9 @@ BlockSample *begin_block_sample(TableScan *scan) {
         }
     }
     qsort(sample->extents, sample->extent_count, sizeof(OwnedExtent), compare_extents);
+    uint64 block_count = 0;
+    for (uint32 i = 0; i < sample->extent_count; i++) block_count += sample->extents[i].extent.block_count;
+    sample->rows_per_block_max = Max(kSampledRowsPerBlockMin, kSampledRows / Max(block_count, 1));
     return sample;
 }
 
@@ -131,7 +137,7 @@ bool sample_segment_page(BlockSample *sample, const ScanItem &item, uint32 page)
     const uint64 share = sample->row_end - sample->row;
     if (share == 0) return false;
     turn_to_segment(sample, item);
-    sample->sample_count = static_cast<uint32>(Min(share, static_cast<uint64>(kSampledRowsPerBlock)));
+    sample->sample_count = static_cast<uint32>(Min(share, sample->rows_per_block_max));
     sample->step = static_cast<double>(share) / sample->sample_count;
     sample->weight = sample->step;
     return true;

@@ -187,7 +187,8 @@ constexpr uint32 kLogPagesMany = 64;
 // Whether so many rows of a segment are deleted for good, or its log is so long and so much of it void, that it is worth writing
 // again. Asks the last page of the log first, all of it only then.
 bool must_shed_rows(Relation rel, uint32 slot, const DirectoryEntry &entry, const SealRequest &request) {
-    if (entry.log_pages == 0 || !TransactionIdPrecedes(entry.xmin, request.made_before) || !is_committed_segment(entry))
+    if (entry.log_pages == 0 || request.rewrite_share > 1 || !TransactionIdPrecedes(entry.xmin, request.made_before) ||
+        !is_committed_segment(entry))
         return false;
     const double enough = Max(1.0, request.rewrite_share * entry.row_count);
     if (entry.log_pages < kLogPagesMany && rows_named_by_log(rel, slot, entry) < enough) return false;

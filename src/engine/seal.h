@@ -17,6 +17,9 @@
 
 namespace historian::engine {
 
+/// A share that no segment reaches.
+inline constexpr double kRewriteNothing = 2;
+
 struct SealRequest {
     bool close_open_run;      // close the run that takes new rows, so that it can be sealed too
     uint32 merge_rows_below;  // merge segments with fewer rows than this ...

@@ -45,8 +45,8 @@ void read_directory_page(Relation rel, const format::Metapage &meta, uint32 firs
 void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot);
 void stage_map_page(PageEdit &edit, int page_index, uint32 map_index);
 
-/// A page that the directory owns and never wrote: zeros, or the bytes of a former tail or segment page. All its entries are
-/// free.
+/// A page that the directory owns and never wrote: zeros, or the bytes of a former tail, segment or delete log page. All its
+/// entries are free.
 bool directory_page_is_fresh(Page page);
 
 /// A directory page that is locked and named in an edit, initialised by the edit when it was all zeros.

@@ -153,7 +153,9 @@ inline format::TailSpecial *tail_special(Page page) {
 inline bool page_is(Page page, format::PageKind kind) {
     if (PageIsNew(page) || page_trailer(page)->kind != static_cast<uint16>(kind)) return false;
     const PageHeaderData *header = reinterpret_cast<const PageHeaderData *>(page);
-    const uint32 special_bytes = kind == format::PageKind::tail ? sizeof(format::TailSpecial) : sizeof(format::PageTrailer);
+    const uint32 special_bytes = kind == format::PageKind::tail         ? sizeof(format::TailSpecial)
+                                 : kind == format::PageKind::delete_log ? sizeof(format::LogSpecial)
+                                                                        : sizeof(format::PageTrailer);
     uint32 lower_min = format::kPageHeaderBytes;  // what lies beyond pd_lower does not survive in the WAL
     if (kind == format::PageKind::meta) lower_min += sizeof(format::Metapage);
     if (kind == format::PageKind::map) lower_min += format::kMapBytes;

@@ -7,6 +7,7 @@
 #include "format/segment.h"
 #include "settings.h"
 #include "table_am/callbacks.h"
+#include "table_am/options.h"
 
 extern "C" {
 #include "access/genam.h"
@@ -121,7 +122,7 @@ void compact_table(Oid relid) {
 
 // ------------------------------------------------------------------------------------------------------- the background
 
-// When this worker first saw an open run with rows; runs older than historian.seal_interval are sealed.
+// When this worker first saw an open run with rows; runs older than the table's, or the server's, seal_interval are sealed.
 struct SeenRun {
     Oid relid;
     uint32 slot;
@@ -131,14 +132,14 @@ struct SeenRun {
 constexpr int kSeenRunsMax = 4096;  // more tables than that are sealed by age only now and then
 SeenRun seen_runs[kSeenRunsMax];
 
-bool run_is_old(Oid relid, uint32 slot, uint32 generation) {
+bool run_is_old(Oid relid, uint32 slot, uint32 generation, int seal_after_s) {
     SeenRun *seen = &seen_runs[(relid * 31u + slot) % kSeenRunsMax];
     const TimestampTz now = GetCurrentTimestamp();
     if (seen->relid != relid || seen->slot != slot || seen->generation != generation) {
         *seen = SeenRun{relid, slot, generation, now};
         return false;
     }
-    return TimestampDifferenceExceeds(seen->since, now, seal_interval_s * 1000);
+    return TimestampDifferenceExceeds(seen->since, now, seal_after_s * 1000);
 }
 
 struct Duty {
@@ -148,8 +149,9 @@ struct Duty {
 };
 
 // What a table needs, seen from its directory.
-Duty find_duty(Relation rel) {
+Duty find_duty(Relation rel, const table_am::TableOptions &options) {
     Duty duty = {};
+    const int seal_after_s = options.seal_interval_s > 0 ? options.seal_interval_s : seal_interval_s;
     format::Metapage meta;
     if (!engine::read_metapage(rel, &meta)) return duty;
     uint32 small_segments = 0;
@@ -161,7 +163,7 @@ Duty find_duty(Relation rel) {
         if (entry.kind == static_cast<uint8>(format::EntryKind::building)) duty.release = true;
         if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.row_count < kBackgroundMergeBelowRows)
             small_segments++;
-        if (entry.log_pages > 0) {
+        if (options.compact && entry.log_pages > 0) {
             const double named = static_cast<double>(engine::rows_named_by_log(rel, slot, entry));
             if (named >= entry.row_count * kBackgroundRewriteShare) duty.seal = true;
         }
@@ -169,10 +171,10 @@ Duty find_duty(Relation rel) {
         const bool closed = (entry.flags & format::kEntryTailClosed) != 0;
         if (closed)
             duty.seal = true;
-        else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation))
+        else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation, seal_after_s))
             duty.seal = duty.close_open_run = true;
     });
-    if (small_segments >= kBackgroundMergeCount) duty.seal = true;
+    if (options.compact && small_segments >= kBackgroundMergeCount) duty.seal = true;
     return duty;
 }
 
@@ -211,13 +213,14 @@ int64 maintain_table(Oid relid) {
     if (rel == nullptr) return 0;
     int64 work = 0;
     if (table_am::is_ours(rel) && !RelationUsesLocalBuffers(rel)) {
-        const Duty duty = find_duty(rel);
+        const table_am::TableOptions options = table_am::read_options(relid);
+        const Duty duty = find_duty(rel, options);
         if (duty.seal) {
             engine::SealRequest request = {};
             request.close_open_run = duty.close_open_run;
-            request.merge_rows_below = kBackgroundMergeBelowRows;
+            request.merge_rows_below = options.compact ? kBackgroundMergeBelowRows : 0;
             request.merge_count_min = kBackgroundMergeCount;
-            request.rewrite_share = kBackgroundRewriteShare;
+            request.rewrite_share = options.compact ? kBackgroundRewriteShare : engine::kRewriteNothing;
             request.move_from = InvalidBlockNumber;
             request.made_before = ReadNextTransactionId();
             work = engine::seal_step(rel, request).sources;

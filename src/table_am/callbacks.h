@@ -11,6 +11,7 @@ namespace historian::table_am {
 /// Whether a relation is one of our tables.
 bool is_ours(Relation rel);
 bool is_ours(Oid relid);
+bool is_our_access_method(Oid access_method);
 
 /// The access method's routine: see tag_table_am.cpp.
 const TableAmRoutine *tag_routine();
@@ -58,6 +59,8 @@ void refuse_published_delete(Relation rel);
 
 // -------------------------------------------------------------------------------------------- whole tables (tables.cpp)
 
+/// Raises an error when the columns have no time or no tag.
+void require_key_columns(Relation rel);
 void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid,
                            MultiXactId *min_multi);
 void relation_nontransactional_truncate(Relation rel);

@@ -7,8 +7,6 @@
 
 namespace historian::table_am {
 
-namespace {
-
 void require_key_columns(Relation rel) {
     const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
     if (keys.tag != InvalidAttrNumber && keys.time != InvalidAttrNumber) return;
@@ -19,8 +17,6 @@ void require_key_columns(Relation rel) {
                 : errdetail("It has no column besides the time, which would be the tag."),
             errhint("Define it like (name text, time timestamptz, value double precision)."));
 }
-
-}  // namespace
 
 // A table starts without any block: its first row makes the metapage (rule R14), so the init fork of an unlogged table is empty
 // too.

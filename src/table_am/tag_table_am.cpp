@@ -71,14 +71,8 @@ const TableAmRoutine *tag_routine() { return &kTagRoutine; }
 
 bool is_ours(Relation rel) { return rel->rd_tableam == &kTagRoutine; }
 
-bool is_ours(Oid relid) {
-    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-    if (!HeapTupleIsValid(tuple)) return false;
-    const Form_pg_class about = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-    const Oid access_method = about->relam;
-    const bool is_table = about->relkind == RELKIND_RELATION || about->relkind == RELKIND_MATVIEW;
-    ReleaseSysCache(tuple);
-    if (!is_table || !OidIsValid(access_method) || access_method == HEAP_TABLE_AM_OID) return false;
+bool is_our_access_method(Oid access_method) {
+    if (!OidIsValid(access_method) || access_method == HEAP_TABLE_AM_OID) return false;
     HeapTuple am = SearchSysCache1(AMOID, ObjectIdGetDatum(access_method));
     if (!HeapTupleIsValid(am)) return false;
     const Oid handler = reinterpret_cast<Form_pg_am>(GETSTRUCT(am))->amhandler;
@@ -86,6 +80,16 @@ bool is_ours(Oid relid) {
     FmgrInfo function;
     fmgr_info(handler, &function);
     return function.fn_addr == historian_tag_handler;
+}
+
+bool is_ours(Oid relid) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+    if (!HeapTupleIsValid(tuple)) return false;
+    const Form_pg_class about = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    const Oid access_method = about->relam;
+    const bool is_table = about->relkind == RELKIND_RELATION || about->relkind == RELKIND_MATVIEW;
+    ReleaseSysCache(tuple);
+    return is_table && is_our_access_method(access_method);
 }
 
 }  // namespace historian::table_am

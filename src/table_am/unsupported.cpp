@@ -1,6 +1,10 @@
 // What tag tables refuse, one message each.
 #include "table_am/callbacks.h"
 
+extern "C" {
+#include "replication/logicalworker.h"
+}
+
 namespace historian::table_am {
 
 void report_update_refused(const char *table) {
@@ -10,13 +14,13 @@ void report_update_refused(const char *table) {
     pg_unreachable();
 }
 
-// The one caller of these callbacks besides the executor is the worker that applies changes of a logical publication. It does not
+// The one caller of tuple_delete besides the executor is the worker that applies changes of a logical publication, which does not
 // come through the gate (engine/gate.h).
 void report_apply_refused(const char *table) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("logical replication cannot delete from or update table \"%s\"", table),
-            errdetail("A tag table takes part in a subscription with INSERT and TRUNCATE only."),
-            errhint("Publish with WITH (publish = 'insert, truncate')."));
+            errmsg("cannot delete from table \"%s\" by logical replication", table),
+            errdetail("A subscription may insert into a tag table and truncate it, but the publisher sends deletes."),
+            errhint("Publish without them: ALTER PUBLICATION ... SET (publish = 'insert, truncate')."));
     pg_unreachable();
 }
 
@@ -49,6 +53,12 @@ TM_Result refuse_update(Relation rel, ItemPointer, TupleTableSlot *, CommandId, 
 #else
                         bool *) {
 #endif
+    // A subscription comes here without a statement: what to do about it is to be done at the publisher.
+    if (IsLogicalWorker()) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot update table \"%s\"", RelationGetRelationName(rel)),
+                errdetail("Points are written once, but the publisher sends updates."),
+                errhint("Publish without them: ALTER PUBLICATION ... SET (publish = 'insert, truncate')."));
+    }
     report_update_refused(RelationGetRelationName(rel));
 }
 

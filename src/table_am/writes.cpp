@@ -134,15 +134,20 @@ TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot, S
 
 // Called for BEFORE ROW DELETE triggers and foreign-key checks (FOR KEY SHARE); FOR UPDATE and its like, written by a user, are
 // refused before they come here. Every mode is the one exclusive lock (rule R18).
-TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot, TupleTableSlot *slot, CommandId cid, LockTupleMode,
+TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid, LockTupleMode,
                      LockWaitPolicy wait_policy, uint8, TM_FailureData *failure) {
-    if (!engine::is_inside_gate(RelationGetRelid(rel))) report_apply_refused(RelationGetRelationName(rel));
+    // Logical replication locks what it is about to update or delete, which is refused then.
+    if (!engine::is_inside_gate(RelationGetRelid(rel))) {
+        ItemPointerData wanted = *tid;
+        return engine::fetch_row(rel, &wanted, snapshot, slot) ? TM_Ok : TM_Deleted;
+    }
     const engine::RowChange change = {true, cid, InvalidSnapshot, wait_policy};
+    ItemPointerData row = *tid;  // may be the slot's own: fetching a row clears the slot first
     MemoryContext old = MemoryContextSwitchTo(insert_context());
-    const TM_Result result = engine::change_row(rel, tid, change, failure);
+    const TM_Result result = engine::change_row(rel, &row, change, failure);
     MemoryContextSwitchTo(old);
     MemoryContextReset(insert_context());
-    if (result == TM_Ok && !engine::fetch_row(rel, tid, SnapshotAny, slot)) return TM_Deleted;
+    if (result == TM_Ok && !engine::fetch_row(rel, &row, SnapshotAny, slot)) return TM_Deleted;
     return result;
 }
 
