@@ -30,15 +30,11 @@ void read_log_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uint3
     UnlockReleaseBuffer(buffer);
 }
 
-namespace {
-
 uint64 rows_named(const DeleteRecord *records, uint32 record_count) {
     uint64 rows = 0;
     for (uint32 i = 0; i < record_count; i++) rows += records[i].row_count;
     return rows;
 }
-
-}  // namespace
 
 uint64 rows_named_by_log(Relation rel, uint32 slot, const DirectoryEntry &entry) {
     if (entry.log_pages == 0) return 0;

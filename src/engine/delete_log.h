@@ -60,6 +60,9 @@ struct RowRange {
 };
 inline bool overlaps(RowRange a, RowRange b) { return a.first < b.first + b.count && b.first < a.first + a.count; }
 
+/// The sum of the records' row counts.
+uint64 rows_named(const format::DeleteRecord *records, uint32 record_count);
+
 /// At least as many rows as were deleted: what the records name, voided and aborted ones and locks included. Reads one page.
 uint64 rows_named_by_log(Relation rel, uint32 slot, const format::DirectoryEntry &entry);
 

@@ -153,7 +153,8 @@ TM_Result change_tail_row(Relation rel, ItemPointer tid, const RowChange &change
 struct LogReader {
     FileLocator file;  // a TRUNCATE of this transaction gives the table another
     uint32 slot;
-    uint32 generation;
+    format::Metapage meta;  // where the directory's pages are does not change
+    DirectoryEntry entry;   // as read last; the slot is not used again as long as this transaction lives (rule R5)
     uint64 last_use;
     MemoryContext context;
     RowSet named;       // rows that some record read so far names, but for those of failed deleters and of lockers that are over
@@ -172,28 +173,49 @@ void drop_reader(LogReader **place) {
     *place = nullptr;
 }
 
-LogReader *reader_of(Relation rel, uint32 slot, const DirectoryEntry &entry) {
-    LogReader **oldest = &log_readers[0];
-    for (LogReader *&reader : log_readers) {
-        if (reader != nullptr && is_same_file(reader->file, file_of(rel)) && reader->slot == slot &&
-            reader->generation == entry.generation) {
-            reader->last_use = ++log_reader_uses;
-            return reader;
-        }
-        const bool is_older = reader == nullptr || (*oldest != nullptr && reader->last_use < (*oldest)->last_use);
-        if (*oldest != nullptr && is_older) oldest = &reader;
+LogReader *find_reader(Relation rel, uint32 slot) {
+    for (LogReader *reader : log_readers) {
+        if (reader == nullptr || reader->slot != slot || !is_same_file(reader->file, file_of(rel))) continue;
+        reader->last_use = ++log_reader_uses;
+        return reader;
     }
-    drop_reader(oldest);
+    return nullptr;
+}
+
+// A reader in a free place, or in that of the one whose last use is longest ago.
+LogReader *make_reader(Relation rel, uint32 slot, uint32 row_count) {
+    LogReader **place = &log_readers[0];
+    for (LogReader *&reader : log_readers) {
+        if (*place == nullptr) break;
+        if (reader == nullptr || reader->last_use < (*place)->last_use) place = &reader;
+    }
+    drop_reader(place);
     MemoryContext context = AllocSetContextCreate(TopTransactionContext, "historian delete log", ALLOCSET_SMALL_SIZES);
     LogReader *reader = static_cast<LogReader *>(MemoryContextAllocZero(context, sizeof(LogReader)));
     reader->file = file_of(rel);
     reader->slot = slot;
-    reader->generation = entry.generation;
     reader->context = context;
-    reader->named = make_row_set(entry.row_count, context);
+    reader->named = make_row_set(row_count, context);
     reader->fresh_lock = -1;
     reader->last_use = ++log_reader_uses;
-    *oldest = reader;
+    *place = reader;
+    return reader;
+}
+
+// The reader of a segment, its entry read anew when there was none or when asked for.
+LogReader *use_reader(Relation rel, uint32 slot, RowRange rows, bool read_again) {
+    LogReader *reader = find_reader(rel, slot);
+    if (reader == nullptr || read_again) {
+        format::Metapage meta;
+        if (!read_metapage(rel, &meta) || slot >= meta.slot_count) report_moved(rel);
+        const DirectoryEntry entry = read_entry(rel, meta, slot);
+        if (entry.kind != static_cast<uint8>(EntryKind::segment)) report_moved(rel);
+        if (reader != nullptr && reader->entry.generation != entry.generation) report_moved(rel);
+        if (reader == nullptr) reader = make_reader(rel, slot, entry.row_count);
+        reader->meta = meta;
+        reader->entry = entry;
+    }
+    if (rows.first >= reader->entry.row_count || rows.count > reader->entry.row_count - rows.first) report_moved(rel);
     return reader;
 }
 
@@ -225,12 +247,13 @@ bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, ui
     return names;
 }
 
-bool learn_pages(LogReader *reader, Relation rel, const DirectoryEntry &entry, RowRange rows) {
+bool learn_pages(LogReader *reader, Relation rel, RowRange rows) {
     bool names = false;
     LogPage page;
-    for (uint32 p = reader->page_index; p < entry.log_pages; p++) {
+    // The last page is learnt when it is locked.
+    for (uint32 p = reader->page_index; p + 1 < reader->entry.log_pages; p++) {
         CHECK_FOR_INTERRUPTS();
-        read_log_page(rel, reader->slot, entry, p, &page);
+        read_log_page(rel, reader->slot, reader->entry, p, &page);
         names |= learn(reader, p, page.records, page.record_count, rows);
     }
     return names;
@@ -271,20 +294,23 @@ enum class Append : uint8 { done, look_again, look_up };
 
 // With the rows' bits known to be clear or looked up already: takes the log's last page, learns what is new there, and appends.
 // `is_cleared` turns false when a new record names one of them.
-Append append_to_log(LogReader *reader, Relation rel, const format::Metapage &meta, const DirectoryEntry &entry,
-                     const DeleteRecord &record, bool *is_cleared) {
+Append append_to_log(LogReader *reader, Relation rel, const DeleteRecord &record, bool *is_cleared) {
     const uint32 slot = reader->slot;
-    // May grow the file: before a page is locked, as was the xid assigned.
-    if (entry.log_pages < entry_log_block_count(entry)) ensure_block(rel, entry_log_block(entry, entry.log_pages));
+    const DirectoryEntry &entry = reader->entry;
+    // If a page may have to be opened, its block must exist: growing the file takes a lock, so it comes before a page is locked.
+    const bool may_open = entry.log_pages < entry_log_block_count(entry) &&
+                          (entry.log_pages == 0 || reader->record_count + 1 >= format::kLogPageRecordsMax);
+    if (may_open) ensure_block(rel, entry_log_block(entry, entry.log_pages));
     const RowRange rows = {first_row_of(record), record.row_count};
-    const uint32 last_page = entry.log_pages - 1;
     Buffer buffer = InvalidBuffer;
     uint64 rows_before = 0;
     bool has_room = false;
     if (entry.log_pages > 0) {
+        const uint32 last_page = entry.log_pages - 1;
         buffer = lock_page(rel, entry_log_block(entry, last_page), PageLock::exclusive);
         Page page = BufferGetPage(buffer);
-        validate_log_page(rel, slot, entry, last_page, BufferGetBlockNumber(buffer), page);
+        const uint32 first_new = reader->page_index == last_page && reader->record_count > 0 ? reader->record_count - 1 : 0;
+        validate_log_page(rel, slot, entry, last_page, BufferGetBlockNumber(buffer), page, first_new);
         const bool is_closed = (page_trailer(page)->flags & format::kLogPageClosed) != 0;
         const uint32 count = log_record_count(page);
         if (learn(reader, last_page, log_records(page), count, rows)) *is_cleared = false;
@@ -293,13 +319,12 @@ Append append_to_log(LogReader *reader, Relation rel, const format::Metapage &me
             return is_closed ? Append::look_again : Append::look_up;
         }
         has_room = count < format::kLogPageRecordsMax;
-        rows_before = log_special(page)->rows_before;
-        for (uint32 i = 0; i < count; i++) rows_before += log_records(page)[i].row_count;
+        rows_before = has_room ? 0 : log_special(page)->rows_before + rows_named(log_records(page), count);
     }
     if (has_room) {
-        // Whoever drops the whole segment stamps its entry with this page locked.
-        const DirectoryEntry now = read_entry(rel, meta, slot);
-        if (now.xmax != entry.xmax || now.generation != entry.generation) {
+        // Whoever drops the whole segment stamps its entry and reads the log after that.
+        const DirectoryEntry now = read_entry_again(rel, reader->meta, slot);
+        if (now.xmax != entry.xmax || now.generation != entry.generation || now.kind != entry.kind) {
             UnlockReleaseBuffer(buffer);
             return Append::look_again;
         }
@@ -307,10 +332,14 @@ Append append_to_log(LogReader *reader, Relation rel, const format::Metapage &me
         if (BufferIsValid(buffer)) UnlockReleaseBuffer(buffer);
         add_log_extent(rel, slot, entry);
         return Append::look_again;
+    } else if (!may_open) {  // others have filled the page since it was seen
+        UnlockReleaseBuffer(buffer);
+        return Append::look_again;
     } else {
         Buffer next;
         if (!open_log_page(rel, slot, entry, buffer, rows_before, &next)) return Append::look_again;
         buffer = next;
+        reader->entry.log_pages++;
     }
     write_record(rel, buffer, record);
     UnlockReleaseBuffer(buffer);
@@ -319,17 +348,16 @@ Append append_to_log(LogReader *reader, Relation rel, const format::Metapage &me
 
 TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &change, TM_FailureData *failure) {
     const SealedAddress address = sealed_address(tid);
+    const RowRange rows = {address.row, 1};
+    const TransactionId xid = GetCurrentTransactionId();
     bool is_cleared = false;  // what the log says of the row, as far as we have read it, hinders nobody
-    for (;;) {
+    for (bool read_again = false;; read_again = true) {
         CHECK_FOR_INTERRUPTS();
-        format::Metapage meta;
-        if (!read_metapage(rel, &meta) || address.slot >= meta.slot_count) report_moved(rel);
-        const DirectoryEntry entry = read_entry(rel, meta, address.slot);
-        if (entry.kind != static_cast<uint8>(EntryKind::segment) || address.row >= entry.row_count) report_moved(rel);
+        LogReader *reader = use_reader(rel, address.slot, rows, read_again);
+        const DirectoryEntry entry = reader->entry;
         Verdict verdict = judge_by_entry(rel, entry, change);
-        LogReader *reader = reader_of(rel, address.slot, entry);
         if (verdict.result == TM_Ok) {
-            if (learn_pages(reader, rel, entry, {address.row, 1})) is_cleared = false;
+            if (learn_pages(reader, rel, rows)) is_cleared = false;
             if (reader->fresh_lock == static_cast<int64>(address.row)) is_cleared = true;
             if (has_row(reader->named, address.row) && !is_cleared) {
                 verdict = judge_by_log(rel, address.slot, entry, address.row, change);
@@ -343,9 +371,8 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
         }
         if (verdict.result == TM_Ok) {
             const bool was_named = has_row(reader->named, address.row);
-            const DeleteRecord record = {address.row | (change.lock_only ? format::kRowLocked : 0), 1, GetCurrentTransactionId(),
-                                         change.cid};
-            if (append_to_log(reader, rel, meta, entry, record, &is_cleared) != Append::done) continue;
+            const DeleteRecord record = {address.row | (change.lock_only ? format::kRowLocked : 0), 1, xid, change.cid};
+            if (append_to_log(reader, rel, record, &is_cleared) != Append::done) continue;
             reader->fresh_lock = change.lock_only && !was_named ? static_cast<int64>(address.row) : -1;
             return TM_Ok;
         }
@@ -363,18 +390,14 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
 bool delete_untouched_rows(Relation rel, uint32 slot, RowRange rows, CommandId cid) {
     const RowChange change = {false, cid, InvalidSnapshot, LockWaitBlock};
     const DeleteRecord record = {rows.first, rows.count, GetCurrentTransactionId(), cid};
-    for (;;) {
+    for (bool read_again = false;; read_again = true) {
         CHECK_FOR_INTERRUPTS();
-        format::Metapage meta;
-        if (!read_metapage(rel, &meta) || slot >= meta.slot_count) report_moved(rel);
-        const DirectoryEntry entry = read_entry(rel, meta, slot);
-        if (entry.kind != static_cast<uint8>(EntryKind::segment) || rows.first + rows.count > entry.row_count) report_moved(rel);
-        if (judge_by_entry(rel, entry, change).result != TM_Ok) return false;
-        LogReader *reader = reader_of(rel, slot, entry);
+        LogReader *reader = use_reader(rel, slot, rows, read_again);
+        if (judge_by_entry(rel, reader->entry, change).result != TM_Ok) return false;
         bool is_cleared = false;
-        learn_pages(reader, rel, entry, rows);
+        learn_pages(reader, rel, rows);
         if (has_any(reader->named, rows)) return false;
-        switch (append_to_log(reader, rel, meta, entry, record, &is_cleared)) {
+        switch (append_to_log(reader, rel, record, &is_cleared)) {
             case Append::done: return true;
             case Append::look_up: return false;
             case Append::look_again: break;
@@ -387,6 +410,11 @@ namespace {
 void at_transaction_end(XactEvent event, void *) {
     if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) return;
     for (LogReader *&reader : log_readers) reader = nullptr;
+}
+
+// A segment that the subtransaction had made is free now: its slot may be used again.
+void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+    if (event == SUBXACT_EVENT_ABORT_SUB) forget_delete_logs();
 }
 
 }  // namespace
@@ -403,6 +431,9 @@ void forget_delete_logs() {
     for (LogReader *&reader : log_readers) drop_reader(&reader);
 }
 
-void register_row_delete_callbacks() { RegisterXactCallback(at_transaction_end, nullptr); }
+void register_row_delete_callbacks() {
+    RegisterXactCallback(at_transaction_end, nullptr);
+    RegisterSubXactCallback(at_subtransaction_end, nullptr);
+}
 
 }  // namespace historian::engine

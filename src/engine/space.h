@@ -34,6 +34,9 @@ uint32 directory_capacity(const format::Metapage &meta);
 /// Copies one entry; an entry of zeros (kind free) when its page was never written.
 format::DirectoryEntry read_entry(Relation rel, const format::Metapage &meta, uint32 slot);
 
+/// The same for an entry that was read and believed before: what is compared with it then needs no second validation.
+format::DirectoryEntry read_entry_again(Relation rel, const format::Metapage &meta, uint32 slot);
+
 /// Calls visit(slot, entry) for each entry in use, page by page; the page is share-locked only while it is copied.
 template <typename Visit>
 void for_each_entry(Relation rel, const format::Metapage &meta, Visit visit);

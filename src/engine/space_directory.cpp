@@ -47,6 +47,14 @@ DirectoryEntry read_entry(Relation rel, const Metapage &meta, uint32 slot) {
     return entry;
 }
 
+DirectoryEntry read_entry_again(Relation rel, const Metapage &meta, uint32 slot) {
+    const EntryPlace place = entry_place(meta, slot);
+    const Buffer buffer = lock_page(rel, place.block, PageLock::shared);
+    const DirectoryEntry entry = entry_on_page(BufferGetPage(buffer), place.offset);
+    UnlockReleaseBuffer(buffer);
+    return entry;
+}
+
 Buffer lock_directory_page(Relation rel, const Metapage &meta, uint32 slot, PageLock mode) {
     const BlockNumber block = entry_place(meta, slot).block;
     if (block >= RelationGetNumberOfBlocks(rel)) report_damage(rel, block, "A directory page is beyond the end of the file.");

@@ -109,7 +109,8 @@ void validate_entry(Relation rel, const Metapage &meta, BlockNumber directory_bl
 
 // --------------------------------------------------------------------------------------------------------------- delete logs
 
-void validate_log_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 page_index, BlockNumber block, Page page) {
+void validate_log_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 page_index, BlockNumber block, Page page,
+                       uint32 first_record) {
     const format::PageTrailer *trailer = page_trailer(page);
     if (!page_is(page, format::PageKind::delete_log) || trailer->slot != slot || trailer->generation != entry.generation ||
         trailer->sequence != page_index) {
@@ -121,7 +122,7 @@ void validate_log_page(Relation rel, uint32 slot, const DirectoryEntry &entry, u
         report_damage(rel, block, "The delete log page has an impossible number of records.");
     }
     TransactionId known = InvalidTransactionId;
-    for (uint32 i = 0; i < log_record_count(page); i++) {
+    for (uint32 i = first_record; i < log_record_count(page); i++) {
         const format::DeleteRecord &record = log_records(page)[i];
         if (record.row_count == 0) continue;
         const uint32 first = first_row_of(record);

@@ -26,8 +26,9 @@ bool xid_is_possible(Relation rel, TransactionId xid);
 
 /// Raises XX001 unless a page, locked, is the page of a segment's delete log that the caller takes it for, and its records name
 /// rows of that segment.
+/// first_record: those before were validated earlier.
 void validate_log_page(Relation rel, uint32 slot, const format::DirectoryEntry &entry, uint32 page_index, BlockNumber block,
-                       Page page);
+                       Page page, uint32 first_record = 0);
 
 /// Whether an extent lies within one map page's range and touches neither the fixed pages nor the directory.
 bool extent_is_possible(const format::Metapage &meta, const format::Extent &extent);
