@@ -107,6 +107,28 @@ SELECT count(*), min(time) = '2026-02-05' AS exact FROM parted;
 DELETE FROM parted WHERE v = 0;
 SELECT count(*) FROM parted;
 
+-- row-level security, triggers and rights of the partitioned table count, not those of its partitions
+CREATE TABLE ruled (name text, time timestamptz, v int) PARTITION BY RANGE (time);
+CREATE TABLE ruled_1 PARTITION OF ruled FOR VALUES FROM ('2026-01-01') TO ('2026-02-01') USING tag;
+CREATE TABLE ruled_2 PARTITION OF ruled FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') USING heap;
+INSERT INTO ruled SELECT 'a', timestamptz '2026-01-01' + v * interval '1 day', v FROM generate_series(1, 50) AS v;
+CALL compact('ruled_1');
+CREATE ROLE historian_parent;
+GRANT SELECT, DELETE ON ruled TO historian_parent;
+SET ROLE historian_parent;
+BEGIN;
+SELECT delete_before('ruled', '2026-02-10');
+ROLLBACK;
+RESET ROLE;
+ALTER TABLE ruled ENABLE ROW LEVEL SECURITY;
+CREATE POLICY low ON ruled TO historian_parent USING (v < 5);
+SET ROLE historian_parent;
+SELECT delete_before('ruled', '2026-02-10');
+RESET ROLE;
+SELECT count(*) FROM ruled;
+DROP TABLE ruled;
+DROP ROLE historian_parent;
+
 -- with triggers it is row by row
 CREATE TABLE deleted (v int) USING heap;
 CREATE FUNCTION note_deleted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO deleted VALUES (OLD.v); RETURN OLD; END $$;

@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "engine/segment_store.h"
 #include "engine/server.h"
 #include "engine/stop_points.h"
 
@@ -14,6 +15,9 @@ void define_settings() {
     DefineCustomIntVariable("historian.debug_stop_point",
                             "Number of the place where this session waits for a test's advisory lock.", nullptr,
                             &engine::stop_point_wanted, 0, 0, 100, PGC_SUSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("historian.debug_segment_rows", "Rows of a full segment, for tests that want many of them.", nullptr,
+                            &engine::segment_rows_max, format::kSegmentRowsMax, 16, format::kSegmentRowsMax, PGC_SUSET,
+                            GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
 }
 
 }  // namespace historian

@@ -29,13 +29,6 @@ bool is_inside_gate(Oid relid) {
     return LockHeldByMe(&tag, ShareLock);
 }
 
-bool gate_is_free(Oid relid) {
-    const LOCKTAG tag = gate_tag(relid);
-    if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL) return false;
-    LockRelease(&tag, ExclusiveLock, false);
-    return true;
-}
-
 // A lock request has no time limit of its own but the setting lock_timeout, which ends it with an error: a subtransaction, which
 // gets no xid, takes the error back.
 bool close_gate(Oid relid) {
@@ -50,6 +43,7 @@ bool close_gate(Oid relid) {
     {
         LockTimeout = kGateWaitMs;
         LockAcquire(&tag, ExclusiveLock, false, false);
+        CHECK_FOR_INTERRUPTS();  // the time may have run out just when the lock came
         ReleaseCurrentSubTransaction();
     }
     PG_CATCH();
@@ -68,6 +62,13 @@ bool close_gate(Oid relid) {
         ReThrowError(error);
     FreeErrorData(error);
     return false;
+}
+
+bool gate_can_be_closed(Oid relid) {
+    if (!close_gate(relid)) return false;
+    const LOCKTAG tag = gate_tag(relid);
+    LockRelease(&tag, ExclusiveLock, false);
+    return true;
 }
 
 }  // namespace historian::engine

@@ -19,13 +19,14 @@ void exit_gate(Oid relid);
 /// Whether this backend is inside.
 bool is_inside_gate(Oid relid);
 
-/// Whether nobody is inside at this moment, nor has closed it.
-bool gate_is_free(Oid relid);
-
 /// Closes the gate until the transaction ends; waits for those inside at most kGateWaitMs.
 ///
 /// returns  false when they take longer: nothing may move now
 bool close_gate(Oid relid);
+
+/// Whether it could be closed now: tried by closing it for a moment, because one short statement after the other may be inside,
+/// which asking alone would never get past.
+bool gate_can_be_closed(Oid relid);
 
 /// Long enough for ordinary statements to leave, short enough not to hold up those that queue behind (they wait no longer).
 inline constexpr int kGateWaitMs = 100;

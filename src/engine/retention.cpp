@@ -66,6 +66,16 @@ TransactionId find_running_deleter(Relation rel, uint32 slot, const DirectoryEnt
     return running;
 }
 
+// Raises 40001 when others have deleted rows since the snapshot.
+void check_log_is_seen(Relation rel, uint32 slot, const DirectoryEntry &entry, Snapshot snapshot) {
+    TransactionId last = InvalidTransactionId;
+    for_each_log_record(rel, slot, entry, [&](const format::DeleteRecord &record) {
+        if (record.xid == last || is_lock(record) || TransactionIdIsCurrentTransactionId(record.xid)) return;
+        last = record.xid;
+        if (xid_state(last) == XidState::committed && !counts_for(last, record.cid, snapshot)) report_concurrent_change(rel);
+    });
+}
+
 // The rows of a stamped segment that were there to be deleted: not those that others deleted before us.
 uint64 count_dropped_rows(Relation rel, uint32 slot, Snapshot snapshot) {
     format::Metapage meta;
@@ -75,12 +85,9 @@ uint64 count_dropped_rows(Relation rel, uint32 slot, Snapshot snapshot) {
         const TransactionId running = find_running_deleter(rel, slot, entry);
         if (!TransactionIdIsValid(running)) {
             MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian delete log", ALLOCSET_SMALL_SIZES);
-            const RowSet gone = deleted_rows(rel, slot, entry, SnapshotSelf, context);
-            const RowSet unseen = deleted_rows(rel, slot, entry, snapshot, context);
-            const uint32 gone_count = gone.member_count;
-            const bool changed = gone_count != unseen.member_count;
+            const uint32 gone_count = deleted_rows(rel, slot, entry, SnapshotSelf, context).member_count;
             MemoryContextDelete(context);
-            if (changed && IsolationUsesXactSnapshot()) report_concurrent_change(rel);
+            if (IsolationUsesXactSnapshot()) check_log_is_seen(rel, slot, entry, snapshot);
             return entry.row_count - gone_count;
         }
         XactLockTableWait(running, rel, nullptr, XLTW_None);

@@ -158,6 +158,7 @@ struct LogReader {
     uint64 last_use;
     MemoryContext context;
     RowSet named;       // rows that some record read so far names, but for those of failed deleters and of lockers that are over
+    RowSet gone;        // those of them that were deleted by transactions that committed
     uint32 page_index;  // the last page read ...
     uint32 record_count;  // ... how many of its records ...
     uint32 last_rows;     // ... and how many rows the last of those named: it may grow
@@ -196,6 +197,7 @@ LogReader *make_reader(Relation rel, uint32 slot, uint32 row_count) {
     reader->slot = slot;
     reader->context = context;
     reader->named = make_row_set(row_count, context);
+    reader->gone = make_row_set(row_count, context);
     reader->fresh_lock = -1;
     reader->last_use = ++log_reader_uses;
     *place = reader;
@@ -237,10 +239,11 @@ bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, ui
         if (last_state == XidState::aborted || (last_state == XidState::committed && is_lock(records[i]))) continue;
         const RowRange fresh = {first_row_of(records[i]) + known_rows, records[i].row_count - known_rows};
         add_rows(&reader->named, fresh.first, fresh.count);
-        const bool is_own_lock = is_lock(records[i]) && TransactionIdIsCurrentTransactionId(records[i].xid);
-        if (overlaps(fresh, rows) && !is_own_lock) names = true;
+        if (last_state == XidState::committed) add_rows(&reader->gone, fresh.first, fresh.count);
+        if (is_lock(records[i]) && TransactionIdIsCurrentTransactionId(records[i].xid)) continue;
+        if (overlaps(fresh, rows)) names = true;
+        if (reader->fresh_lock >= 0 && overlaps(fresh, {static_cast<uint32>(reader->fresh_lock), 1})) reader->fresh_lock = -1;
     }
-    if (names) reader->fresh_lock = -1;
     reader->page_index = page_index;
     reader->record_count = record_count;
     reader->last_rows = record_count > 0 ? records[record_count - 1].row_count : 0;
@@ -359,7 +362,9 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
         if (verdict.result == TM_Ok) {
             if (learn_pages(reader, rel, rows)) is_cleared = false;
             if (reader->fresh_lock == static_cast<int64>(address.row)) is_cleared = true;
-            if (has_row(reader->named, address.row) && !is_cleared) {
+            if (has_row(reader->gone, address.row)) {
+                verdict.result = TM_Deleted;
+            } else if (has_row(reader->named, address.row) && !is_cleared) {
                 verdict = judge_by_log(rel, address.slot, entry, address.row, change);
                 is_cleared = verdict.result == TM_Ok;
             }
@@ -381,6 +386,8 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
             verdict.result = TM_WouldBlock;
             return fail(tid, verdict, failure);
         }
+        // It is over: of what was in progress when it was read, all is known now.
+        forget_delete_logs();
         is_cleared = false;
     }
 }

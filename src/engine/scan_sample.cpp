@@ -265,6 +265,16 @@ bool virtual_block_row(BlockSample *sample, uint32 offset, TupleTableSlot *slot)
     return true;
 }
 
+namespace {
+
+// About how many rows of a segment are deleted. The log of a segment whose maker failed may be freed at any moment.
+double rows_gone(Relation rel, uint32 slot, const format::DirectoryEntry &entry) {
+    if (entry.log_pages == 0 || xid_state(entry.xmin) == XidState::aborted) return 0;
+    return static_cast<double>(Min(rows_named_by_log(rel, slot, entry), static_cast<uint64>(entry.row_count)));
+}
+
+}  // namespace
+
 void estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double *rows) {
     *pages = RelationGetNumberOfBlocks(rel);
     *rows = 0;
@@ -276,7 +286,7 @@ void estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double 
     for_each_entry(rel, meta, [rel, rows, rows_per_page](uint32 slot, const format::DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) return;  // almost always superseded for good
         if (entry.kind == static_cast<uint8>(EntryKind::segment))
-            *rows += entry.row_count - static_cast<double>(Min(rows_named_by_log(rel, slot, entry), entry.row_count));
+            *rows += entry.row_count - rows_gone(rel, slot, entry);
         else if (entry.kind == static_cast<uint8>(EntryKind::tail))
             *rows += entry.used_pages * Max(rows_per_page, 1.0);
     });

@@ -7,6 +7,8 @@
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/seal_carry.h"
+#include "engine/seal_merge.h"
+#include "engine/seal_step.h"
 #include "engine/segment_store.h"
 #include "engine/space.h"
 #include "engine/stop_points.h"
@@ -26,63 +28,6 @@ namespace {
 
 // One transaction takes sources of about four full segments, so that it ends within seconds (rule R10).
 constexpr uint64 kStepRowsMax = 4 * static_cast<uint64>(format::kSegmentRowsMax);
-
-struct SealStep {
-    Relation rel;
-    TupleDesc desc;
-    KeyColumns keys;
-    MemoryContext context;          // the step
-    MemoryContext segment_context;  // the segment being built
-    MemoryContext source_context;   // the page or granule being read
-    format::ColumnType *types;
-    Cell *cells;
-    Datum *values;
-    bool *nulls;
-    Arena *arena;
-    format::SegmentBuilder *builder;
-    uint8 level;
-    WrittenSegment *segments;
-    uint32 segment_room;
-    SealOutcome outcome;
-};
-
-// -------------------------------------------------------------------------------------------------------------- building
-
-void note_written(SealStep *step, uint32 slot, std::span<const uint32> row_of_arrival) {
-    if (step->outcome.segments == step->segment_room) {
-        step->segment_room *= 2;
-        step->segments = static_cast<WrittenSegment *>(repalloc(step->segments, sizeof(WrittenSegment) * step->segment_room));
-    }
-    const uint32 row_count = static_cast<uint32>(row_of_arrival.size());
-    uint32 *rows = static_cast<uint32 *>(MemoryContextAlloc(step->context, sizeof(uint32) * row_count));
-    memcpy(rows, row_of_arrival.data(), sizeof(uint32) * row_count);
-    step->segments[step->outcome.segments++] = {slot, step->outcome.rows - row_count, row_count, rows};
-}
-
-void finish_segment(SealStep *step) {
-    if (step->builder == nullptr) return;
-    const bool is_full = builder_is_full(*step->builder);
-    format::SegmentBytes segment;
-    check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
-    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full};
-    note_written(step, write_segment(step->rel, segment, stamp), segment.row_of_arrival);
-    step->builder = nullptr;
-    MemoryContextReset(step->segment_context);
-}
-
-void add_row(SealStep *step) {
-    if (step->builder == nullptr) {
-        *step->arena = arena_in(step->segment_context);
-        const format::SortKey key = {static_cast<uint32>(step->keys.tag - 1), static_cast<uint32>(step->keys.time - 1)};
-        const std::span types(step->types, static_cast<size_t>(step->desc->natts));
-        check_status(format::create_builder(*step->arena, types, key, &step->builder), step->rel, "seal rows");
-    }
-    uint8 tag_space[8];
-    fill_cells(step->desc, step->keys, step->values, step->nulls, step->cells, tag_space);
-    check_status(format::append_row(*step->builder, step->cells), step->rel, "seal rows");
-    step->outcome.rows++;
-    if (builder_is_full(*step->builder)) finish_segment(step);
-}
 
 // --------------------------------------------------------------------------------------------------------------- sources
 
@@ -135,8 +80,7 @@ void add_run(SealStep *step, CarriedSource *source) {
         for (int i = 0; i < row_count; i++) {
             validate_row(step->rel, rows[i]);
             heap_deform_tuple(rows[i], step->desc, step->values, step->nulls);
-            add_rows(&source->taken, tail_place(page, ItemPointerGetOffsetNumber(&rows[i]->t_self)), 1);
-            add_row(step);
+            add_row(step, source, tail_place(page, ItemPointerGetOffsetNumber(&rows[i]->t_self)));
         }
         MemoryContextSwitchTo(old);
     }
@@ -153,9 +97,8 @@ void add_segment(SealStep *step, CarriedSource *source) {
         open_granule(granule, &segment, g);
         for (uint32 row = 0; row < granule->about.row_count; row++) {
             if (has_row(log.settled, granule->about.first_row + row)) continue;
-            add_rows(&source->taken, granule->about.first_row + row, 1);
             for (int i = 0; i < step->desc->natts; i++) granule_value(granule, i, row, &step->values[i], &step->nulls[i]);
-            add_row(step);
+            add_row(step, source, granule->about.first_row + row);
         }
     }
 }
@@ -200,6 +143,13 @@ bool must_shed_rows(Relation rel, uint32 slot, const DirectoryEntry &entry, cons
 
 bool is_superseded_or_doubtful(const DirectoryEntry &entry) { return xid_state(entry.xmax) != XidState::aborted; }
 
+CarriedSource source_of(uint32 slot, const DirectoryEntry &entry) {
+    CarriedSource source = {};
+    source.slot = slot;
+    source.entry = entry;
+    return source;
+}
+
 struct Candidate {
     CarriedSource source;
     bool alone;  // worth a step without any other
@@ -216,6 +166,7 @@ struct Choice {
     CarriedSource *sources;
     uint32 count;
     bool more;
+    bool by_tag;  // the sources hold the same tags side by side
 };
 
 // Closed runs whose rows are decided, segments that must be written again, and small ones if there are enough of them; oldest
@@ -233,12 +184,14 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
             room *= 2;
             found = static_cast<Candidate *>(repalloc_huge(found, sizeof(Candidate) * room));
         }
-        found[count++] = Candidate{{slot, entry, {}, 0, nullptr}, alone};
+        found[count] = Candidate{source_of(slot, entry), alone};
+        found[count++].source.apart = alone && entry.level >= kLevelByTag;
     });
     qsort(found, count, sizeof(Candidate), compare_candidates);
 
-    Choice choice = {static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * Max(count, 1))), 0, false};
+    Choice choice = {static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * Max(count, 1))), 0, false, false};
     uint64 rows = 0;
+    bool worth_it = false;
     for (uint32 i = 0; i < count; i++) {
         const DirectoryEntry &entry = found[i].source.entry;
         if (!found[i].alone && count < Max(request.merge_count_min, 2)) continue;
@@ -251,7 +204,76 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
         }
         rows += source_rows;
         choice.sources[choice.count++] = found[i].source;
+        worth_it = worth_it || found[i].alone || choice.count > 1;
     }
+    // A small segment may be left alone when the run it would have gone with is not decided.
+    if (!worth_it) choice.count = 0;
+    return choice;
+}
+
+// By the prefixes that entries keep: too much overlap rather than too little.
+int compare_prefixes(const uint8 *a, uint32 a_bytes, const uint8 *b, uint32 b_bytes) {
+    const int order = memcmp(a, b, Min(a_bytes, b_bytes));
+    return order != 0 ? order : static_cast<int>(a_bytes) - static_cast<int>(b_bytes);
+}
+
+int compare_first_tags(const void *a, const void *b) {
+    const DirectoryEntry &left = static_cast<const CarriedSource *>(a)->entry;
+    const DirectoryEntry &right = static_cast<const CarriedSource *>(b)->entry;
+    return compare_prefixes(left.tag_first, left.tag_first_bytes, right.tag_first, right.tag_first_bytes);
+}
+
+int compare_last_times(const void *a, const void *b) {
+    const CarriedSource *left = static_cast<const CarriedSource *>(a);
+    const CarriedSource *right = static_cast<const CarriedSource *>(b);
+    if (left->entry.time_max != right->entry.time_max) return left->entry.time_max < right->entry.time_max ? -1 : 1;
+    return left->slot < right->slot ? -1 : 1;
+}
+
+// Keeps those whose range of tags meets another's, sorted by their first tags; how many.
+uint32 keep_overlapping(CarriedSource *sources, uint32 count) {
+    qsort(sources, count, sizeof(CarriedSource), compare_first_tags);
+    bool *meets = static_cast<bool *>(palloc0(Max(count, 1)));
+    uint32 furthest = 0;  // of those before, the one whose last tag is the last
+    for (uint32 i = 1; i < count; i++) {
+        const DirectoryEntry &before = sources[furthest].entry;
+        const DirectoryEntry &entry = sources[i].entry;
+        if (compare_prefixes(entry.tag_first, entry.tag_first_bytes, before.tag_last, before.tag_last_bytes) <= 0)
+            meets[furthest] = meets[i] = true;
+        if (compare_prefixes(entry.tag_last, entry.tag_last_bytes, before.tag_last, before.tag_last_bytes) > 0) furthest = i;
+    }
+    uint32 kept = 0;
+    for (uint32 i = 0; i < count; i++) {
+        if (meets[i]) sources[kept++] = sources[i];
+    }
+    pfree(meets);
+    return kept;
+}
+
+// Loaded and sealed segments that hold the same tags, when there are enough of them; oldest last times first, so that late points
+// do not pull a segment out of its time.
+Choice choose_merge(Relation rel, const Metapage &meta, const SealRequest &request) {
+    uint32 room = 64;
+    CarriedSource *found = static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * room));
+    uint32 count = 0;
+    for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
+        if (request.by_tag_count_min == 0 || entry.level >= kLevelByTag || entry.row_count < request.merge_rows_below) return;
+        if ((entry.flags & format::kEntryTagsUnknown) != 0 || !is_committed_segment(entry) || is_superseded_or_doubtful(entry))
+            return;
+        if (count == room) {
+            room *= 2;
+            found = static_cast<CarriedSource *>(repalloc_huge(found, sizeof(CarriedSource) * room));
+        }
+        found[count++] = source_of(slot, entry);
+    });
+    Choice choice = {found, 0, false, true};
+    count = keep_overlapping(found, count);
+    if (count < Max(request.by_tag_count_min, 2)) return choice;
+    qsort(found, count, sizeof(CarriedSource), compare_last_times);
+    uint64 rows = 0;
+    while (choice.count < count && (choice.count < 2 || rows + found[choice.count].entry.row_count <= merge_rows_max()))
+        rows += found[choice.count++].entry.row_count;
+    choice.more = choice.count < count;
     return choice;
 }
 
@@ -290,31 +312,29 @@ void give_up(SealStep *step) {
     step->outcome.busy = true;
 }
 
-// Whether another session waits for the table exclusively: a further lock is then not to be had, though we hold one.
-// (LockHasWaitersRelation would crash: our lock may have been taken on the fast path, where PostgreSQL keeps no lock object for
-// it.)
-bool ddl_is_waiting(Relation rel) {
-    if (!ConditionalLockRelation(rel, RowShareLock)) return true;
-    UnlockRelation(rel, RowShareLock);
-    return false;
-}
-
-SealStep make_step(Relation rel, MemoryContext context) {
-    SealStep step = {};
-    step.rel = rel;
-    step.desc = RelationGetDescr(rel);
-    step.keys = key_columns(rel);
-    step.context = context;
-    step.segment_context = AllocSetContextCreate(context, "historian segment builder", ALLOCSET_DEFAULT_SIZES);
-    step.source_context = AllocSetContextCreate(context, "historian seal source", ALLOCSET_DEFAULT_SIZES);
-    step.types = column_types(step.desc, step.keys);
-    step.cells = static_cast<Cell *>(palloc0(sizeof(Cell) * step.desc->natts));
-    step.values = static_cast<Datum *>(palloc(sizeof(Datum) * step.desc->natts));
-    step.nulls = static_cast<bool *>(palloc(sizeof(bool) * step.desc->natts));
-    step.arena = static_cast<Arena *>(palloc(sizeof(Arena)));
-    step.segment_room = 8;
-    step.segments = static_cast<WrittenSegment *>(palloc(sizeof(WrittenSegment) * step.segment_room));
-    return step;
+// Takes the sources one after the other; gives way to DDL by leaving the rest of them for another step.
+void take_in_turn(SealStep *step, Choice *choice) {
+    step->level = PG_UINT8_MAX;
+    for (uint32 i = 0; i < choice->count; i++) {
+        if (i > 0 && ddl_is_waiting(step->rel)) {
+            choice->count = i;
+            choice->more = true;
+            break;
+        }
+        CarriedSource *source = &choice->sources[i];
+        if (source->apart) finish_segment(step);
+        // What was sorted by tag across segments is not any more when others come in.
+        step->level = source->apart ? source->entry.level : Min(step->level, source->entry.level);
+        begin_source(source, step->context);
+        if (is_tail(source->entry))
+            add_run(step, source);
+        else
+            add_segment(step, source);
+        end_source(source);
+        if (!source->apart) continue;
+        finish_segment(step);
+        step->level = PG_UINT8_MAX;
+    }
 }
 
 }  // namespace
@@ -336,32 +356,22 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian seal", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
     Choice choice = choose_sources(rel, meta, request);
+    if (choice.count == 0) choice = choose_merge(rel, meta, request);
     SealStep step = make_step(rel, context);
-    if (choice.count > 0 && !gate_is_free(RelationGetRelid(rel))) {
+    if (choice.count > 0 && !gate_can_be_closed(RelationGetRelid(rel))) {
         // A statement that deletes is running: most probably it still will be when the work is done.
         choice.count = 0;
         step.outcome.busy = true;
     }
     if (choice.count > 0) {
-        for (uint32 i = 0; i < choice.count; i++) {
-            if (i > 0 && ddl_is_waiting(rel)) {  // and everybody queues behind it (rule R10)
-                choice.count = i;
-                choice.more = true;
-                break;
-            }
-            CarriedSource *source = &choice.sources[i];
-            step.level = Max(step.level, source->entry.level);
-            begin_source(source, step.outcome.rows, context);
-            if (is_tail(source->entry))
-                add_run(&step, source);
-            else
-                add_segment(&step, source);
-            end_source(source, context);
-        }
-        if (step.level < PG_UINT8_MAX && choice.count > 1) step.level++;
+        bool gives_way = false;
+        if (choice.by_tag)
+            gives_way = !merge_by_tag(&step, choice.sources, choice.count);
+        else
+            take_in_turn(&step, &choice);
         finish_segment(&step);
         stop_point(StopPoint::seal_built);
-        if (!swap(&step, choice)) {
+        if (gives_way || !swap(&step, choice)) {
             give_up(&step);
             choice.count = 0;
         }

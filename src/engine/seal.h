@@ -24,6 +24,7 @@ struct SealRequest {
     bool close_open_run;      // close the run that takes new rows, so that it can be sealed too
     uint32 merge_rows_below;  // merge segments with fewer rows than this ...
     uint32 merge_count_min;   // ... when there are at least so many of them, closed runs included
+    uint32 by_tag_count_min;  // merge larger ones by tag when at least so many hold the same tags side by side; 0: never
     bool wait;                // for the maintenance lock
     // Rewrite segments of which at least this share of the rows is deleted for good, if they are older than made_before.
     double rewrite_share;

@@ -11,16 +11,32 @@ using format::DeleteRecord;
 using format::DirectoryEntry;
 using format::PageKind;
 
-void begin_source(CarriedSource *source, uint64 taken_so_far, MemoryContext context) {
+void begin_source(CarriedSource *source, MemoryContext context) {
     const uint32 places = format::is_tail(source->entry) ? tail_place(source->entry.used_pages, 0) : source->entry.row_count;
     source->taken = make_row_set(places, context);
-    source->first_taken = taken_so_far;
     source->taken_before = nullptr;
+    source->taken_count = 0;
+    source->run_count = 0;
+    source->run_room = 16;
+    source->runs = static_cast<TakenRun *>(MemoryContextAlloc(context, sizeof(TakenRun) * source->run_room));
+    source->context = context;
 }
 
-void end_source(CarriedSource *source, MemoryContext context) {
+void take_row(CarriedSource *source, uint32 place, uint64 arrival) {
+    add_rows(&source->taken, place, 1);
+    const uint32 n = source->taken_count++;
+    const TakenRun *last = source->run_count > 0 ? &source->runs[source->run_count - 1] : nullptr;
+    if (last != nullptr && last->arrival + (n - last->n) == arrival) return;
+    if (source->run_count == source->run_room) {
+        source->run_room *= 2;
+        source->runs = static_cast<TakenRun *>(repalloc_huge(source->runs, sizeof(TakenRun) * source->run_room));
+    }
+    source->runs[source->run_count++] = TakenRun{n, arrival};
+}
+
+void end_source(CarriedSource *source) {
     const uint32 words = source->taken.row_count / 64 + 1;
-    source->taken_before = static_cast<uint32 *>(MemoryContextAlloc(context, sizeof(uint32) * words));
+    source->taken_before = static_cast<uint32 *>(MemoryContextAlloc(source->context, sizeof(uint32) * words));
     uint32 count = 0;
     for (uint32 word = 0; word < words; word++) {
         source->taken_before[word] = count;
@@ -73,10 +89,24 @@ struct Carrier {
     Size room;
 };
 
+// Which of the step's rows a taken row became.
+uint64 arrival_of(const CarriedSource &source, uint32 place) {
+    const uint64 below = source.taken.words[place / 64] & ((UINT64CONST(1) << (place % 64)) - 1);
+    const uint32 n = source.taken_before[place / 64] + static_cast<uint32>(__builtin_popcountll(below));
+    uint32 low = 0;  // the last run that begins at or before it
+    for (uint32 high = source.run_count; high - low > 1;) {
+        const uint32 middle = low + (high - low) / 2;
+        if (source.runs[middle].n <= n)
+            low = middle;
+        else
+            high = middle;
+    }
+    return source.runs[low].arrival + (n - source.runs[low].n);
+}
+
 void carry(Carrier *carrier, const CarriedSource &source, uint32 place, TransactionId xid, CommandId cid, bool is_lock) {
     if (place >= source.taken.row_count || !has_row(source.taken, place)) return;  // left out: deleted before it was read
-    const uint64 below = source.taken.words[place / 64] & ((UINT64CONST(1) << (place % 64)) - 1);
-    const uint64 number = source.first_taken + source.taken_before[place / 64] + __builtin_popcountll(below);
+    const uint64 number = arrival_of(source, place);
     uint32 low = 0;  // the last segment that begins at or before the row
     for (uint32 high = carrier->segment_count; high - low > 1;) {
         const uint32 middle = low + (high - low) / 2;

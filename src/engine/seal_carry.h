@@ -15,13 +15,24 @@
 
 namespace historian::engine {
 
+/// Rows that were taken from a source one after the other: the source's n-th row taken became the step's arrival-th.
+struct TakenRun {
+    uint32 n;
+    uint64 arrival;
+};
+
 /// A source of a step and the rows that were taken from it, in order.
 struct CarriedSource {
     uint32 slot;
     format::DirectoryEntry entry;  // as chosen
+    bool apart;                    // its rows stay a segment of their own
     RowSet taken;                  // of a segment: its rows; of a run: tail_place() of its rows
-    uint64 first_taken;            // rows that the step had taken from the sources before
     uint32 *taken_before;          // per word of `taken`: rows in the words before it
+    uint32 taken_count;
+    TakenRun *runs;  // ascending
+    uint32 run_count;
+    uint32 run_room;
+    MemoryContext context;
 };
 
 /// The number of a tail row within its run.
@@ -37,8 +48,13 @@ struct WrittenSegment {
 };
 
 /// Prepares a source: nothing taken yet.
-void begin_source(CarriedSource *source, uint64 taken_so_far, MemoryContext context);
-void end_source(CarriedSource *source, MemoryContext context);
+void begin_source(CarriedSource *source, MemoryContext context);
+
+/// Notes that the row at a place, behind all places before, becomes the step's arrival-th.
+void take_row(CarriedSource *source, uint32 place, uint64 arrival);
+
+/// All rows are taken.
+void end_source(CarriedSource *source);
 
 /// Whether a tail row, whose inserter is known to be over, is to be taken: it was inserted, and not deleted by one who committed.
 bool tail_row_lives(HeapTupleHeader tuple);

@@ -93,12 +93,15 @@ void write_pages(Relation rel, uint32 slot, const DirectoryEntry &entry, std::sp
 
 }  // namespace
 
+int segment_rows_max = format::kSegmentRowsMax;
+
 Arena arena_in(MemoryContext context) { return Arena(grow_from_context, context); }
 
 bool builder_is_full(const format::SegmentBuilder &builder) {
     constexpr uint64 kRawBytesMax = UINT64CONST(64) * 1024 * 1024;
     const uint64 bytes_max = Min(kRawBytesMax, static_cast<uint64>(maintenance_work_mem) * 1024);
-    return format::builder_row_count(builder) >= format::kSegmentRowsMax || format::builder_bytes(builder) >= bytes_max;
+    return format::builder_row_count(builder) >= static_cast<uint32>(segment_rows_max) ||
+           format::builder_bytes(builder) >= bytes_max;
 }
 
 uint32 write_segment(Relation rel, const SegmentBytes &segment, const SegmentStamp &stamp) {

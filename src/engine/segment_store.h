@@ -12,6 +12,9 @@ namespace historian::engine {
 /// An arena whose memory comes from a memory context and goes with it; never raises, gives nullptr when memory is short.
 Arena arena_in(MemoryContext context);
 
+/// Rows of a full segment: format::kSegmentRowsMax, unless a test wants to see many segments of few rows.
+extern int segment_rows_max;
+
 /// Whether a segment builder holds as much as one segment may: rows, or raw bytes (rule R23: 64 MB, or maintenance_work_mem if
 /// less).
 bool builder_is_full(const format::SegmentBuilder &builder);

@@ -16,9 +16,9 @@ void refuse_to_cut_entries(Relation rel, BlockNumber end) {
     BlockNumber owned_end = format::kFixedBlocks;
     for (uint32 e = 1; e < meta.directory_extent_count; e++) owned_end = Max(owned_end, meta.directory_extents[e] + (1u << e));
     for_each_entry(rel, meta, [&owned_end](uint32, const format::DirectoryEntry &entry) {
-        for (uint32 e = 0; e < entry.extent_count; e++) {
-            owned_end = Max(owned_end, entry.extents[e].first_block + entry.extents[e].block_count);
-        }
+        for_each_extent(entry, [&owned_end](const format::Extent &extent) {
+            owned_end = Max(owned_end, extent.first_block + extent.block_count);
+        });
     });
     if (owned_end > end) report_damage(rel, end, "The map says that no block from here on is in use, the directory names one.");
 }

@@ -143,8 +143,8 @@ void vacuum_tail_page(Vacuum *vacuum, const DirectoryEntry &entry, uint32 page_i
 // A segment's log: old records of transactions that are over become everybody's, or void.
 void freeze_records(Vacuum *vacuum, uint32 slot, const DirectoryEntry &entry) {
     vacuum->frozen_log_pages += freeze_log(vacuum->rel, slot, entry, [vacuum](const format::DeleteRecord &record) {
-        const XidState state = TransactionIdIsNormal(record.xid) ? xid_state(record.xid) : XidState::in_progress;
-        if (!is_old(vacuum, record.xid) || state == XidState::in_progress) {
+        const XidState state = is_old(vacuum, record.xid) ? xid_state(record.xid) : XidState::in_progress;
+        if (state == XidState::in_progress) {
             note_xid(vacuum, record.xid);
             return RecordFate::keep;
         }

@@ -64,7 +64,10 @@ Datum tag_text(Relation rel, const uint8 *bytes, uint8 byte_count) {
 }
 
 int64 count_deleted_rows(Relation rel, uint32 slot, const DirectoryEntry &entry) {
-    if (entry.log_pages == 0) return 0;
+    // What is over may be freed, and its log's pages used again, at any moment.
+    const bool is_over = engine::xid_state(entry.xmin) == engine::XidState::aborted ||
+                         engine::xid_state(entry.xmax) == engine::XidState::committed;
+    if (entry.log_pages == 0 || is_over) return 0;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian delete log", ALLOCSET_SMALL_SIZES);
     const engine::LogState log = engine::settled_rows(rel, slot, entry, InvalidTransactionId, context);
     MemoryContextDelete(context);

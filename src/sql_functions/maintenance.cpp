@@ -3,7 +3,9 @@
 #include "engine/maintenance_lock.h"
 #include "engine/pages.h"
 #include "engine/seal.h"
+#include "engine/segment_store.h"
 #include "engine/space.h"
+#include "engine/visibility.h"
 #include "format/segment.h"
 #include "settings.h"
 #include "table_am/callbacks.h"
@@ -25,13 +27,13 @@ namespace historian {
 namespace {
 
 // compact() leaves no small segments behind; the background merges when enough of them have come together to be worth it.
-constexpr uint32 kCompactBelowRows = format::kSegmentRowsMax / 2;
-constexpr uint32 kBackgroundMergeBelowRows = format::kSegmentRowsMax / 4;
+uint32 compact_below_rows() { return static_cast<uint32>(engine::segment_rows_max) / 2; }
+uint32 background_merge_below_rows() { return static_cast<uint32>(engine::segment_rows_max) / 4; }
 constexpr uint32 kBackgroundMergeCount = 8;
 constexpr double kBackgroundRewriteShare = 0.125;  // of a segment's rows deleted: it is written again without them
 
 // How often and after what pauses compact() tries again while statements that delete are in its way.
-constexpr int kBusyTriesMax = 20;
+constexpr int kBusyTriesMax = 10;
 constexpr long kBusyPauseMicroseconds = 50'000;
 
 // Seal and merge change no row, so no commit has to wait for the disk or a standby (rule R9), and nothing may time out (rule
@@ -70,8 +72,9 @@ engine::SealOutcome compact_once(Oid relid, bool first, BlockNumber move_from, T
         }
         engine::SealRequest request = {};
         request.close_open_run = first;
-        request.merge_rows_below = kCompactBelowRows;
+        request.merge_rows_below = compact_below_rows();
         request.merge_count_min = 2;
+        request.by_tag_count_min = 2;
         request.wait = true;
         request.rewrite_share = 0;
         request.move_from = move_from;
@@ -105,7 +108,8 @@ void compact_table(Oid relid) {
         for (bool more = true, first = pass == 0; more; first = false) {
             const engine::SealOutcome outcome = compact_once(relid, first, move_from, pass_began);
             SPI_commit();
-            more = outcome.more || (outcome.busy && ++busy_count < kBusyTriesMax);
+            // What one step has sealed the next may merge.
+            more = outcome.more || outcome.sources > 0 || (outcome.busy && ++busy_count < kBusyTriesMax);
             if (!outcome.busy) continue;
             if (!more) {
                 ereport(WARNING, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -155,15 +159,18 @@ Duty find_duty(Relation rel, const table_am::TableOptions &options) {
     format::Metapage meta;
     if (!engine::read_metapage(rel, &meta)) return duty;
     uint32 small_segments = 0;
+    uint32 loaded_segments = 0;
     engine::for_each_entry(rel, meta, [&](uint32 slot, const format::DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) {
             duty.release = true;
             return;
         }
         if (entry.kind == static_cast<uint8>(format::EntryKind::building)) duty.release = true;
-        if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.row_count < kBackgroundMergeBelowRows)
+        if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.row_count < background_merge_below_rows())
             small_segments++;
-        if (options.compact && entry.log_pages > 0) {
+        else if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.level == 0)
+            loaded_segments++;
+        if (options.compact && entry.log_pages > 0 && engine::xid_state(entry.xmin) == engine::XidState::committed) {
             const double named = static_cast<double>(engine::rows_named_by_log(rel, slot, entry));
             if (named >= entry.row_count * kBackgroundRewriteShare) duty.seal = true;
         }
@@ -174,7 +181,7 @@ Duty find_duty(Relation rel, const table_am::TableOptions &options) {
         else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation, seal_after_s))
             duty.seal = duty.close_open_run = true;
     });
-    if (options.compact && small_segments >= kBackgroundMergeCount) duty.seal = true;
+    if (options.compact && Max(small_segments, loaded_segments) >= kBackgroundMergeCount) duty.seal = true;
     return duty;
 }
 
@@ -206,30 +213,37 @@ void note_success(Oid relid) {
     if (failed->relid == relid) *failed = FailedTable{};
 }
 
-// Does what is due for one table in the current transaction; how many pieces of work that was.
+// Statements that delete were in the way: what was built was for nothing, so the next try comes later.
+constexpr int64 kBusy = -1;
+
+// Does what is due for one table in the current transaction; how many pieces of work that was, or kBusy.
 int64 maintain_table(Oid relid) {
     if (!ConditionalLockRelationOid(relid, RowExclusiveLock)) return 0;  // DDL goes first
     Relation rel = try_relation_open(relid, NoLock);
     if (rel == nullptr) return 0;
     int64 work = 0;
+    bool is_busy = false;
     if (table_am::is_ours(rel) && !RelationUsesLocalBuffers(rel)) {
         const table_am::TableOptions options = table_am::read_options(relid);
         const Duty duty = find_duty(rel, options);
         if (duty.seal) {
             engine::SealRequest request = {};
             request.close_open_run = duty.close_open_run;
-            request.merge_rows_below = options.compact ? kBackgroundMergeBelowRows : 0;
+            request.merge_rows_below = options.compact ? background_merge_below_rows() : 0;
             request.merge_count_min = kBackgroundMergeCount;
+            request.by_tag_count_min = options.compact ? kBackgroundMergeCount : 0;
             request.rewrite_share = options.compact ? kBackgroundRewriteShare : engine::kRewriteNothing;
             request.move_from = InvalidBlockNumber;
             request.made_before = ReadNextTransactionId();
-            work = engine::seal_step(rel, request).sources;
+            const engine::SealOutcome outcome = engine::seal_step(rel, request);
+            is_busy = outcome.busy;
+            work = outcome.sources;
         }
         // Not in the transaction that sealed: its own xid keeps alive what it superseded.
         if (work == 0 && duty.release && engine::lock_maintenance(rel, false)) work = engine::release_unneeded(rel);
     }
     relation_close(rel, NoLock);
-    return work;
+    return is_busy && work == 0 ? kBusy : work;
 }
 
 // The tables of the tag access method in this database.
@@ -297,7 +311,10 @@ extern "C" PGDLLEXPORT Datum historian_maintain(PG_FUNCTION_ARGS) {
             attempted = last_done = relid;
             const int64 work = historian::maintain_table(relid);
             attempted = InvalidOid;
-            historian::note_success(relid);
+            if (work == historian::kBusy)
+                historian::note_failure(relid);
+            else
+                historian::note_success(relid);
             if (work > 0) PG_RETURN_INT64(work);
         }
     }

@@ -30,6 +30,22 @@ bool needs_every_row(Relation rel) {
     return has_triggers || rel->rd_rules != nullptr || check_enable_rls(RelationGetRelid(rel), InvalidOid, false) == RLS_ENABLED;
 }
 
+// Of a partitioned table the policies, rules and triggers of the table that is named count, and the rights on it: PostgreSQL's
+// own DELETE gets them right. By segments it goes only when all partitions are ours.
+bool needs_every_statement(Relation parent) {
+    if (needs_every_row(parent)) return true;
+    ListCell *cell;
+    foreach (cell, find_all_inheritors(RelationGetRelid(parent), RowExclusiveLock, nullptr)) {
+        const Oid relid = lfirst_oid(cell);
+        if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE && !table_am::is_ours(relid)) return true;
+        const Relation partition = table_open(relid, NoLock);
+        const bool by_row = partition != parent && needs_every_row(partition);
+        table_close(partition, NoLock);
+        if (by_row) return true;
+    }
+    return false;
+}
+
 const char *time_column_name(Relation rel) {
     const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
     if (keys.time == InvalidAttrNumber) {
@@ -40,8 +56,9 @@ const char *time_column_name(Relation rel) {
 }
 
 int64 delete_by_statement(Relation rel, TimestampTz before) {
+    const bool is_parent = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
     const char *sql =
-        psprintf("DELETE FROM ONLY %s WHERE %s < $1",
+        psprintf("DELETE FROM %s%s WHERE %s < $1", is_parent ? "" : "ONLY ",
                  quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)),
                  quote_identifier(time_column_name(rel)));
     Oid types[] = {TIMESTAMPTZOID};
@@ -84,7 +101,9 @@ int64 delete_before(Oid relid, TimestampTz before, bool is_partition) {
         check_right(rel, ACL_DELETE);
         check_right(rel, ACL_SELECT);
     }
-    if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) {
+    if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE && !is_partition && needs_every_statement(rel)) {
+        deleted = delete_by_statement(rel, before);
+    } else if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE) {
         ListCell *cell;
         foreach (cell, find_inheritance_children(relid, RowExclusiveLock))
             deleted += delete_before(lfirst_oid(cell), before, true);

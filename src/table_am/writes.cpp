@@ -136,6 +136,8 @@ TM_Result tuple_delete(Relation rel, ItemPointer tid, CommandId cid, Snapshot, S
 // refused before they come here. Every mode is the one exclusive lock (rule R18).
 TM_Result tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot, CommandId cid, LockTupleMode,
                      LockWaitPolicy wait_policy, uint8, TM_FailureData *failure) {
+    *failure = TM_FailureData{};  // callers read `traversed` also when all is well
+    failure->ctid = *tid;
     // Logical replication locks what it is about to update or delete, which is refused then.
     if (!engine::is_inside_gate(RelationGetRelid(rel))) {
         ItemPointerData wanted = *tid;

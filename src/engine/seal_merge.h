@@ -1,0 +1,26 @@
+// Merging by tag: segments that hold the same tags side by side become segments of disjoint ranges of tags, so that a tag's
+// points lie together in one of them.
+//
+// Each segment is sorted by tag, so one cursor a source is enough: the smallest tag under the cursors is taken from each of them,
+// then the next. Memory: a granule a source, and the segment being built.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "engine/seal_step.h"
+
+namespace historian::engine {
+
+/// The level of what merging by tag has written; it is not merged by tag again.
+inline constexpr uint8 kLevelByTag = 1;
+
+/// Sources whose rows are taken in one step: as many as their bookkeeping of eight bytes a row fits maintenance_work_mem, two
+/// full segments at least.
+uint64 merge_rows_max();
+
+/// Adds all living rows of the sources to the step.
+///
+/// returns  false when DDL waits for the table: the step must be given up
+bool merge_by_tag(SealStep *step, CarriedSource *sources, uint32 source_count);
+
+}  // namespace historian::engine

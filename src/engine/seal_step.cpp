@@ -1,0 +1,77 @@
+#include "engine/seal_step.h"
+
+#include "engine/report.h"
+#include "engine/row.h"
+
+namespace historian::engine {
+
+SealStep make_step(Relation rel, MemoryContext context) {
+    SealStep step = {};
+    step.rel = rel;
+    step.desc = RelationGetDescr(rel);
+    step.keys = key_columns(rel);
+    step.context = context;
+    step.segment_context = AllocSetContextCreate(context, "historian segment builder", ALLOCSET_DEFAULT_SIZES);
+    step.source_context = AllocSetContextCreate(context, "historian seal source", ALLOCSET_DEFAULT_SIZES);
+    step.types = column_types(step.desc, step.keys);
+    step.cells = static_cast<format::Cell *>(palloc0(sizeof(format::Cell) * step.desc->natts));
+    step.values = static_cast<Datum *>(palloc(sizeof(Datum) * step.desc->natts));
+    step.nulls = static_cast<bool *>(palloc(sizeof(bool) * step.desc->natts));
+    step.arena = static_cast<Arena *>(palloc(sizeof(Arena)));
+    step.segment_room = 8;
+    step.segments = static_cast<WrittenSegment *>(palloc(sizeof(WrittenSegment) * step.segment_room));
+    return step;
+}
+
+namespace {
+
+void note_written(SealStep *step, uint32 slot, std::span<const uint32> row_of_arrival) {
+    if (step->outcome.segments == step->segment_room) {
+        step->segment_room *= 2;
+        step->segments = static_cast<WrittenSegment *>(repalloc(step->segments, sizeof(WrittenSegment) * step->segment_room));
+    }
+    const uint32 row_count = static_cast<uint32>(row_of_arrival.size());
+    uint32 *rows = static_cast<uint32 *>(MemoryContextAlloc(step->context, sizeof(uint32) * row_count));
+    memcpy(rows, row_of_arrival.data(), sizeof(uint32) * row_count);
+    step->segments[step->outcome.segments++] = {slot, step->outcome.rows - row_count, row_count, rows};
+}
+
+}  // namespace
+
+void finish_segment(SealStep *step) {
+    if (step->builder == nullptr) return;
+    const bool is_full = builder_is_full(*step->builder);
+    format::SegmentBytes segment;
+    check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
+    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full};
+    note_written(step, write_segment(step->rel, segment, stamp), segment.row_of_arrival);
+    step->builder = nullptr;
+    MemoryContextReset(step->segment_context);
+}
+
+void add_row(SealStep *step, CarriedSource *source, uint32 place) {
+    if (step->builder == nullptr) {
+        *step->arena = arena_in(step->segment_context);
+        const format::SortKey key = {static_cast<uint32>(step->keys.tag - 1), static_cast<uint32>(step->keys.time - 1)};
+        const std::span types(step->types, static_cast<size_t>(step->desc->natts));
+        check_status(format::create_builder(*step->arena, types, key, &step->builder), step->rel, "seal rows");
+    }
+    take_row(source, place, step->outcome.rows);
+    uint8 tag_space[8];
+    fill_cells(step->desc, step->keys, step->values, step->nulls, step->cells, tag_space);
+    check_status(format::append_row(*step->builder, step->cells), step->rel, "seal rows");
+    step->outcome.rows++;
+    if (builder_is_full(*step->builder)) finish_segment(step);
+}
+
+uint32 rows_in_builder(const SealStep &step) { return step.builder == nullptr ? 0 : format::builder_row_count(*step.builder); }
+
+// A further lock is then not to be had, though we hold one. (LockHasWaitersRelation would crash: our lock may have been taken on
+// the fast path, where PostgreSQL keeps no lock object for it.)
+bool ddl_is_waiting(Relation rel) {
+    if (!ConditionalLockRelation(rel, RowShareLock)) return true;
+    UnlockRelation(rel, RowShareLock);
+    return false;
+}
+
+}  // namespace historian::engine

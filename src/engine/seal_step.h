@@ -1,0 +1,47 @@
+// One step of seal or merge in the making: rows go in, segments come out. Shared by seal.cpp, which takes sources one after the
+// other, and seal_merge.cpp, which takes them tag by tag.
+#pragma once
+
+#include "engine/server.h"
+//
+#include "engine/pages.h"
+#include "engine/seal.h"
+#include "engine/seal_carry.h"
+#include "engine/segment_store.h"
+
+namespace historian::engine {
+
+struct SealStep {
+    Relation rel;
+    TupleDesc desc;
+    KeyColumns keys;
+    MemoryContext context;          // the step
+    MemoryContext segment_context;  // the segment being built
+    MemoryContext source_context;   // the page or granule being read
+    format::ColumnType *types;
+    format::Cell *cells;
+    Datum *values;  // the row to add next: desc->natts of them
+    bool *nulls;
+    Arena *arena;
+    format::SegmentBuilder *builder;
+    uint8 level;  // of the segments written
+    WrittenSegment *segments;
+    uint32 segment_room;
+    SealOutcome outcome;
+};
+
+SealStep make_step(Relation rel, MemoryContext context);
+
+/// Adds the row in values and nulls, which is at this place of its source; writes a segment when the builder is full.
+void add_row(SealStep *step, CarriedSource *source, uint32 place);
+
+/// Rows in the builder.
+uint32 rows_in_builder(const SealStep &step);
+
+/// Writes what the builder holds, if anything, as a segment.
+void finish_segment(SealStep *step);
+
+/// Whether another session waits for the table exclusively, and everybody else behind it (rule R10).
+bool ddl_is_waiting(Relation rel);
+
+}  // namespace historian::engine
