@@ -403,26 +403,29 @@ Need need_for(const DirectoryEntry &entry, TransactionId oldest) {
 
 }  // namespace
 
-uint32 release_unneeded(Relation rel) {
+Released release_unneeded(Relation rel) {
+    Released released = {};
     Metapage meta;
-    if (!read_metapage(rel, &meta)) return 0;
+    if (!read_metapage(rel, &meta)) return released;
     const TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
-    uint32 freed = 0;
     for (uint32 slot = 0; slot < meta.slot_count; slot++) {
         const DirectoryEntry entry = read_entry(rel, meta, slot);
         if (entry.kind == static_cast<uint8>(EntryKind::free)) continue;
         CHECK_FOR_INTERRUPTS();
         stop_point(StopPoint::release_seen);
         const Need need = need_for(entry, oldest);
-        if (!need.is_over) continue;
+        if (!need.is_over) {
+            released.kept += xid_state(entry.xmax) == XidState::committed;
+            continue;
+        }
         // Its maker may have finished the entry and committed after we read it and before we asked. Now that the maker is over,
         // only holders of the maintenance lock change the entry: if it still is what we judged, it stays that.
         const DirectoryEntry now = read_entry(rel, meta, slot);
         if (memcmp(&now, &entry, sizeof(entry)) != 0) continue;
         release_entry(rel, slot, need.conflict_xid);
-        freed++;
+        released.freed++;
     }
-    return freed;
+    return released;
 }
 
 }  // namespace historian::engine

@@ -45,8 +45,14 @@ struct SealOutcome {
 /// One bounded step; the caller commits. A transaction with an active snapshot is in progress.
 SealOutcome seal_step(Relation rel, const SealRequest &request);
 
-/// Frees entries that no snapshot needs any more: superseded ones and those of transactions that never committed. How many it
-/// freed. The caller holds the maintenance lock.
-uint32 release_unneeded(Relation rel);
+/// What release_unneeded() did with the entries that are out of force.
+struct Released {
+    uint32 freed;
+    uint32 kept;  // some snapshot may still need them
+};
+
+/// Frees entries that no snapshot needs any more: superseded ones and those of transactions that never committed. The caller
+/// holds the maintenance lock.
+Released release_unneeded(Relation rel);
 
 }  // namespace historian::engine

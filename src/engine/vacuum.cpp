@@ -260,7 +260,7 @@ void vacuum_table(Relation rel, VacuumParams *params, BufferAccessStrategy) {
     vacuum.oldest_left = vacuum.cutoff.oldest_xmin;
 
     lock_maintenance(rel, true);
-    const uint32 freed = release_unneeded(rel);
+    const uint32 freed = release_unneeded(rel).freed;
     Metapage meta;
     if (read_metapage(rel, &meta)) {
         freeze_entries(&vacuum, meta);

@@ -36,6 +36,9 @@ constexpr double kBackgroundRewriteShare = 0.125;  // of a segment's rows delete
 constexpr int kBusyTriesMax = 10;
 constexpr long kBusyPauseMicroseconds = 50'000;
 
+// How often compact() looks whether it can free what it has superseded.
+constexpr int kReleaseTriesMax = 4;
+
 // Seal and merge change no row, so no commit has to wait for the disk or a standby (rule R9), and nothing may time out (rule
 // R21). Whatever the session's defaults are: a SERIALIZABLE compact() would count as a writer and abort users. Before the
 // transaction's first snapshot.
@@ -88,12 +91,13 @@ engine::SealOutcome compact_once(Oid relid, bool first, BlockNumber move_from, T
 
 // Another transaction of compact(): frees what was superseded. The result: where segments should move away from, so that holes in
 // front of them are filled and the file can shrink; InvalidBlockNumber when it is dense enough.
-BlockNumber release_once(Oid relid) {
+BlockNumber release_once(Oid relid, bool *kept_some) {
+    *kept_some = false;
     relax_transaction();
     Relation rel = open_our_table(relid, RowExclusiveLock);
     if (rel == nullptr) return InvalidBlockNumber;
     engine::lock_maintenance(rel, true);
-    engine::release_unneeded(rel);
+    *kept_some = engine::release_unneeded(rel).kept > 0;
     engine::shrink_file(rel);
     const engine::SpaceUse use = engine::measure_space(rel);
     relation_close(rel, NoLock);
@@ -118,8 +122,14 @@ void compact_table(Oid relid) {
             }
             pg_usleep(kBusyPauseMicroseconds);
         }
-        move_from = release_once(relid);
-        SPI_commit();
+        // A statement of another session, or a worker's round, may still see what was superseded: mostly not for long.
+        bool kept_some = true;
+        for (int tries = 0; kept_some && tries < kReleaseTriesMax; tries++) {
+            CHECK_FOR_INTERRUPTS();
+            if (tries > 0) pg_usleep(kBusyPauseMicroseconds);
+            move_from = release_once(relid, &kept_some);
+            SPI_commit();
+        }
         if (move_from == InvalidBlockNumber) break;
     }
 }
@@ -240,7 +250,7 @@ int64 maintain_table(Oid relid) {
             work = outcome.sources;
         }
         // Not in the transaction that sealed: its own xid keeps alive what it superseded.
-        if (work == 0 && duty.release && engine::lock_maintenance(rel, false)) work = engine::release_unneeded(rel);
+        if (work == 0 && duty.release && engine::lock_maintenance(rel, false)) work = engine::release_unneeded(rel).freed;
     }
     relation_close(rel, NoLock);
     return is_busy && work == 0 ? kBusy : work;

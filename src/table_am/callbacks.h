@@ -65,6 +65,9 @@ void relation_set_new_file(Relation rel, const FileLocator *locator, char persis
                            MultiXactId *min_multi);
 void relation_nontransactional_truncate(Relation rel);
 void relation_copy_data(Relation rel, const FileLocator *locator);
+void relation_copy_for_cluster(Relation old_rel, Relation new_rel, Relation old_index, bool use_sort, TransactionId oldest_xmin,
+                               TransactionId *xid_cutoff, MultiXactId *multi_cutoff, double *live, double *vacuumed,
+                               double *recently_dead);
 void relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy);
 uint64 relation_size(Relation rel, ForkNumber fork);
 bool relation_needs_toast_table(Relation rel);
@@ -93,8 +96,6 @@ double refuse_index_build(Relation rel, Relation index, IndexInfo *info, bool al
                           BlockNumber start, BlockNumber count, IndexBuildCallback callback, void *callback_state,
                           TableScanDesc scan);
 void refuse_index_validate(Relation rel, Relation index, IndexInfo *info, Snapshot snapshot, ValidateIndexState *state);
-void refuse_cluster(Relation old_rel, Relation new_rel, Relation old_index, bool use_sort, TransactionId oldest_xmin,
-                    TransactionId *xid_cutoff, MultiXactId *multi_cutoff, double *live, double *vacuumed, double *recently_dead);
 void refuse_toast_slice(Relation toast_rel, Oid value, int32 attr_size, int32 slice_offset, int32 slice_length, varlena *result);
 
 /// The messages, for hooks that refuse earlier.

@@ -2,6 +2,8 @@
 #include "engine/bulk_load.h"
 #include "engine/pages.h"
 #include "engine/row_delete.h"
+#include "engine/scan.h"
+#include "engine/space.h"
 #include "engine/vacuum.h"
 #include "table_am/callbacks.h"
 
@@ -56,6 +58,21 @@ void relation_copy_data(Relation rel, const FileLocator *locator) {
     }
     RelationDropStorage(rel);
     smgrclose(target);
+}
+
+// VACUUM FULL: the file as it is, so that every snapshot goes on seeing what it sees. What a tag table has to gain it gains by
+// compact(), which needs no exclusive lock; here the free end of the file is given back first. (CLUSTER does not come here: it
+// wants an index.)
+void relation_copy_for_cluster(Relation old_rel, Relation new_rel, Relation, bool, TransactionId, TransactionId *xid_cutoff,
+                               MultiXactId *, double *live, double *vacuumed, double *recently_dead) {
+    engine::shrink_file(old_rel);
+    BlockNumber pages;
+    engine::estimate_size(old_rel, nullptr, &pages, live);
+    *vacuumed = *recently_dead = 0;
+    *xid_cutoff = old_rel->rd_rel->relfrozenxid;  // nothing was frozen
+    // The copy reads the file, not the buffers.
+    FlushRelationBuffers(old_rel);
+    RelationCopyStorage(RelationGetSmgr(old_rel), RelationGetSmgr(new_rel), MAIN_FORKNUM, old_rel->rd_rel->relpersistence);
 }
 
 void relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy) {

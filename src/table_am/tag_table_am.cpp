@@ -47,7 +47,7 @@ TableAmRoutine make_tag_routine() {
 #endif
     routine.relation_nontransactional_truncate = relation_nontransactional_truncate;
     routine.relation_copy_data = relation_copy_data;
-    routine.relation_copy_for_cluster = refuse_cluster;
+    routine.relation_copy_for_cluster = relation_copy_for_cluster;
     routine.relation_vacuum = relation_vacuum;
     routine.scan_analyze_next_block = scan_analyze_next_block;
     routine.scan_analyze_next_tuple = scan_analyze_next_tuple;

@@ -99,14 +99,6 @@ void refuse_index_validate(Relation rel, Relation, IndexInfo *info, Snapshot, Va
     report_index_refused(RelationGetRelationName(rel), info->ii_Unique);
 }
 
-void refuse_cluster(Relation old_rel, Relation, Relation, bool, TransactionId, TransactionId *, MultiXactId *, double *, double *,
-                    double *) {
-    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("VACUUM FULL and CLUSTER are not supported on table \"%s\"", RelationGetRelationName(old_rel)),
-            errdetail("The table is clustered by tag and time already."),
-            errhint("CALL compact(...) packs it tightly; VACUUM reuses its free space."));
-}
-
 void refuse_toast_slice(Relation toast_rel, Oid, int32, int32, int32, varlena *) {
     elog(ERROR, "table \"%s\" has no TOAST table", RelationGetRelationName(toast_rel));
 }

@@ -113,7 +113,7 @@ sub statement
         sub { "BEGIN; DELETE FROM a WHERE value > 9; PREPARE TRANSACTION 'r'; VACUUM a; "
                 . one_of('COMMIT', 'ROLLBACK') . " PREPARED 'r'" },
         ($is_tag ? sub { "SELECT delete_before('a', timestamptz '2026-01-01' + '" . int(rand(500_000)) . " s')" } : ()),
-        sub { 'VACUUM a' }, sub { 'VACUUM (FREEZE) b' }, sub { 'ANALYZE a' }, sub { 'CHECKPOINT' },
+        sub { 'VACUUM a' }, sub { 'VACUUM (FREEZE) b' }, sub { 'VACUUM FULL b' }, sub { 'ANALYZE a' }, sub { 'CHECKPOINT' },
         ($is_tag ? (sub { "CALL compact('a')" }, sub { "CALL compact('b')" }, sub { "CALL compact('u')" }) : ()),
     );
     return $kinds[int(rand(@kinds))]->();
