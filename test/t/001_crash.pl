@@ -49,6 +49,8 @@ log_min_messages = warning
 historian.maintenance_interval = 50ms
 historian.seal_interval = 1s
 SETTINGS
+# So small that there are many to merge by tag.
+$node->append_conf('postgresql.conf', 'historian.debug_segment_rows = 20000');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'") if $am eq 'tag';
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION historian') if $am eq 'tag';

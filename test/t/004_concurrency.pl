@@ -32,6 +32,7 @@ max_prepared_transactions = 10
 max_connections = 40
 autovacuum_naptime = 1s
 fsync = off
+historian.debug_segment_rows = 30000
 min_parallel_table_scan_size = 0
 parallel_setup_cost = 100
 log_min_messages = warning
