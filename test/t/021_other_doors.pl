@@ -171,7 +171,11 @@ my ($status, undef, $err) = $node->psql('publisher', 'ALTER PUBLICATION plant AD
 like($err, qr/cannot publish table "points"/, 'rows of a tag table are not published');
 $node->safe_psql('postgres', "CREATE TABLE points $table USING heap; INSERT INTO points $points(1, 10) AS i");
 $node->safe_psql('publisher', "CREATE PUBLICATION emptied FOR TABLE points WITH (publish = 'truncate')");
+# The publisher goes on by the old list of publications until the subscriber has come again with the new one.
+my $sender = "SELECT pid FROM pg_stat_replication WHERE application_name = 'plant' AND state = 'streaming'";
+my $old_sender = $node->safe_psql('postgres', $sender);
 $node->safe_psql('postgres', 'ALTER SUBSCRIPTION plant ADD PUBLICATION emptied WITH (copy_data = false)');
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM ($sender) AS s WHERE pid::text <> '$old_sender'");
 $node->safe_psql('publisher', "TRUNCATE points; INSERT INTO points VALUES ('after', now(), 1)");
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM points'), '... its truncation is');
 $node->safe_psql('postgres', 'DROP SUBSCRIPTION plant');
