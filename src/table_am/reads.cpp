@@ -13,6 +13,13 @@ TableScanDesc scan_begin(Relation rel, Snapshot snapshot, int key_count, ScanKey
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("scan keys are not supported on table \"%s\"", RelationGetRelationName(rel)));
     }
+    if (snapshot != nullptr && snapshot->snapshot_type == SNAPSHOT_DIRTY) {
+        // Who looks with such a snapshot (logical replication, for the row to change) waits for the transactions that the scan
+        // notes here, and does not initialise them. We show rows of finished transactions only: there is nobody to wait for.
+        snapshot->xmin = InvalidTransactionId;
+        snapshot->xmax = InvalidTransactionId;
+        snapshot->speculativeToken = 0;
+    }
     PlainScan *scan = static_cast<PlainScan *>(palloc0(sizeof(PlainScan)));
     scan->base.rs_rd = rel;
     scan->base.rs_snapshot = snapshot;
