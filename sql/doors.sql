@@ -381,6 +381,12 @@ SELECT relpersistence FROM pg_class WHERE oid = 'logged'::regclass;
 -- DOOR: VACUUM with every option, VACUUM FULL, CLUSTER, REINDEX, ANALYZE of some columns
 VACUUM (FREEZE, ANALYZE, DISABLE_PAGE_SKIPPING, INDEX_CLEANUP on, PROCESS_TOAST off, TRUNCATE off, PARALLEL 2) logged;
 VACUUM FULL logged;
+CREATE TABLE widened (name text, time timestamptz) USING tag;
+INSERT INTO widened VALUES ('a', '2026-01-01');
+ALTER TABLE widened ADD COLUMN unit text DEFAULT 'kPa';
+VACUUM FULL widened;
+SELECT name, unit FROM widened;
+DROP TABLE widened;
 CLUSTER logged;
 CLUSTER logged USING logged_index;
 ALTER TABLE logged SET WITHOUT CLUSTER;

@@ -60,11 +60,30 @@ void relation_copy_data(Relation rel, const FileLocator *locator) {
     smgrclose(target);
 }
 
+namespace {
+
+// PostgreSQL forgets the values of columns that were added with a default, which older rows do not store, when a table was
+// rewritten: it takes for granted that the rows store them now.
+void refuse_missing_values(Relation rel) {
+    const TupleDesc desc = RelationGetDescr(rel);
+    for (int i = 0; i < desc->natts; i++) {
+        const Form_pg_attribute column = TupleDescAttr(desc, i);
+        if (!column->atthasmissing || column->attisdropped) continue;
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("VACUUM FULL is not supported on table \"%s\"", RelationGetRelationName(rel)),
+                errdetail("Its column \"%s\" was added with a default, which older rows do not store.", NameStr(column->attname)),
+                errhint("CALL compact(...) packs the table."));
+    }
+}
+
+}  // namespace
+
 // VACUUM FULL: the file as it is, so that every snapshot goes on seeing what it sees. What a tag table has to gain it gains by
 // compact(), which needs no exclusive lock; here the free end of the file is given back first. (CLUSTER does not come here: it
 // wants an index.)
 void relation_copy_for_cluster(Relation old_rel, Relation new_rel, Relation, bool, TransactionId, TransactionId *xid_cutoff,
                                MultiXactId *, double *live, double *vacuumed, double *recently_dead) {
+    refuse_missing_values(old_rel);
     engine::shrink_file(old_rel);
     BlockNumber pages;
     engine::estimate_size(old_rel, nullptr, &pages, live);

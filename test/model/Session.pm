@@ -19,7 +19,7 @@ sub new
 \set VERBOSITY verbose
 SET client_encoding = 'UTF8'; SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET lc_monetary = 'C';
 SET DateStyle = 'ISO, YMD';
-SET extra_float_digits = 1; SET bytea_output = 'hex'; SET statement_timeout = '20s'; SET client_min_messages = 'warning';
+SET extra_float_digits = 1; SET bytea_output = 'hex'; SET statement_timeout = '60s'; SET client_min_messages = 'warning';
 SQL
     return $self;
 }
