@@ -127,6 +127,16 @@ sub copy_file
         "COPY \@T@ ($names) FROM '$state->{folder}/rows' (FORMAT $format)"];
 }
 
+# A timestamp before the time would be the time: refused, and no matter for a comparison.
+sub can_widen
+{
+    my ($column, @columns) = @_;
+    my $type = $wider{ $column->{type} } // return 0;
+    return 1 if $type !~ /^timestamp/;
+    my ($first) = grep { $_ == $column || ($_->{role} // '') eq 'time' } @columns;
+    return $first != $column;
+}
+
 # The other table is no part of the condition: it loses its rows first.
 sub deleting_condition
 {
@@ -190,7 +200,7 @@ sub writing_statement
         $state->{columns} = [grep { $_ != $gone } @columns];
         return "ALTER TABLE \@T\@ DROP COLUMN $gone->{name}";
     }
-    if ($kind < 0.975 && (my @can_widen = grep { $wider{ $_->{type} } } @free))
+    if ($kind < 0.975 && (my @can_widen = grep { can_widen($_, @columns) } @free))
     {
         my $column = one_of(@can_widen);
         my $type = $wider{ $column->{type} };
