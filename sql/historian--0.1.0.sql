@@ -31,7 +31,7 @@ CREATE FUNCTION @extschema@.historian_segments(relation regclass,
         OUT tag_first text, OUT tag_last text, OUT first_block bigint, OUT deleted_rows bigint)
     RETURNS SETOF record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_segments';
 COMMENT ON FUNCTION @extschema@.historian_segments(regclass) IS
-    'the tail runs and segments of a tag table; tags are shown up to 24 bytes; deleted_rows are deleted for good and '
+    'the tail runs and segments of a tag table; tags are shown up to 64 bytes; deleted_rows are deleted for good and '
     'not dropped yet; needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.historian_size(relation regclass,

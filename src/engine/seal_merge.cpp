@@ -3,8 +3,12 @@
 #include "engine/delete_log.h"
 #include "engine/granule.h"
 #include "engine/report.h"
+#include "format/time_windows.h"
 
 namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::TimeWindow;
 
 namespace {
 
@@ -20,14 +24,17 @@ int compare_tags(const TagView &a, const TagView &b) {
     return order != 0 ? order : (a.byte_count < b.byte_count ? -1 : a.byte_count > b.byte_count ? 1 : 0);
 }
 
-// The next living row of a source.
+// The next living row of a source whose time is in a window.
 struct Cursor {
     CarriedSource *source;
     OpenSegment segment;
     LogState log;
     Granule *granule;
+    const TimeWindow *window;
     uint32 next_granule;
-    uint32 row;  // in the granule
+    uint32 row;         // in the granule
+    bool in_granule;    // a granule is open
+    const int64 *times;  // of its rows, unless some are NULL
     bool at_end;
     TagView tag;  // in the granule's memory
 };
@@ -45,30 +52,54 @@ void read_tag(Cursor *cursor) {
     cursor->tag.byte_count = vector.entry_offsets[entry + 1] - vector.entry_offsets[entry];
 }
 
-// Goes on to the first living row at or behind the present place.
+bool is_wanted(const Cursor *cursor) {
+    if (has_row(cursor->log.settled, cursor->granule->about.first_row + cursor->row)) return false;
+    if (is_all(*cursor->window)) return true;
+    if (cursor->times != nullptr) return meets(*cursor->window, cursor->times[cursor->row], cursor->times[cursor->row]);
+    Datum time;
+    bool is_null;
+    granule_value(cursor->granule, cursor->granule->keys.time - 1, cursor->row, &time, &is_null);
+    const int64 at = is_null ? PG_INT64_MIN : DatumGetInt64(time);  // NULLs come first
+    return meets(*cursor->window, at, at);
+}
+
+// Goes on to the first wanted row at or behind the present place.
 void settle(Cursor *cursor) {
     for (;;) {
-        const format::Granule &about = cursor->granule->about;
-        const bool inside = cursor->granule->segment != nullptr;
-        while (inside && cursor->row < about.row_count && has_row(cursor->log.settled, about.first_row + cursor->row))
-            cursor->row++;
-        if (inside && cursor->row < about.row_count) return read_tag(cursor);
+        const uint32 row_count = cursor->in_granule ? cursor->granule->about.row_count : 0;
+        while (cursor->row < row_count && !is_wanted(cursor)) cursor->row++;
+        if (cursor->row < row_count) return read_tag(cursor);
         CHECK_FOR_INTERRUPTS();
+        cursor->row = 0;
+        cursor->in_granule = false;
         if (cursor->next_granule >= cursor->segment.header.granule_count) {
             cursor->at_end = true;
             return;
         }
-        open_granule(cursor->granule, &cursor->segment, cursor->next_granule++);
-        cursor->row = 0;
+        const uint32 next = cursor->next_granule++;
+        const format::Granule about = format::granule_at(*cursor->segment.index, next);
+        if (!about.has_null_time && !meets(*cursor->window, about.time_min, about.time_max)) continue;
+        open_granule(cursor->granule, &cursor->segment, next);
+        cursor->in_granule = true;
+        cursor->times = is_all(*cursor->window) ? nullptr : granule_times(cursor->granule);
     }
 }
 
-void open_cursor(SealStep *step, CarriedSource *source, Cursor *cursor) {
+void open_cursor(SealStep *step, const CarriedSource &source, Cursor *cursor) {
     *cursor = Cursor{};
-    cursor->source = source;
-    open_segment(step->rel, source->slot, source->entry, step->context, &cursor->segment);
-    cursor->log = settled_rows(step->rel, source->slot, source->entry, InvalidTransactionId, step->context);
+    open_segment(step->rel, source.slot, source.entry, step->context, &cursor->segment);
+    cursor->log = settled_rows(step->rel, source.slot, source.entry, InvalidTransactionId, step->context);
     cursor->granule = make_granule(step->rel, step->desc, step->keys, step->context);
+}
+
+// Turns to the first row of another window; the rows go to `source` from now on.
+void start_window(Cursor *cursor, CarriedSource *source, const TimeWindow *window) {
+    cursor->source = source;
+    cursor->window = window;
+    cursor->next_granule = 0;
+    cursor->row = 0;
+    cursor->in_granule = false;
+    cursor->at_end = false;
     settle(cursor);
 }
 
@@ -112,14 +143,68 @@ bool find_next_tag(SealStep *step, const Cursor *cursors, uint32 count, NextTag 
     return true;
 }
 
-// Segments of equal size rather than full ones and a rest; whole tags where that is possible.
+// Segments of equal size rather than full ones and a rest, and not quite full: a full one ends within a tag.
 bool is_time_to_cut(const SealStep &step, uint64 rows_left, uint64 rows_of_last_tag) {
     const uint64 held = rows_in_builder(step);
-    const uint64 segments = (held + rows_left + segment_rows_max - 1) / segment_rows_max;
+    const uint64 rows_aimed_at = segment_rows_max - segment_rows_max / 16;
+    const uint64 segments = (held + rows_left + rows_aimed_at - 1) / rows_aimed_at;
     return segments > 1 && held + rows_of_last_tag / 2 >= (held + rows_left) / segments;
 }
 
 constexpr uint32 kTagsPerDdlCheck = 256;
+
+// Adds the rows of the window that the cursors stand in; about so many. False when DDL waits for the table.
+bool merge_window(SealStep *step, Cursor *cursors, uint32 cursor_count, uint64 row_count) {
+    uint64 rows_left = row_count;
+    NextTag next = {};
+    for (uint32 tag_count = 0; find_next_tag(step, cursors, cursor_count, &next); tag_count++) {
+        if (tag_count % kTagsPerDdlCheck == kTagsPerDdlCheck - 1 && ddl_is_waiting(step->rel)) return false;
+        uint64 taken = 0;
+        for (uint32 i = 0; i < cursor_count; i++) taken += take_tag(step, &cursors[i], next.tag);
+        rows_left -= Min(rows_left, taken);
+        if (is_time_to_cut(*step, rows_left, taken)) finish_segment(step);
+    }
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------------------ late points
+
+constexpr uint32 kSampledGranules = 64;  // of a source
+constexpr uint32 kSampledRows = 256;     // of a granule
+
+// Appends times of some rows of a source; how many.
+uint32 sample_times(Cursor *cursor, int64 *sample) {
+    uint32 count = 0;
+    const uint32 granule_count = cursor->segment.header.granule_count;
+    const uint32 granule_step = Max(granule_count / kSampledGranules, 1u);
+    for (uint32 g = 0; g < granule_count; g += granule_step) {
+        CHECK_FOR_INTERRUPTS();
+        open_granule(cursor->granule, &cursor->segment, g);
+        const int64 *times = granule_times(cursor->granule);
+        const uint32 row_step = Max(cursor->granule->about.row_count / kSampledRows, 1u);
+        for (uint32 row = 0; times != nullptr && row < cursor->granule->about.row_count; row += row_step)
+            sample[count++] = times[row];
+    }
+    return count;
+}
+
+// The windows to merge by, each by itself; how many.
+uint32 choose_windows(Cursor *cursors, uint32 cursor_count, TimeWindow *windows) {
+    // Twice of both: the steps are rounded down.
+    const Size room = static_cast<Size>(cursor_count) * (2 * kSampledGranules * 2 * kSampledRows + 2);
+    int64 *sample = static_cast<int64 *>(palloc_extended(sizeof(int64) * room, MCXT_ALLOC_HUGE));
+    Size count = 0;
+    for (uint32 i = 0; i < cursor_count; i++) {
+        const DirectoryEntry &entry = cursors[i].segment.entry;
+        if (entry.time_min > entry.time_max) continue;
+        sample[count++] = entry.time_min;
+        sample[count++] = entry.time_max;
+        count += sample_times(&cursors[i], sample + count);
+    }
+    const uint32 window_count = format::part_times({sample, count}, windows);
+    pfree(sample);
+    return window_count;
+}
 
 }  // namespace
 
@@ -129,24 +214,30 @@ uint64 merge_rows_max() {
     return Max(UINT64CONST(2) * segment_rows_max, Min(rows_max, by_memory));
 }
 
-bool merge_by_tag(SealStep *step, CarriedSource *sources, uint32 source_count) {
-    step->level = kLevelByTag;
+bool merge_by_tag(SealStep *step, const CarriedSource *sources, uint32 source_count) {
     Cursor *cursors = static_cast<Cursor *>(palloc(sizeof(Cursor) * source_count));
-    uint64 rows_left = 0;
+    uint64 row_count = 0;
     for (uint32 i = 0; i < source_count; i++) {
-        begin_source(&sources[i], step->context);
-        open_cursor(step, &sources[i], &cursors[i]);
-        rows_left += sources[i].entry.row_count - cursors[i].log.settled.member_count;
+        open_cursor(step, sources[i], &cursors[i]);
+        row_count += sources[i].entry.row_count - cursors[i].log.settled.member_count;
+        step->level = Max(step->level, sources[i].entry.level + 1);
     }
-    NextTag next = {};
-    for (uint32 tag_count = 0; find_next_tag(step, cursors, source_count, &next); tag_count++) {
-        if (tag_count % kTagsPerDdlCheck == kTagsPerDdlCheck - 1 && ddl_is_waiting(step->rel)) return false;
-        uint64 taken = 0;
-        for (uint32 i = 0; i < source_count; i++) taken += take_tag(step, &cursors[i], next.tag);
-        rows_left -= taken;
-        if (is_time_to_cut(*step, rows_left, taken)) finish_segment(step);
+    // What was merged before was parted then, and is chosen among its like.
+    TimeWindow windows[format::kTimeWindowsMax] = {};
+    const uint32 window_count = step->level == 1 ? choose_windows(cursors, source_count, windows) : 1;
+    step->carried = static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * source_count * window_count));
+    for (uint32 w = 0; w < window_count; w++) {
+        for (uint32 i = 0; i < source_count; i++) {
+            CarriedSource *carried = &step->carried[step->carried_count++];
+            *carried = sources[i];
+            begin_source(carried, step->context);
+            start_window(&cursors[i], carried, &windows[w]);
+        }
+        if (!merge_window(step, cursors, source_count, static_cast<uint64>(windows[w].share * static_cast<double>(row_count))))
+            return false;
+        finish_segment(step);
     }
-    for (uint32 i = 0; i < source_count; i++) end_source(&sources[i]);
+    for (uint32 i = 0; i < step->carried_count; i++) end_source(&step->carried[i]);
     return true;
 }
 

@@ -3,6 +3,9 @@
 //
 // Each segment is sorted by tag, so one cursor a source is enough: the smallest tag under the cursors is taken from each of them,
 // then the next. Memory: a granule a source, and the segment being built.
+//
+// Rows loaded or sealed together may be of very different times: late ones are parted from the rest (format/time_windows.h), one
+// window after the other, each by reading the sources once more.
 #pragma once
 
 #include "engine/server.h"
@@ -11,9 +14,6 @@
 
 namespace historian::engine {
 
-/// The level of what merging by tag has written; it is not merged by tag again.
-inline constexpr uint8 kLevelByTag = 1;
-
 /// Sources whose rows are taken in one step: as many as their bookkeeping of eight bytes a row fits maintenance_work_mem, two
 /// full segments at least.
 uint64 merge_rows_max();
@@ -21,6 +21,6 @@ uint64 merge_rows_max();
 /// Adds all living rows of the sources to the step.
 ///
 /// returns  false when DDL waits for the table: the step must be given up
-bool merge_by_tag(SealStep *step, CarriedSource *sources, uint32 source_count);
+bool merge_by_tag(SealStep *step, const CarriedSource *sources, uint32 source_count);
 
 }  // namespace historian::engine

@@ -25,8 +25,11 @@ struct SealStep {
     Arena *arena;
     format::SegmentBuilder *builder;
     uint8 level;  // of the segments written
+    CarriedSource *carried;  // where the rows came from: a source may be here once for each window of time
+    uint32 carried_count;
     WrittenSegment *segments;
     uint32 segment_room;
+    uint64 rows_stored;  // of outcome.rows those that came from the tail
     SealOutcome outcome;
 };
 

@@ -118,6 +118,10 @@ uint32 write_segment(Relation rel, const SegmentBytes &segment, const SegmentSta
     return slot;
 }
 
+void count_loaded_rows(Relation rel, uint32 row_count) {
+    edit_metapage(rel, EditPurpose::finish_segment, [row_count](format::Metapage *meta) { meta->rows_stored += row_count; });
+}
+
 void read_segment_range(Relation rel, uint32 slot, const DirectoryEntry &entry, format::ByteRange range, std::byte *target) {
     if (range.offset > entry.byte_count || range.byte_count > entry.byte_count - range.offset) {
         report_damage(rel, entry.extents[0].first_block, "A byte range reaches outside its segment.");

@@ -32,6 +32,9 @@ struct SegmentStamp {
 /// A crash or an error in between leaves an entry of kind building whose xmin never commits: VACUUM frees it (rule R13).
 uint32 write_segment(Relation rel, const format::SegmentBytes &segment, const SegmentStamp &stamp);
 
+/// Counts rows that were written to a segment as they came in; seal and merge count theirs when they swap.
+void count_loaded_rows(Relation rel, uint32 row_count);
+
 /// Copies bytes [range.offset, range.offset + range.byte_count) of a segment to `target`.
 /// errors  XX001: a page is not the segment's, or the range is outside
 void read_segment_range(Relation rel, uint32 slot, const format::DirectoryEntry &entry, format::ByteRange range,

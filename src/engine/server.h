@@ -35,6 +35,7 @@ extern "C" {
 #include "commands/progress.h"
 #include "commands/trigger.h"
 #include "commands/vacuum.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"

@@ -19,7 +19,7 @@ inline constexpr std::uint32_t kPageBytes = 8192;
 inline constexpr std::uint32_t kPageHeaderBytes = 24;
 
 inline constexpr std::uint32_t kMetapageMagic = 0x54534948;  // "HIST"
-inline constexpr std::uint16_t kPageFormatVersion = 2;
+inline constexpr std::uint16_t kPageFormatVersion = 3;
 
 enum class PageKind : std::uint16_t {
     reserved = 0,  // a zeroed trailer is never valid
@@ -62,7 +62,7 @@ inline constexpr std::uint32_t kFixedBlocks = 3;
 
 inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFF;
 
-/// Extent e of the directory has 2^e pages, so 20 block numbers reach 2^20 - 1 pages: 32 million entries.
+/// Extent e of the directory has 2^e pages, so 20 block numbers reach 2^20 - 1 pages: 25 million entries.
 inline constexpr std::uint32_t kDirectoryExtentsMax = 20;
 
 /// Block 0, from byte 24.
@@ -78,8 +78,10 @@ struct Metapage {
     std::uint32_t directory_extent_count;
     std::uint32_t directory_extents[kDirectoryExtentsMax];  // first block of each
     std::uint32_t last_swap_xid;                            // the newest seal or merge, or 0 when every snapshot sees it
+    std::uint64_t rows_stored;                              // written to segments for the first time, by loading and sealing
+    std::uint64_t rows_rewritten;                           // written to segments again, by merging
 };
-static_assert(sizeof(Metapage) == 112);
+static_assert(sizeof(Metapage) == 128);
 static_assert(std::has_unique_object_representations_v<Metapage>, "no padding on disk");
 
 // ------------------------------------------------------------------------------------------------------- allocation map
@@ -110,7 +112,7 @@ inline constexpr std::uint8_t kEntryFull = 16;        // a segment that reached 
 inline constexpr std::uint8_t kEntryDropped = 32;     // xmax deleted the rows (delete_before) rather than moved them
 
 inline constexpr std::uint32_t kEntryExtentsMax = 8;
-inline constexpr std::uint32_t kEntryTagBytes = 24;
+inline constexpr std::uint32_t kEntryTagBytes = 64;  // MQTT topics are long and begin alike
 
 /// A run of adjacent blocks.
 struct Extent {
@@ -146,7 +148,7 @@ struct DirectoryEntry {
     Extent log_extents[kEntryExtentsMax];
     std::uint32_t reserved32;
 };
-static_assert(sizeof(DirectoryEntry) == 256);
+static_assert(sizeof(DirectoryEntry) == 336);
 static_assert(offsetof(DirectoryEntry, used_pages) == 88);
 static_assert(offsetof(DirectoryEntry, time_min) == 104);
 static_assert(offsetof(DirectoryEntry, tag_first) == 128);
@@ -155,7 +157,7 @@ static_assert(std::has_unique_object_representations_v<DirectoryEntry>, "no padd
 /// Whether an entry is a tail run.
 constexpr bool is_tail(const DirectoryEntry &entry) noexcept { return entry.kind == static_cast<std::uint8_t>(EntryKind::tail); }
 
-inline constexpr std::uint32_t kEntriesPerPage = 31;
+inline constexpr std::uint32_t kEntriesPerPage = 24;
 static_assert(kPageHeaderBytes + kEntriesPerPage * sizeof(DirectoryEntry) <= kTrailerOffset);
 
 // ----------------------------------------------------------------------------------------------------------- tail pages

@@ -28,7 +28,6 @@ inline constexpr std::uint32_t kSegmentHeaderBytes = 64;
 inline constexpr std::uint32_t kGranuleRowsMax = 4096;
 inline constexpr std::uint32_t kGranuleRowsLonely = 512;
 inline constexpr std::uint32_t kSegmentRowsMax = 1u << 20;
-inline constexpr std::uint32_t kTagPrefixBytes = 24;
 inline constexpr std::uint32_t kNumberTagBytes = 8;
 
 /// The bytes by which a tag column of a number kind is sorted and found: big-endian with the sign flipped, so that memcmp order

@@ -156,33 +156,50 @@ bool run_is_old(Oid relid, uint32 slot, uint32 generation, int seal_after_s) {
     return TimestampDifferenceExceeds(seen->since, now, seal_after_s * 1000);
 }
 
+// What a table needs, seen from its directory.
 struct Duty {
     bool seal;
     bool close_open_run;
     bool release;
+    bool merge;             // there are segments that might be merged
+    uint64 merge_question;  // changes when the answer to that might
 };
 
-// What a table needs, seen from its directory.
+// When segments that only old snapshots need are so large, and so large a share of what is in force, nothing is merged until the
+// snapshots are gone (rule R22): the table would grow by a copy of itself each time.
+constexpr int64 kKeptBlocksMin = 128;
+constexpr int64 kKeptDivisor = 2;
+
+constexpr uint32 kLevels = 256;
+
 Duty find_duty(Relation rel, const table_am::TableOptions &options) {
     Duty duty = {};
     const int seal_after_s = options.seal_interval_s > 0 ? options.seal_interval_s : seal_interval_s;
     format::Metapage meta;
     if (!engine::read_metapage(rel, &meta)) return duty;
     uint32 small_segments = 0;
-    uint32 loaded_segments = 0;
+    uint32 at_level[kLevels] = {};
+    int64 kept_blocks = 0;
+    int64 blocks_in_force = 0;
+    bool must_shed = false;
     engine::for_each_entry(rel, meta, [&](uint32 slot, const format::DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) {
             duty.release = true;
+            if (entry.kind == static_cast<uint8>(format::EntryKind::segment)) kept_blocks += engine::entry_block_count(entry);
             return;
         }
+        blocks_in_force += engine::entry_block_count(entry);
         if (entry.kind == static_cast<uint8>(format::EntryKind::building)) duty.release = true;
-        if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.row_count < background_merge_below_rows())
-            small_segments++;
-        else if (entry.kind == static_cast<uint8>(format::EntryKind::segment) && entry.level == 0)
-            loaded_segments++;
+        if (entry.kind == static_cast<uint8>(format::EntryKind::segment)) {
+            if (entry.level == 0 && entry.row_count < background_merge_below_rows())
+                small_segments++;
+            else
+                at_level[entry.level]++;
+            duty.merge_question = hash_combine64(duty.merge_question, static_cast<uint64>(slot) << 32 | entry.generation);
+        }
         if (options.compact && entry.log_pages > 0 && engine::xid_state(entry.xmin) == engine::XidState::committed) {
             const double named = static_cast<double>(engine::rows_named_by_log(rel, slot, entry));
-            if (named >= entry.row_count * kBackgroundRewriteShare) duty.seal = true;
+            if (named >= entry.row_count * kBackgroundRewriteShare) must_shed = true;
         }
         if (entry.kind != static_cast<uint8>(format::EntryKind::tail)) return;
         const bool closed = (entry.flags & format::kEntryTailClosed) != 0;
@@ -191,8 +208,29 @@ Duty find_duty(Relation rel, const table_am::TableOptions &options) {
         else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation, seal_after_s))
             duty.seal = duty.close_open_run = true;
     });
-    if (options.compact && Max(small_segments, loaded_segments) >= kBackgroundMergeCount) duty.seal = true;
+    if (!options.compact || kept_blocks > kKeptBlocksMin + blocks_in_force / kKeptDivisor) return duty;
+    duty.merge = must_shed || small_segments >= kBackgroundMergeCount;
+    for (const uint32 count : at_level) duty.merge = duty.merge || count >= kBackgroundMergeCount;
     return duty;
+}
+
+// Where many segments lie side by side and nothing is to be merged, that is found out once, not at every round.
+struct MergedTable {
+    Oid relid;
+    uint64 question;
+    TimestampTz ask_again_at;
+};
+constexpr int kMergedTablesMax = 1024;
+constexpr int kAskAgainMs = 60'000;
+MergedTable merged_tables[kMergedTablesMax];
+
+bool has_nothing_to_merge(Oid relid, uint64 question) {
+    const MergedTable &merged = merged_tables[relid % kMergedTablesMax];
+    return merged.relid == relid && merged.question == question && GetCurrentTimestamp() < merged.ask_again_at;
+}
+
+void note_nothing_to_merge(Oid relid, uint64 question) {
+    merged_tables[relid % kMergedTablesMax] = {relid, question, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kAskAgainMs)};
 }
 
 // A table whose work failed (it is damaged, the disk is full) waits longer each time, and holds up no other.
@@ -236,21 +274,24 @@ int64 maintain_table(Oid relid) {
     if (table_am::is_ours(rel) && !RelationUsesLocalBuffers(rel)) {
         const table_am::TableOptions options = table_am::read_options(relid);
         const Duty duty = find_duty(rel, options);
-        if (duty.seal) {
+        const bool merge = duty.merge && !has_nothing_to_merge(relid, duty.merge_question);
+        // Space first, or work would go on in new space for ever; and not in the transaction that seals: its own xid keeps alive
+        // what it supersedes.
+        if (duty.release && engine::lock_maintenance(rel, false)) work = engine::release_unneeded(rel).freed;
+        if (work == 0 && (duty.seal || merge)) {
             engine::SealRequest request = {};
             request.close_open_run = duty.close_open_run;
-            request.merge_rows_below = options.compact ? background_merge_below_rows() : 0;
+            request.merge_rows_below = duty.merge ? background_merge_below_rows() : 0;
             request.merge_count_min = kBackgroundMergeCount;
-            request.by_tag_count_min = options.compact ? kBackgroundMergeCount : 0;
-            request.rewrite_share = options.compact ? kBackgroundRewriteShare : engine::kRewriteNothing;
+            request.by_tag_count_min = duty.merge ? kBackgroundMergeCount : 0;
+            request.rewrite_share = duty.merge ? kBackgroundRewriteShare : engine::kRewriteNothing;
             request.move_from = InvalidBlockNumber;
             request.made_before = ReadNextTransactionId();
             const engine::SealOutcome outcome = engine::seal_step(rel, request);
             is_busy = outcome.busy;
             work = outcome.sources;
+            if (work == 0 && !is_busy && merge) note_nothing_to_merge(relid, duty.merge_question);
         }
-        // Not in the transaction that sealed: its own xid keeps alive what it superseded.
-        if (work == 0 && duty.release && engine::lock_maintenance(rel, false)) work = engine::release_unneeded(rel).freed;
     }
     relation_close(rel, NoLock);
     return is_busy && work == 0 ? kBusy : work;

@@ -1,0 +1,66 @@
+-- Merging by tag: what ends up together, what apart, and that it comes to an end.
+SET historian.debug_segment_rows = 1000;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+CREATE FUNCTION layers(regclass) RETURNS TABLE (level int, tags bigint, days numeric, segments bigint, points numeric) LANGUAGE sql AS $$
+    SELECT level, max(tag_count), round(max(extract(epoch FROM time_max - time_min)) / 86400, 1), count(*), sum(row_count)
+    FROM historian_segments($1) WHERE state = 'sealed' GROUP BY level, time_max - time_min > '2 days' ORDER BY 1, 3
+$$;
+CREATE TABLE t (name text, time timestamptz, v int) USING tag WITH (historian.compact = off);
+
+-- one point in ten is up to a month late: those are parted from the rest, and each tag is in one segment of both
+INSERT INTO t SELECT 'tag' || lpad((i % 100)::text, 2, '0'),
+        timestamptz '2026-03-01 00:00+00' + i * interval '1 s' - (CASE WHEN i / 100 % 10 = 0 THEN i % 977 * interval '45 min' ELSE '0' END), i
+    FROM generate_series(1, 20000) AS i;
+CALL compact('t');
+SELECT * FROM layers('t');
+SELECT count(*), sum(v), count(DISTINCT v) FROM t;
+SELECT count(*) AS opened FROM historian_segments('t')
+    WHERE state = 'sealed' AND 'tag42' BETWEEN tag_first AND tag_last AND time_min <= '2026-03-01 02:00+00' AND time_max >= '2026-03-01 02:00+00';
+
+-- more of the same: late points go to late ones
+INSERT INTO t SELECT 'tag' || lpad((i % 100)::text, 2, '0'),
+        timestamptz '2026-03-01 00:00+00' + i * interval '1 s' - (CASE WHEN i / 100 % 10 = 0 THEN i % 977 * interval '45 min' ELSE '0' END), i
+    FROM generate_series(20001, 40000) AS i;
+CALL compact('t');
+SELECT * FROM layers('t');
+SELECT count(*), sum(v), count(DISTINCT v) FROM t;
+SELECT historian_check('t') ~ ' 40000 rows' AS whole;
+
+-- with nothing new there is nothing to do
+SELECT array_agg(slot ORDER BY slot) AS before FROM historian_segments('t') WHERE state = 'sealed' \gset
+CALL compact('t');
+SELECT array_agg(slot ORDER BY slot) = :'before' AS unchanged FROM historian_segments('t') WHERE state = 'sealed';
+
+-- a clock that is wrong, no time at all, both infinities
+TRUNCATE t;
+INSERT INTO t VALUES ('tag3', '2099-01-01 00:00+00', 4001), ('tag4', NULL, 4002), ('tag5', 'infinity', 4003), ('tag6', '-infinity', 4004),
+    (NULL, '2026-03-01 00:30+00', 4005), (NULL, NULL, 4006);
+INSERT INTO t SELECT 'tag' || i % 10, timestamptz '2026-03-01 00:00+00' + i * interval '1 s', i FROM generate_series(1, 4000) AS i;
+CALL compact('t');
+SELECT level, row_count, tag_count, time_min, time_max FROM historian_segments('t') WHERE state = 'sealed' ORDER BY time_min, tag_first;
+SELECT count(*), sum(v) FROM t;
+SELECT name, time, v FROM t WHERE v > 4000 ORDER BY v;
+SELECT count(*) FROM t WHERE name = 'tag3' AND time BETWEEN '2026-03-01 00:00+00' AND '2026-03-01 00:10+00';
+
+-- tags that cannot be told apart by what the directory keeps of them are merged once, not for ever
+TRUNCATE t;
+INSERT INTO t SELECT repeat('plant/', 20) || i % 50, timestamptz '2026-03-01 00:00+00' + i * interval '1 s', i FROM generate_series(1, 10000) AS i;
+CALL compact('t');
+CALL compact('t');
+INSERT INTO t SELECT repeat('plant/', 20) || i % 50, timestamptz '2026-03-01 00:00+00' + i * interval '1 s', i FROM generate_series(10001, 20000) AS i;
+CALL compact('t');
+CALL compact('t');
+SELECT level, count(*), sum(row_count) FROM historian_segments('t') WHERE state = 'sealed' GROUP BY level ORDER BY level;
+SELECT count(*), sum(v) FROM t WHERE name = repeat('plant/', 20) || 7;
+
+-- what deletions leave of many segments becomes few
+TRUNCATE t;
+INSERT INTO t SELECT 'tag' || i % 10, timestamptz '2026-03-01 00:00+00' + i * interval '1 s', i FROM generate_series(1, 10000) AS i;
+CALL compact('t');
+DELETE FROM t WHERE v % 50 <> 0;
+CALL compact('t');
+SELECT count(*), sum(row_count) FROM historian_segments('t') WHERE state = 'sealed';
+SELECT count(*), sum(v) FROM t;
+DROP TABLE t;
+DROP FUNCTION layers;

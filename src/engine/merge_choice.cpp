@@ -1,0 +1,244 @@
+// Which segments are merged by tag: those that lie over one another.
+//
+// A segment is a box: a range of tags by a range of times. What a query costs is how many boxes it meets, so merging looks for
+// the point that most boxes cover, and makes one layer of disjoint boxes of those around it.
+//
+//     level 0   loaded or sealed: all tags, a short time. Whatever their times: such a box is wide where queries are narrow.
+//     others    small ones, so that deletions leave no crumbs;
+//               those with short runs of a tag, whatever their times, so that a tag that reports seldom is together too;
+//               any, where tags and times meet: late points over the points of their time.
+//
+// What was merged is a level higher, and only boxes of one level are merged: each row is written once a level. Boxes of a month
+// (late points) and of an hour are apart too: else each box of late points would have all hours of its month written again. So a
+// point is covered by fewer boxes than by_tag_count_min a level and class of time span, short runs not yet merged aside.
+#include "codec/arena.h"
+#include "engine/report.h"
+#include "engine/seal_choice.h"
+#include "engine/seal_merge.h"
+#include "engine/segment_store.h"
+#include "format/overlap.h"
+#include "format/segment.h"
+
+#include <algorithm>
+
+namespace historian::engine {
+
+using format::Box;
+using format::DirectoryEntry;
+
+namespace {
+
+// Rows of a tag in a segment from which a longer run gains nothing: a query that reads them reads whole granules anyway.
+constexpr uint64 kRunRowsEnough = UINT64CONST(2) * format::kGranuleRowsMax;
+
+// Each level has at least twice the rows of the one below, so more are never reached.
+constexpr uint8 kLevelMax = 24;
+
+// Time spans of one class differ eightfold at most.
+uint8 span_class(const DirectoryEntry &entry) {
+    if (entry.level == 0 || entry.time_min >= entry.time_max) return 0;
+    const uint64 span = static_cast<uint64>(entry.time_max) - static_cast<uint64>(entry.time_min);
+    return static_cast<uint8>((63 - __builtin_clzll(span)) / 3);
+}
+
+struct Pool {
+    CarriedSource *members;
+    uint32 count;
+};
+
+// ------------------------------------------------------------------------------------------------------------------ boxes
+
+// The first bytes of a tag.
+struct TagEdge {
+    const uint8 *bytes;
+    uint32 byte_count;
+};
+
+bool operator<(const TagEdge &a, const TagEdge &b) {
+    const int order = memcmp(a.bytes, b.bytes, Min(a.byte_count, b.byte_count));
+    return order != 0 ? order < 0 : a.byte_count < b.byte_count;
+}
+
+TagEdge first_tag(const DirectoryEntry &entry) { return {entry.tag_first, entry.tag_first_bytes}; }
+TagEdge last_tag(const DirectoryEntry &entry) { return {entry.tag_last, entry.tag_last_bytes}; }
+
+bool has_times(const DirectoryEntry &entry) { return entry.time_min <= entry.time_max; }
+
+// All edges of a pool's boxes, sorted: an edge's place among them is its coordinate.
+struct Edges {
+    TagEdge *tags;
+    int64 *times;
+    uint32 tag_count;
+    uint32 time_count;
+};
+
+Edges edges_of(const Pool &pool) {
+    Edges edges = {static_cast<TagEdge *>(palloc_extended(sizeof(TagEdge) * 2 * pool.count, MCXT_ALLOC_HUGE)),
+                   static_cast<int64 *>(palloc_extended(sizeof(int64) * 2 * pool.count, MCXT_ALLOC_HUGE)), 0, 0};
+    for (uint32 i = 0; i < pool.count; i++) {
+        const DirectoryEntry &entry = pool.members[i].entry;
+        edges.tags[edges.tag_count++] = first_tag(entry);
+        edges.tags[edges.tag_count++] = last_tag(entry);
+        if (!has_times(entry)) continue;
+        edges.times[edges.time_count++] = entry.time_min;
+        edges.times[edges.time_count++] = entry.time_max;
+    }
+    std::sort(edges.tags, edges.tags + edges.tag_count);
+    std::sort(edges.times, edges.times + edges.time_count);
+    return edges;
+}
+
+// From 1 on; 0 is the NULL tag.
+uint32 rank_of(const Edges &edges, const TagEdge &tag) {
+    return static_cast<uint32>(std::lower_bound(edges.tags, edges.tags + edges.tag_count, tag) - edges.tags) + 1;
+}
+
+uint32 rank_of(const Edges &edges, int64 time) {
+    return static_cast<uint32>(std::lower_bound(edges.times, edges.times + edges.time_count, time) - edges.times);
+}
+
+// Above level 0 a tag that two segments share by the end of the one and the beginning of the other does not make them overlap: a
+// merge may have parted it there, and would again. Nor do tags overlap for certain of which the directory knows nothing but the
+// first 64 bytes, and these are the same.
+Box box_of(const Edges &edges, const DirectoryEntry &entry, bool by_time) {
+    constexpr Box kEmpty = {1, 0, 0, 0};
+    Box box;
+    box.x_first = (entry.flags & format::kEntryNullTag) != 0 ? 0 : rank_of(edges, first_tag(entry));
+    box.x_last = rank_of(edges, last_tag(entry));
+    if (entry.level > 0 && box.x_first < box.x_last)
+        box.x_last--;
+    else if (entry.level > 0 && (!by_time || entry.tag_first_bytes == format::kEntryTagBytes))
+        return kEmpty;
+    if (!by_time) return box;
+    box.y_first = has_times(entry) ? rank_of(edges, entry.time_min) : 0;
+    box.y_last = has_times(entry) ? rank_of(edges, entry.time_max) : edges.time_count;
+    return box;
+}
+
+// --------------------------------------------------------------------------------------------------------------- grouping
+
+int compare_last_times(const CarriedSource &left, const CarriedSource &right) {
+    if (left.entry.time_max != right.entry.time_max) return left.entry.time_max < right.entry.time_max ? -1 : 1;
+    return left.slot < right.slot ? -1 : left.slot > right.slot ? 1 : 0;
+}
+
+void sort_by_last_time(CarriedSource *sources, uint32 count) {
+    std::sort(sources, sources + count,
+              [](const CarriedSource &left, const CarriedSource &right) { return compare_last_times(left, right) < 0; });
+}
+
+// As many as one step may take, two at least; the oldest first.
+Choice take_group(CarriedSource *sources, uint32 count) {
+    Choice choice = {sources, 0, false, true};
+    uint64 rows = 0;
+    while (choice.count < count && (choice.count < 2 || rows + sources[choice.count].entry.row_count <= merge_rows_max()))
+        rows += sources[choice.count++].entry.row_count;
+    choice.more = choice.count < count;
+    return choice;
+}
+
+// The boxes over the deepest point, if they are enough, then those that lie within the range that they cover together.
+Choice group_at_deepest(const Pool &pool, bool by_time, uint32 count_min) {
+    const Choice none = {};
+    if (pool.count < count_min) return none;
+    const Edges edges = edges_of(pool);
+    Box *boxes = static_cast<Box *>(palloc_extended(sizeof(Box) * pool.count, MCXT_ALLOC_HUGE));
+    for (uint32 i = 0; i < pool.count; i++) boxes[i] = box_of(edges, pool.members[i].entry, by_time);
+    Arena arena = arena_in(CurrentMemoryContext);
+    format::DeepestPoint point;
+    const Status status = format::find_deepest({boxes, pool.count}, arena, &point);
+    if (!status.ok()) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("%s.", status.message));
+    if (point.depth < count_min) return none;
+
+    Box range = {UINT32_MAX, 0, UINT32_MAX, 0};
+    for (uint32 i = 0; i < pool.count; i++) {
+        if (!format::covers(boxes[i], point.x, point.y)) continue;
+        range = {Min(range.x_first, boxes[i].x_first), Max(range.x_last, boxes[i].x_last), Min(range.y_first, boxes[i].y_first),
+                 Max(range.y_last, boxes[i].y_last)};
+    }
+    const auto lies_within = [&](const Box &box) {
+        return box.x_first >= range.x_first && box.x_last <= range.x_last && box.y_first >= range.y_first &&
+               box.y_last <= range.y_last && box.x_first <= box.x_last;
+    };
+    CarriedSource *group = static_cast<CarriedSource *>(palloc_extended(sizeof(CarriedSource) * pool.count, MCXT_ALLOC_HUGE));
+    uint32 count = 0;
+    for (uint32 i = 0; i < pool.count; i++) {
+        if (format::covers(boxes[i], point.x, point.y)) group[count++] = pool.members[i];
+    }
+    sort_by_last_time(group, count);
+    const uint32 at_point = count;
+    for (uint32 i = 0; i < pool.count; i++) {
+        if (!format::covers(boxes[i], point.x, point.y) && lies_within(boxes[i])) group[count++] = pool.members[i];
+    }
+    sort_by_last_time(group + at_point, count - at_point);
+    return take_group(group, count);
+}
+
+template <typename Predicate>
+Pool those_that(const Pool &pool, Predicate is_wanted) {
+    Pool some = {static_cast<CarriedSource *>(palloc_extended(sizeof(CarriedSource) * pool.count, MCXT_ALLOC_HUGE)), 0};
+    for (uint32 i = 0; i < pool.count; i++) {
+        if (is_wanted(pool.members[i].entry)) some.members[some.count++] = pool.members[i];
+    }
+    return some;
+}
+
+// Among segments of one level and class.
+Choice choose_among(const Pool &pool, const SealRequest &request) {
+    const uint32 count_min = Max(request.by_tag_count_min, 2);
+    if (pool.count < count_min) return Choice{};
+    if (pool.members[0].entry.level == 0) return group_at_deepest(pool, false, count_min);
+
+    const Pool small = those_that(pool, [&](const DirectoryEntry &entry) {
+        return entry.row_count < request.merge_rows_below && (entry.flags & format::kEntryFull) == 0;
+    });
+    sort_by_last_time(small.members, small.count);
+    Choice choice = small.count >= count_min ? take_group(small.members, small.count) : Choice{};
+    const Pool short_runs = those_that(
+        pool, [](const DirectoryEntry &entry) { return entry.row_count < kRunRowsEnough * Max(entry.tag_count, 1); });
+    if (choice.count == 0) choice = group_at_deepest(short_runs, false, count_min);
+    if (choice.count == 0) choice = group_at_deepest(pool, true, count_min);
+    return choice;
+}
+
+// Segments in force whose tags are known; of level 0 those that are not left to choose_sources().
+Pool list_pool(Relation rel, const format::Metapage &meta, const SealRequest &request) {
+    uint32 room = 64;
+    Pool pool = {static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * room)), 0};
+    for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
+        if (!is_committed_segment(entry) || is_superseded_or_doubtful(entry)) return;
+        if ((entry.flags & format::kEntryTagsUnknown) != 0) return;
+        if (entry.level == 0 ? entry.row_count < request.merge_rows_below : entry.level >= kLevelMax) return;
+        if (pool.count == room) {
+            room *= 2;
+            pool.members = static_cast<CarriedSource *>(repalloc_huge(pool.members, sizeof(CarriedSource) * room));
+        }
+        pool.members[pool.count++] = source_of(slot, entry);
+    });
+    return pool;
+}
+
+bool same_kind(const CarriedSource &a, const CarriedSource &b) {
+    return a.entry.level == b.entry.level && span_class(a.entry) == span_class(b.entry);
+}
+
+}  // namespace
+
+Choice choose_merge(Relation rel, const format::Metapage &meta, const SealRequest &request) {
+    Choice choice = {};
+    if (request.by_tag_count_min == 0) return choice;
+    const Pool all = list_pool(rel, meta, request);
+    std::sort(all.members, all.members + all.count, [](const CarriedSource &a, const CarriedSource &b) {
+        if (a.entry.level != b.entry.level) return a.entry.level < b.entry.level;
+        return span_class(a.entry) < span_class(b.entry);
+    });
+    for (uint32 first = 0; first < all.count && choice.count == 0;) {
+        uint32 end = first + 1;
+        while (end < all.count && same_kind(all.members[first], all.members[end])) end++;
+        choice = choose_among({all.members + first, end - first}, request);
+        first = end;
+    }
+    return choice;
+}
+
+}  // namespace historian::engine
