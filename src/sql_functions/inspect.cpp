@@ -65,10 +65,11 @@ Datum tag_text(Relation rel, const uint8 *bytes, uint8 byte_count) {
 }
 
 int64 count_deleted_rows(Relation rel, uint32 slot, const DirectoryEntry &entry) {
-    // What is over may be freed, and its log's pages used again, at any moment.
-    const bool is_over = engine::xid_state(entry.xmin) == engine::XidState::aborted ||
-                         engine::xid_state(entry.xmax) == engine::XidState::committed;
-    if (entry.log_pages == 0 || is_over) return 0;
+    // What is over may be freed, and its log's pages used again, at any moment; so may a segment of a transaction in progress,
+    // from which nobody else has deleted yet.
+    const bool is_in_force = engine::xid_state(entry.xmin) == engine::XidState::committed &&
+                             engine::xid_state(entry.xmax) != engine::XidState::committed;
+    if (entry.log_pages == 0 || !is_in_force) return 0;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian delete log", ALLOCSET_SMALL_SIZES);
     const engine::LogState log = engine::settled_rows(rel, slot, entry, InvalidTransactionId, context);
     MemoryContextDelete(context);
