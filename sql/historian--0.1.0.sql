@@ -36,10 +36,15 @@ COMMENT ON FUNCTION @extschema@.historian_segments(regclass) IS
 
 CREATE FUNCTION @extschema@.historian_size(relation regclass,
         OUT total_bytes bigint, OUT segment_bytes bigint, OUT tail_bytes bigint, OUT reusable_bytes bigint,
-        OUT segment_count bigint, OUT sealed_rows bigint, OUT encoded_bytes bigint, OUT delete_log_bytes bigint)
+        OUT segment_count bigint, OUT sealed_rows bigint, OUT encoded_bytes bigint, OUT delete_log_bytes bigint,
+        OUT tail_rows bigint, OUT row_count bigint, OUT raw_bytes bigint, OUT ratio double precision,
+        OUT rows_stored bigint, OUT rows_rewritten bigint)
     RETURNS record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_size';
 COMMENT ON FUNCTION @extschema@.historian_size(regclass) IS
     'where the bytes of a tag table are: in blocks of segments, of the tail, of entries kept for old snapshots, of delete logs; '
+    'tail_rows and row_count without rows deleted for good; raw_bytes: the values uncompressed, 8 for a timestamp, the content '
+    'of a text, 0 for NULL, deleted rows too until their segment is written again; ratio: raw_bytes / total_bytes; '
+    'rows_stored and rows_rewritten: rows ever written to segments for the first time, and again by merging; '
     'needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.historian_options(relation regclass, OUT name text, OUT value text, OUT source text)

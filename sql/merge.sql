@@ -26,6 +26,7 @@ CALL compact('t');
 SELECT * FROM layers('t');
 SELECT count(*), sum(v), count(DISTINCT v) FROM t;
 SELECT historian_check('t') ~ ' 40000 rows' AS whole;
+SELECT rows_stored, rows_rewritten BETWEEN 40000 AND 5 * 40000 AS "rewritten a few times" FROM historian_size('t');
 
 -- with nothing new there is nothing to do
 SELECT array_agg(slot ORDER BY slot) AS before FROM historian_segments('t') WHERE state = 'sealed' \gset

@@ -86,7 +86,7 @@ BulkLoad *open_load(Relation rel, CommandId cid) {
 
 void start_builder(Relation rel, BulkLoad *load) {
     *load->arena = arena_in(load->segment_context);
-    const format::SortKey key = {static_cast<uint32>(load->keys.tag - 1), static_cast<uint32>(load->keys.time - 1)};
+    const format::SortKey key = sort_key(load->desc, load->keys);
     check_status(format::create_builder(*load->arena, {load->types, static_cast<size_t>(load->desc->natts)}, key, &load->builder),
                  rel, "build a segment");
 }
@@ -272,7 +272,7 @@ void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPoin
 
     Arena arena = arena_in(context);
     SegmentBuilder *builder;
-    const format::SortKey key = {static_cast<uint32>(keys.tag - 1), static_cast<uint32>(keys.time - 1)};
+    const format::SortKey key = sort_key(desc, keys);
     const std::span types(column_types(desc, keys), static_cast<size_t>(desc->natts));
     check_status(format::create_builder(arena, types, key, &builder), rel, "store a large row");
     check_status(format::append_row(*builder, cells), rel, "store a large row");

@@ -4,6 +4,7 @@
 #include "engine/granule.h"
 #include "engine/maintenance_lock.h"
 #include "engine/report.h"
+#include "engine/row.h"
 #include "engine/space.h"
 #include "engine/validate.h"
 #include "engine/visibility.h"
@@ -209,6 +210,21 @@ void check_order(Relation rel, Granule *granule, BlockNumber block) {
     }
 }
 
+// What the values of a granule, all read, count. Those of dropped columns, which nobody else reads, count too.
+uint64 raw_bytes_of(const Granule *granule) {
+    const OpenSegment &segment = *granule->segment;
+    uint64 bytes = 0;
+    for (uint32 column = 0; column < segment.header.column_count; column++) {
+        const bool is_read = column < static_cast<uint32>(granule->desc->natts) && !granule->columns[column].is_missing;
+        format::ColumnVector dropped;
+        if (!is_read) read_chunk(granule->rel, segment, granule->number, column, granule->context, &dropped);
+        const bool is_tag = column + 1 == static_cast<uint32>(granule->keys.tag);
+        bytes += format::count_raw_bytes(is_read ? granule->columns[column].vector : dropped,
+                                         is_tag ? tag_number_bytes(granule->desc, granule->keys) : 0);
+    }
+    return bytes;
+}
+
 void check_delete_log(Relation rel, uint32 slot, const DirectoryEntry &entry) {
     LogPage page;
     uint64 rows = 0;
@@ -242,6 +258,7 @@ void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memor
     }
     Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns(rel), context);
     uint64 rows = 0;
+    uint64 raw_bytes = 0;
     for (uint32 g = 0; g < segment.header.granule_count; g++) {
         CHECK_FOR_INTERRUPTS();
         open_granule(granule, &segment, g);
@@ -252,11 +269,14 @@ void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memor
             bool is_null;
             for (uint32 row = 0; row < granule->about.row_count; row++) granule_value(granule, column, row, &value, &is_null);
         }
+        raw_bytes += raw_bytes_of(granule);
         check_order(rel, granule, block);
         summary->granules++;
     }
     if (rows != entry.row_count)
         report_damage(rel, block, "The granules of a segment have another number of rows than the segment.");
+    if (raw_bytes != segment.header.raw_bytes)
+        report_damage(rel, block, "The segment's header tells another number of raw bytes than its values have.");
     summary->sealed_rows += rows;
 }
 

@@ -43,6 +43,20 @@ uint16 tag_fingerprint(const TagBytes &tag) {
     return low_bits == 0 ? 1 : low_bits;
 }
 
+uint32 value_bytes(Datum value, Form_pg_attribute column) {
+    uint8 space[8];
+    return column->attbyval ? static_cast<uint32>(column->attlen) : tag_bytes(value, column, space).byte_count;
+}
+
+uint32 tag_number_bytes(TupleDesc desc, const KeyColumns &keys) {
+    const Form_pg_attribute column = TupleDescAttr(desc, keys.tag - 1);
+    return column->attbyval ? static_cast<uint32>(column->attlen) : 0;
+}
+
+format::SortKey sort_key(TupleDesc desc, const KeyColumns &keys) {
+    return {static_cast<uint32>(keys.tag - 1), static_cast<uint32>(keys.time - 1), tag_number_bytes(desc, keys)};
+}
+
 ColumnType *column_types(TupleDesc desc, const KeyColumns &keys) {
     ColumnType *types = static_cast<ColumnType *>(palloc(sizeof(ColumnType) * desc->natts));
     for (int i = 0; i < desc->natts; i++) {

@@ -10,6 +10,7 @@
 #include "engine/pages.h"
 #include "engine/wal.h"
 #include "format/column.h"
+#include "format/segment.h"
 
 namespace historian::engine {
 
@@ -22,6 +23,15 @@ TagBytes tag_bytes(Datum value, Form_pg_attribute column, uint8 (&space)[8]);
 
 /// The 16-bit fingerprint of a tag on tail pages; 0 is kept for NULL.
 uint16 tag_fingerprint(const TagBytes &tag);
+
+/// The bytes of a value that is not NULL and is flat, as one would count them uncompressed: of a varlena its content.
+uint32 value_bytes(Datum value, Form_pg_attribute column);
+
+/// What a tag whose tag bytes stand for a number counts as: its type's length; 0 of any other tag.
+uint32 tag_number_bytes(TupleDesc desc, const KeyColumns &keys);
+
+/// How the segments of a table are sorted.
+format::SortKey sort_key(TupleDesc desc, const KeyColumns &keys);
 
 /// How the columns of a table look in a segment; the tag column is always of kind bytes, holding its tag bytes.
 /// types: RelationGetDescr(rel)->natts of them, palloc'd.

@@ -52,7 +52,7 @@ void finish_segment(SealStep *step) {
 void add_row(SealStep *step, CarriedSource *source, uint32 place) {
     if (step->builder == nullptr) {
         *step->arena = arena_in(step->segment_context);
-        const format::SortKey key = {static_cast<uint32>(step->keys.tag - 1), static_cast<uint32>(step->keys.time - 1)};
+        const format::SortKey key = sort_key(step->desc, step->keys);
         const std::span types(step->types, static_cast<size_t>(step->desc->natts));
         check_status(format::create_builder(*step->arena, types, key, &step->builder), step->rel, "seal rows");
     }

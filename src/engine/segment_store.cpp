@@ -98,8 +98,8 @@ int segment_rows_max = format::kSegmentRowsMax;
 Arena arena_in(MemoryContext context) { return Arena(grow_from_context, context); }
 
 bool builder_is_full(const format::SegmentBuilder &builder) {
-    constexpr uint64 kRawBytesMax = UINT64CONST(64) * 1024 * 1024;
-    const uint64 bytes_max = Min(kRawBytesMax, static_cast<uint64>(maintenance_work_mem) * 1024);
+    constexpr uint64 kBuilderBytesMax = UINT64CONST(64) * 1024 * 1024;
+    const uint64 bytes_max = Min(kBuilderBytesMax, static_cast<uint64>(maintenance_work_mem) * 1024);
     return format::builder_row_count(builder) >= static_cast<uint32>(segment_rows_max) ||
            format::builder_bytes(builder) >= bytes_max;
 }
@@ -147,15 +147,23 @@ void read_segment_range(Relation rel, uint32 slot, const DirectoryEntry &entry, 
     }
 }
 
+void read_segment_header(Relation rel, uint32 slot, const DirectoryEntry &entry, format::SegmentHeader *header) {
+    const BlockNumber block = entry.extents[0].first_block;
+    std::byte header_bytes[format::kSegmentHeaderBytes];
+    if (entry.byte_count < sizeof(header_bytes)) report_damage(rel, block, "The segment is too short.");
+    read_segment_range(rel, slot, entry, {0, sizeof(header_bytes)}, header_bytes);
+    const Status status = format::open_segment(header_bytes, header);
+    if (status.code == StatusCode::corrupt || status.code == StatusCode::truncated)
+        report_damage(rel, block, psprintf("The cause: %s.", status.message));
+    check_status(status, rel, "open a segment");
+    if (header->row_count != entry.row_count || header->segment_bytes != entry.byte_count)
+        report_damage(rel, block, "The segment's header and its directory entry differ.");
+}
+
 void open_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, MemoryContext context, OpenSegment *segment) {
     segment->slot = slot;
     segment->entry = entry;
-    std::byte header_bytes[format::kSegmentHeaderBytes];
-    if (entry.byte_count < sizeof(header_bytes)) report_damage(rel, entry.extents[0].first_block, "The segment is too short.");
-    read_segment_range(rel, slot, entry, {0, sizeof(header_bytes)}, header_bytes);
-    check_status(format::open_segment(header_bytes, &segment->header), rel, "open a segment");
-    if (segment->header.row_count != entry.row_count || segment->header.segment_bytes != entry.byte_count)
-        report_damage(rel, entry.extents[0].first_block, "The segment's header and its directory entry differ.");
+    read_segment_header(rel, slot, entry, &segment->header);
     const format::ByteRange range = segment->header.index;
     if (range.byte_count > entry.byte_count)
         report_damage(rel, entry.extents[0].first_block, "The segment's index is longer than the segment.");

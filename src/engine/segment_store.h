@@ -15,7 +15,7 @@ Arena arena_in(MemoryContext context);
 /// Rows of a full segment: format::kSegmentRowsMax, unless a test wants to see many segments of few rows.
 extern int segment_rows_max;
 
-/// Whether a segment builder holds as much as one segment may: rows, or raw bytes (rule R23: 64 MB, or maintenance_work_mem if
+/// Whether a segment builder holds as much as one segment may: rows, or memory (rule R23: 64 MB, or maintenance_work_mem if
 /// less).
 bool builder_is_full(const format::SegmentBuilder &builder);
 
@@ -39,6 +39,10 @@ void count_loaded_rows(Relation rel, uint32 row_count);
 /// errors  XX001: a page is not the segment's, or the range is outside
 void read_segment_range(Relation rel, uint32 slot, const format::DirectoryEntry &entry, format::ByteRange range,
                         std::byte *target);
+
+/// Reads the header alone: one page.
+/// errors  XX001, with the block: damage, or another segment than the entry's; 0A000 another version
+void read_segment_header(Relation rel, uint32 slot, const format::DirectoryEntry &entry, format::SegmentHeader *header);
 
 /// The header and the parsed index of a segment, in memory of `context`.
 struct OpenSegment {

@@ -24,6 +24,19 @@ enum class PhysicalKind : std::uint8_t {
     absent = 9,    // a dropped column: every value is NULL and nothing is stored
 };
 
+/// Bytes of a value of a number kind; 0 of the other kinds.
+constexpr std::uint32_t number_bytes(PhysicalKind kind) noexcept {
+    switch (kind) {
+        case PhysicalKind::int1: return 1;
+        case PhysicalKind::int2: return 2;
+        case PhysicalKind::int4:
+        case PhysicalKind::float4: return 4;
+        case PhysicalKind::int8:
+        case PhysicalKind::float8: return 8;
+        default: return 0;
+    }
+}
+
 struct ColumnType {
     PhysicalKind kind = PhysicalKind::reserved;
     std::uint16_t fixed_bytes = 0;  // of kind fixed; 0 otherwise

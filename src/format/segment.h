@@ -45,6 +45,10 @@ inline void tag_of_number(std::int64_t number, std::byte *tag) noexcept {
 struct SortKey {
     std::uint32_t tag_column = 0;
     std::uint32_t time_column = 0;  // must be of kind int8
+
+    /// Where the tag's bytes stand for a number (tag_of_number()): the bytes of that number's own type, 1 to 8, which is what a
+    /// tag then counts in SegmentHeader::raw_bytes. 0: a tag counts its bytes.
+    std::uint32_t tag_number_bytes = 0;
 };
 
 /// What the directory entry keeps of a finished segment.
@@ -104,6 +108,10 @@ struct SegmentHeader {
     std::uint32_t tag_count = 0;  // without the NULL tag
     std::uint32_t tag_column = 0;
     std::uint32_t time_column = 0;
+
+    /// The values as one would count them uncompressed: 1, 2, 4 or 8 bytes for a number, the size of a fixed value, the content
+    /// of a byte string without any header; nothing for a NULL or an absent column.
+    std::uint64_t raw_bytes = 0;
 };
 
 struct Granule {
@@ -153,5 +161,10 @@ ByteRange chunk_range(const SegmentIndex &index, std::uint32_t granule, std::uin
 /// errors   truncated, corrupt, unsupported, out_of_memory
 Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
                     Arena &arena, ColumnVector *decoded) noexcept;
+
+/// What the values of a decoded column count in SegmentHeader::raw_bytes.
+///
+/// tag_number_bytes   of the tag's column what the SortKey says; 0 of every other column
+std::uint64_t count_raw_bytes(const ColumnVector &column, std::uint32_t tag_number_bytes) noexcept;
 
 }  // namespace historian::format

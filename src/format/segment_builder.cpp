@@ -23,19 +23,9 @@ bool valid_type(const ColumnType &type) noexcept {
            (is_number(type.kind) || type.kind == PhysicalKind::bytes || type.kind == PhysicalKind::absent);
 }
 
-/// Bits of 64 above a number of this kind.
-std::uint8_t spare_bits_of(PhysicalKind kind) noexcept {
-    switch (kind) {
-        case PhysicalKind::int1: return 56;
-        case PhysicalKind::int2: return 48;
-        case PhysicalKind::int4:
-        case PhysicalKind::float4: return 32;
-        default: return 0;
-    }
-}
-
 /// The number sign-extended, whatever is above it: PostgreSQL zero-extends some types (oid, and "char" on some CPUs).
-std::int64_t sign_extended(std::int64_t number, std::uint8_t spare_bits) noexcept {
+std::int64_t sign_extended(std::int64_t number, std::uint32_t byte_count) noexcept {
+    const std::uint32_t spare_bits = 64 - 8 * byte_count;
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(number) << spare_bits) >> spare_bits;
 }
 
@@ -119,7 +109,7 @@ std::uint32_t tag_number(SegmentBuilder &builder, const Cell &cell) noexcept {
     std::uint32_t size = cell.byte_count;
     std::byte number_tag[kNumberTagBytes];
     if (const BuilderColumn &column = builder.columns[builder.key.tag_column]; is_number(column.type.kind)) {
-        tag_of_number(sign_extended(cell.number, column.spare_bits), number_tag);
+        tag_of_number(sign_extended(cell.number, column.number_bytes), number_tag);
         data = number_tag;
         size = kNumberTagBytes;
     }
@@ -128,6 +118,14 @@ std::uint32_t tag_number(SegmentBuilder &builder, const Cell &cell) noexcept {
         if (guess != kNoTag && is_tag(builder.tags[guess], data, size)) return guess;
     }
     return find_or_add_tag(builder, data, size);
+}
+
+/// What a row's tag counts in the segment's raw bytes.
+std::uint32_t tag_raw_bytes(const SegmentBuilder &builder, const Cell &cell) noexcept {
+    if (cell.is_null) return 0;
+    if (builder.key.tag_number_bytes != 0) return builder.key.tag_number_bytes;
+    const BuilderColumn &column = builder.columns[builder.key.tag_column];
+    return is_number(column.type.kind) ? column.number_bytes : cell.byte_count;
 }
 
 /// Room for the next row in every column.
@@ -185,6 +183,7 @@ Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey k
     if (types[key.tag_column].kind == PhysicalKind::absent || types[key.time_column].kind != PhysicalKind::int8) {
         return {StatusCode::unsupported, "the time must be of kind int8 and the tag present"};
     }
+    assert(key.tag_number_bytes <= kNumberTagBytes);
     auto *made = arena.array<SegmentBuilder>(1);
     auto *columns = arena.array<BuilderColumn>(types.size());
     if (made == nullptr || columns == nullptr) return no_memory();
@@ -192,7 +191,7 @@ Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey k
     for (std::size_t c = 0; c < types.size(); ++c) {
         new (&columns[c]) BuilderColumn();
         columns[c].type = types[c];
-        columns[c].spare_bits = spare_bits_of(types[c].kind);
+        columns[c].number_bytes = static_cast<std::uint8_t>(number_bytes(types[c].kind));
     }
     made->columns = columns;
     made->column_count = static_cast<std::uint32_t>(types.size());
@@ -206,6 +205,7 @@ Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
     if (!ensure_blocks(builder)) return no_memory();
     const std::uint32_t tag = tag_number(builder, row[builder.key.tag_column]);
     if (tag == kNoTag) return no_memory();
+    std::uint64_t raw_bytes = tag_raw_bytes(builder, row[builder.key.tag_column]);
     std::uint64_t content_bytes = 0;
     for (std::uint32_t c = 0; c < builder.column_count; ++c) {
         BuilderColumn &column = builder.columns[c];
@@ -213,7 +213,8 @@ Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
         const Cell &cell = row[c];
         if (!put_null(builder, column, cell.is_null)) return no_memory();
         if (is_number(column.type.kind)) {
-            column.numbers.blocks[builder.block][builder.block_row] = sign_extended(cell.number, column.spare_bits);
+            column.numbers.blocks[builder.block][builder.block_row] = sign_extended(cell.number, column.number_bytes);
+            raw_bytes += cell.is_null ? 0 : column.number_bytes;
         } else {
             assert(cell.is_null || column.type.kind == PhysicalKind::bytes || cell.byte_count == column.type.fixed_bytes);
             if (!put_text(builder, column, cell)) return no_memory();
@@ -227,6 +228,7 @@ Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
     if (builder.last_tag != kNoTag) builder.tags[builder.last_tag].next = tag;
     builder.last_tag = tag;
     builder.row_count += 1;
+    builder.raw_bytes += raw_bytes + content_bytes;
     if (++builder.block_row == block_rows(builder.block)) {
         builder.block += 1;
         builder.block_row = 0;

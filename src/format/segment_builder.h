@@ -28,7 +28,7 @@ struct BuilderColumn {
     RowBlocks<codec::Text> texts;     // fixed, bytes
     RowBlocks<std::uint8_t> nulls;    // a missing block has no NULL
     codec::Text last;                 // repeated values are copied once
-    std::uint8_t spare_bits = 0;      // of 64, above a number of this kind
+    std::uint8_t number_bytes = 0;    // number kinds
     bool has_nulls = false;
 };
 
@@ -44,6 +44,7 @@ struct SegmentBuilder {
     std::uint32_t block_row = 0;
     bool block_ready = false;  // every column has its block
     std::uint64_t bytes = 0;
+    std::uint64_t raw_bytes = 0;  // of the values: SegmentHeader::raw_bytes
 
     RowBlocks<std::uint32_t> tag_of_row;
     BuilderTag *tags = nullptr;

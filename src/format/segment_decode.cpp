@@ -118,4 +118,20 @@ Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint3
     return decode_value_chunk(type, of_rows.row_count, chunk, arena, decoded);
 }
 
+std::uint64_t count_raw_bytes(const ColumnVector &column, std::uint32_t tag_number_bytes) noexcept {
+    if (column.kind == PhysicalKind::absent) return 0;
+    const std::uint32_t bytes_each = tag_number_bytes != 0 ? tag_number_bytes : number_bytes(column.kind);
+    std::uint64_t bytes = 0;
+    for (std::uint32_t row = 0; row < column.row_count; ++row) {
+        if (column.nulls != nullptr && column.nulls[row] != 0) continue;
+        if (bytes_each != 0) {
+            bytes += bytes_each;
+        } else {
+            const std::uint32_t entry = column.entry_of_row[row];
+            bytes += column.entry_offsets[entry + 1] - column.entry_offsets[entry];
+        }
+    }
+    return bytes;
+}
+
 }  // namespace historian::format

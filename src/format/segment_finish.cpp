@@ -195,6 +195,7 @@ SegmentHeader make_header(const Finish &finish, std::size_t tag_count, std::size
     header.tag_count = static_cast<std::uint32_t>(tag_count);
     header.tag_column = finish.builder.key.tag_column;
     header.time_column = finish.builder.key.time_column;
+    header.raw_bytes = finish.builder.raw_bytes;
     return header;
 }
 

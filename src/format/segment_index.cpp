@@ -33,6 +33,9 @@ Status validate_header(const SegmentHeader &header) noexcept {
         header.time_column >= header.column_count || header.tag_column == header.time_column) {
         return {StatusCode::corrupt, "the header of a segment has impossible columns"};
     }
+    if (header.raw_bytes > std::uint64_t{header.row_count} * header.column_count * kValueBytesMax) {
+        return {StatusCode::corrupt, "the header of a segment claims more bytes than its values can have"};
+    }
     return Status::success();
 }
 
@@ -159,7 +162,8 @@ Status open_segment(std::span<const std::byte> header_bytes, SegmentHeader *head
     header->column_count = in.u16();
     header->tag_column = in.u16();
     header->time_column = in.u16();
-    const bool spare_is_zero = (in.u16() | in.u64() | in.u32()) == 0;
+    const bool spare_is_zero = (in.u16() | in.u32()) == 0;
+    header->raw_bytes = in.u64();
     [[maybe_unused]] const std::uint64_t checksum = in.u64();
 #ifndef HISTORIAN_FUZZING  // a fuzzer cannot guess checksums; without them it reaches the decoders
     if (checksum != codec::hash_bytes(header_bytes.first(kSegmentHeaderBytes - sizeof checksum))) {

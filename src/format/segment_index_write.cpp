@@ -47,8 +47,8 @@ void write_segment_header(const SegmentHeader &header, ByteWriter &out) noexcept
     out.u16(static_cast<std::uint16_t>(header.tag_column));
     out.u16(static_cast<std::uint16_t>(header.time_column));
     out.u16(0);
-    out.u64(0);
     out.u32(0);
+    out.u64(header.raw_bytes);
     out.u64(codec::hash_bytes(out.written_since(mark)));
 }
 

@@ -8,13 +8,17 @@
 namespace historian::format {
 
 inline constexpr std::uint32_t kSegmentMagic = 0x47455348;  // "HSEG" when read as text
-inline constexpr std::uint16_t kSegmentVersion = 1;
+inline constexpr std::uint16_t kSegmentVersion = 2;
 
 /// PostgreSQL's own limit of columns in a table.
 inline constexpr std::uint32_t kColumnCountMax = 1600;
 
 /// A relation has at most 2^32 pages of 8 KiB; sums of sizes below this cannot overflow.
 inline constexpr std::uint64_t kSegmentBytesMax = std::uint64_t{1} << 45;
+
+/// PostgreSQL's own limit of bytes in a value, a little less than 1 GiB: sums over a segment's values cannot overflow.
+inline constexpr std::uint64_t kValueBytesMax = std::uint64_t{1} << 30;
+static_assert(std::uint64_t{kSegmentRowsMax} * kColumnCountMax < (std::uint64_t{1} << 62) / kValueBytesMax);
 
 /// Content of the byte strings in a granule: what one decode_chunk() makes. One value may still be larger.
 inline constexpr std::uint64_t kGranuleContentBytes = 4u << 20;

@@ -1,5 +1,6 @@
 // historian_segments(), historian_size() and historian_check(): what a table is made of, and whether it is whole.
 #include "engine/check.h"
+#include "engine/contents.h"
 #include "engine/delete_log.h"
 #include "engine/pages.h"
 #include "engine/report.h"
@@ -64,10 +65,11 @@ Datum tag_text(Relation rel, const uint8 *bytes, uint8 byte_count) {
 }
 
 int64 count_deleted_rows(Relation rel, uint32 slot, const DirectoryEntry &entry) {
-    // What is over may be freed, and its log's pages used again, at any moment.
-    const bool is_over = engine::xid_state(entry.xmin) == engine::XidState::aborted ||
-                         engine::xid_state(entry.xmax) == engine::XidState::committed;
-    if (entry.log_pages == 0 || is_over) return 0;
+    // What is over may be freed, and its log's pages used again, at any moment; so may a segment of a transaction in progress,
+    // from which nobody else has deleted yet.
+    const bool is_in_force = engine::xid_state(entry.xmin) == engine::XidState::committed &&
+                             engine::xid_state(entry.xmax) != engine::XidState::committed;
+    if (entry.log_pages == 0 || !is_in_force) return 0;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian delete log", ALLOCSET_SMALL_SIZES);
     const engine::LogState log = engine::settled_rows(rel, slot, entry, InvalidTransactionId, context);
     MemoryContextDelete(context);
@@ -120,7 +122,7 @@ extern "C" PGDLLEXPORT Datum historian_segments(PG_FUNCTION_ARGS) {
     return static_cast<Datum>(0);
 }
 
-// historian_size(regclass): where the bytes of a table are.
+// historian_size(regclass): where the bytes of a table are, and what they hold.
 extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
     using namespace historian;
     TupleDesc desc;
@@ -133,9 +135,14 @@ extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
     int64 segment_bytes = 0;
     int64 segments = 0;
     int64 log_blocks = 0;
-    format::Metapage meta;
+    engine::Contents contents = {};
+    // The latest one, like all that is told here: each row is in exactly one of the entries that it sees. Taken before the
+    // metapage is read, which then knows the slots of all of them.
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    format::Metapage meta = {};
     if (engine::read_metapage(rel, &meta)) {
-        engine::for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
+        engine::for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
+            engine::add_contents(rel, slot, entry, snapshot, &contents);
             const int64 blocks = engine::entry_block_count(entry);
             const bool dead = engine::xid_state(entry.xmin) == engine::XidState::aborted ||
                               engine::xid_state(entry.xmax) == engine::XidState::committed;
@@ -152,9 +159,13 @@ extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
             }
         });
     }
-    Datum values[8];
-    bool nulls[8] = {};
-    values[0] = Int64GetDatum(static_cast<int64>(RelationGetNumberOfBlocks(rel)) * BLCKSZ);
+    UnregisterSnapshot(snapshot);
+    constexpr int kColumns = 14;
+    Datum values[kColumns] = {};
+    bool nulls[kColumns] = {};
+    const int64 total_bytes = static_cast<int64>(RelationGetNumberOfBlocks(rel)) * BLCKSZ;
+    const bool is_empty = contents.sealed_rows - contents.deleted_rows + contents.tail_rows == 0 || total_bytes == 0;
+    values[0] = Int64GetDatum(total_bytes);
     values[1] = Int64GetDatum(segment_blocks * BLCKSZ);
     values[2] = Int64GetDatum(tail_blocks * BLCKSZ);
     values[3] = Int64GetDatum(dead_blocks * BLCKSZ);
@@ -162,6 +173,13 @@ extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
     values[5] = Int64GetDatum(sealed_rows);
     values[6] = Int64GetDatum(segment_bytes);
     values[7] = Int64GetDatum(log_blocks * BLCKSZ);
+    values[8] = Int64GetDatum(contents.tail_rows);
+    values[9] = Int64GetDatum(contents.sealed_rows - contents.deleted_rows + contents.tail_rows);
+    values[10] = Int64GetDatum(contents.raw_bytes);
+    if (!is_empty) values[11] = Float8GetDatum(static_cast<double>(contents.raw_bytes) / static_cast<double>(total_bytes));
+    nulls[11] = is_empty;
+    values[12] = Int64GetDatum(static_cast<int64>(meta.rows_stored));
+    values[13] = Int64GetDatum(static_cast<int64>(meta.rows_rewritten));
     table_close(rel, AccessShareLock);
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -33,6 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             TestArena decode_arena{kArenaBytes};
             ColumnVector decoded;
             if (!decode_chunk(*index, g, c, chunk.span(), decode_arena, &decoded).ok()) continue;
+            static_cast<void>(count_raw_bytes(decoded, 0));
             check(decoded.row_count == granule_at(*index, g).row_count, "a chunk has its granule's rows");
             for (std::uint32_t row = 0; row < decoded.row_count && decoded.entry_of_row != nullptr; ++row) {
                 if (decoded.nulls != nullptr && decoded.nulls[row] != 0) continue;

@@ -56,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     SegmentIndex *index = nullptr;
     const ExactBytes index_bytes{segment.bytes.subspan(header.index.offset, header.index.byte_count)};
     check(parse_index(header, index_bytes.span(), arena, &index).ok(), "the index is valid");
+    std::uint64_t raw_bytes = 0;
     for (std::uint32_t g = 0; g < header.granule_count; ++g) {
         for (std::uint32_t c = 0; c < header.column_count; ++c) {
             const ByteRange range = chunk_range(*index, g, c);
@@ -64,6 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             ColumnVector decoded;
             check(decode_chunk(*index, g, c, chunk.span(), decode_arena, &decoded).ok(), "a chunk is valid");
             count_decoded(decoded, c, seen);
+            raw_bytes += count_raw_bytes(decoded, 0);
             if (c != header.time_column) continue;
             const Granule granule = granule_at(*index, g);
             for (std::uint32_t row = 0; row < decoded.row_count; ++row) {
@@ -73,6 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             }
         }
     }
+    check(raw_bytes == header.raw_bytes, "the header knows the bytes of the values");
     for (const auto &[value, count] : seen) check(count == 0, "every value comes back as often as it went in");
     return 0;
 }

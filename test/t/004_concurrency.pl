@@ -131,7 +131,8 @@ start_sessions('cleaners', 1,
     "VACUUM t;\n\\sleep 50 ms\n" => 3,
     "VACUUM (FREEZE) t;\n\\sleep 50 ms\n" => 2,
     "ANALYZE t;\n" => 1,
-    "SELECT historian_check('t');\n" => 2);
+    "SELECT historian_check('t');\n" => 2,
+    "SELECT * FROM historian_size('t');\nSELECT * FROM historian_segments('t');\n" => 4);
 start_sessions('owner', 1,
     "\\sleep 1 s\nALTER TABLE t ADD COLUMN extra int DEFAULT 7;\n\\sleep 500 ms\nALTER TABLE t DROP COLUMN extra;\n" => 1);
 
@@ -152,6 +153,8 @@ SQL
     my $check = $node->safe_psql('postgres', "SELECT historian_check('t')");
     like($check, qr/tail runs/, "$when: historian_check finds nothing");
     note $check;
+    is($node->safe_psql('postgres', "SELECT row_count - (SELECT count(*) FROM t) FROM historian_size('t')"), '0',
+        "$when: historian_size counts the rows");
 }
 
 compare('at the end');

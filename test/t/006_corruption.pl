@@ -315,15 +315,24 @@ SQL
     }
 }
 
-# The worker goes on with other tables when it fails at one; tables come in the order of their making.
+# The worker goes on with other tables when it fails at one; tables come in the order of their making. Two more
+# have a segment with a damaged header: its raw bytes, its version.
 my $node = $nodes{off};
 my $path = $node->safe_psql('postgres', <<'SQL') =~ s/.*\n//sr;
 CREATE TABLE broken (LIKE t) USING tag;
 CREATE TABLE sound (LIKE t) USING tag;
 INSERT INTO broken SELECT * FROM points(1, 10);
 INSERT INTO sound SELECT * FROM points(1, 10);
+CREATE TABLE header (LIKE t) USING tag;
+CREATE TABLE older (LIKE t) USING tag;
+INSERT INTO header SELECT * FROM points(1, 100);
+INSERT INTO older SELECT * FROM points(1, 100);
+CALL compact('header');
+CALL compact('older');
 SELECT pg_relation_filepath('broken');
 SQL
+my %segment = map { $_ => [split /\|/, $node->safe_psql('postgres',
+    "SELECT pg_relation_filepath('$_'), first_block FROM historian_segments('$_') WHERE state = 'sealed'")] } qw(header older);
 $node->append_conf('postgresql.conf', "historian.seal_interval = 1s");
 $node->stop;
 {
@@ -331,7 +340,22 @@ $node->stop;
     print $file random_bytes(PAGE);
     close $file;
 }
+for (['header', 48, "\xFF"], ['older', 4, "\x01"])
+{
+    my ($table, $offset, $byte) = @$_;
+    my ($segment_path, $block) = @{ $segment{$table} };
+    open my $file, '+<:raw', $node->data_dir . "/$segment_path" or die $!;
+    seek $file, $block * PAGE + 24 + $offset, 0;
+    print $file $byte;
+    close $file;
+}
 $node->start;
+my (undef, undef, $said) = $node->psql('postgres', "SELECT * FROM historian_size('header')");
+like($said, qr/found damage in block $segment{header}[1] of table "header".*checksum of a segment's header/s,
+    'historian_size names the block of a damaged header');
+(undef, undef, $said) = $node->psql('postgres', "SELECT * FROM historian_size('older')");
+like($said, qr/could not open a segment of table "older".*format version that this build does not know/s,
+    'a segment of another version is refused');
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM historian_segments('sound') WHERE kind = 'segment'"),
     'a damaged table does not keep the worker from others');
 

@@ -66,6 +66,24 @@ inline std::string build(const std::vector<ColumnType> &types, SortKey key, cons
     return {reinterpret_cast<const char *>(segment.bytes.data()), segment.bytes.size()};
 }
 
+/// What the rows count, one value after the other.
+inline std::uint64_t raw_bytes_of(const std::vector<ColumnType> &types, SortKey key, const std::vector<Row> &rows) {
+    constexpr std::uint64_t kBytesOfKind[] = {0, 1, 2, 4, 8, 4, 8, 0, 0, 0};
+    std::uint64_t bytes = 0;
+    for (const Row &row : rows) {
+        for (std::size_t c = 0; c < types.size(); ++c) {
+            if (row[c].is_null || types[c].kind == PhysicalKind::absent) continue;
+            const std::uint64_t of_number = kBytesOfKind[static_cast<std::size_t>(types[c].kind)];
+            if (c == key.tag_column && key.tag_number_bytes != 0) {
+                bytes += key.tag_number_bytes;
+            } else {
+                bytes += of_number != 0 ? of_number : row[c].text.size();
+            }
+        }
+    }
+    return bytes;
+}
+
 inline void sort_rows(std::vector<Row> &rows, const std::vector<ColumnType> &types, SortKey key) {
     std::stable_sort(rows.begin(), rows.end(), [&](const Row &a, const Row &b) {
         const Value &tag_a = a[key.tag_column];
@@ -145,7 +163,7 @@ inline void check_find_tag(const OpenSegment &segment, const std::string &tag, s
 
 /// Compares one granule with the sorted rows; adds its times to the segment's.
 inline void check_granule(OpenSegment &segment, const std::vector<ColumnType> &types, SortKey key, const std::vector<Row> &rows,
-                          std::uint32_t g, TimeRange *all_times) {
+                          std::uint32_t g, TimeRange *all_times, std::uint64_t *raw_bytes) {
     const Granule granule = granule_at(*segment.index, g);
     std::vector<ColumnVector> columns(types.size());
     for (std::uint32_t c = 0; c < types.size(); ++c) {
@@ -153,6 +171,7 @@ inline void check_granule(OpenSegment &segment, const std::vector<ColumnType> &t
         ASSERT_TRUE(status.ok()) << status.message << ", granule " << g << ", column " << c;
         EXPECT_EQ(columns[c].row_count, granule.row_count);
         EXPECT_EQ(columns[c].kind, types[c].kind);
+        *raw_bytes += count_raw_bytes(columns[c], c == key.tag_column ? key.tag_number_bytes : 0);
     }
     TimeRange times;
     for (std::uint32_t r = 0; r < granule.row_count; ++r) {
@@ -192,14 +211,18 @@ inline std::string check_round_trip(const std::vector<ColumnType> &types, SortKe
     EXPECT_EQ(summary.granule_count, segment.header.granule_count);
     EXPECT_EQ(summary.has_null_tag, rows[0][key.tag_column].is_null);
 
+    EXPECT_EQ(segment.header.raw_bytes, raw_bytes_of(types, key, rows));
+
     std::uint32_t next_row = 0;
+    std::uint64_t raw_bytes = 0;
     TimeRange times;
     for (std::uint32_t g = 0; g < segment.header.granule_count && !testing::Test::HasFailure(); ++g) {
         EXPECT_EQ(granule_at(*segment.index, g).first_row, next_row);
         next_row += granule_at(*segment.index, g).row_count;
-        check_granule(segment, types, key, rows, g, &times);
+        check_granule(segment, types, key, rows, g, &times, &raw_bytes);
     }
     EXPECT_EQ(next_row, rows.size());
+    EXPECT_EQ(raw_bytes, segment.header.raw_bytes);
     EXPECT_EQ(summary.has_null_time, times.has_null);
     EXPECT_EQ(summary.time_min, times.low);
     EXPECT_EQ(summary.time_max, times.high);

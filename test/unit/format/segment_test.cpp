@@ -69,7 +69,59 @@ TEST(Segment, SignExtendsNumbersOfFewBytes) {
 
 TEST(Segment, HoldsOnlyNulls) {
     std::vector<Row> rows(100, Row(3, Value::null()));
-    check_round_trip(kPointTypes, kPointKey, rows);
+    const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
+    EXPECT_EQ(OpenSegment{bytes}.header.raw_bytes, 0u);
+}
+
+std::uint64_t raw_bytes_of_segment(const std::vector<ColumnType> &types, SortKey key, const std::vector<Row> &rows) {
+    const std::string bytes = check_round_trip(types, key, rows);
+    return OpenSegment{bytes}.header.raw_bytes;
+}
+
+TEST(Segment, CountsTheBytesOfItsValues) {
+    const std::vector<ColumnType> types = {
+        {PhysicalKind::bytes},  {PhysicalKind::int8},   {PhysicalKind::int1},   {PhysicalKind::int2},      {PhysicalKind::int4},
+        {PhysicalKind::float4}, {PhysicalKind::float8}, {PhysicalKind::absent}, {PhysicalKind::fixed, 12}, {PhysicalKind::bytes}};
+    const Row full = {Value::of(std::string("tag")),
+                      Value::of(5),
+                      Value::of(1),
+                      Value::of(2),
+                      Value::of(3),
+                      Value::of(4),
+                      number(5),
+                      Value::of(6),
+                      Value::of(std::string(12, 'f')),
+                      Value::of(std::string("text"))};
+    constexpr std::uint64_t kBytes[] = {3, 8, 1, 2, 4, 4, 8, 0, 12, 4};
+    constexpr std::uint64_t kAll = 46;
+    EXPECT_EQ(raw_bytes_of_segment(types, kPointKey, {full}), kAll);
+    for (std::size_t c = 0; c < types.size(); ++c) {
+        Row row = full;
+        row[c] = Value::null();
+        EXPECT_EQ(raw_bytes_of_segment(types, kPointKey, {full, row}), 2 * kAll - kBytes[c]) << "column " << c;
+    }
+    Row empty = full;
+    empty[9] = Value::of(std::string());
+    EXPECT_EQ(raw_bytes_of_segment(types, kPointKey, {empty}), kAll - 4);
+    // Each text counts, though equal ones are stored once.
+    EXPECT_EQ(raw_bytes_of_segment(types, kPointKey, std::vector<Row>(5000, full)), 5000 * kAll);
+}
+
+TEST(Segment, CountsATagThatStandsForANumberAsTheNumber) {
+    const std::vector<ColumnType> types = {{PhysicalKind::bytes}, {PhysicalKind::int8}};
+    const std::string tag(kNumberTagBytes, 'n');
+    const std::vector<Row> rows = {{Value::of(tag), Value::of(1)}, {Value::null(), Value::of(1)}};
+    EXPECT_EQ(raw_bytes_of_segment(types, {0, 1, 2}, rows), 2u + 8 + 8);
+    EXPECT_EQ(raw_bytes_of_segment(types, {0, 1}, rows), 8u + 8 + 8);
+    EXPECT_EQ(raw_bytes_of_segment({{PhysicalKind::int4}, {PhysicalKind::int8}}, {0, 1}, {{Value::of(7), Value::of(1)}}), 4u + 8);
+}
+
+TEST(Segment, OfAnotherVersionIsRefused) {
+    std::string bytes = build(kPointTypes, kPointKey, {point("a", 1, 1.5)});
+    bytes[4] = 1;
+    OpenSegment segment{bytes};
+    EXPECT_EQ(segment.status.code, StatusCode::unsupported);
+    EXPECT_STREQ(segment.status.message, "a segment has a format version that this build does not know");
 }
 
 TEST(Segment, KeepsEveryBitOfAFloat) {
