@@ -42,9 +42,9 @@ Verdict own_delete(TransactionId xid, CommandId deleted_by, CommandId cid) {
 bool wait_for(Relation rel, ItemPointer tid, TransactionId xid, const RowChange &change) {
     switch (change.wait) {
         case LockWaitBlock: XactLockTableWait(xid, rel, tid, change.lock_only ? XLTW_Lock : XLTW_Delete); return true;
-        case LockWaitSkip: return ConditionalXactLockTableWait(xid);
+        case LockWaitSkip: return is_over_without_waiting(xid);
         case LockWaitError:
-            if (ConditionalXactLockTableWait(xid)) return true;
+            if (is_over_without_waiting(xid)) return true;
             ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                     errmsg("could not obtain lock on row in relation \"%s\"", RelationGetRelationName(rel)));
     }

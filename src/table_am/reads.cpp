@@ -56,7 +56,7 @@ bool scan_getnextslot(TableScanDesc base, ScanDirection direction, TupleTableSlo
 Size parallelscan_estimate(Relation) { return sizeof(engine::ParallelScan); }
 
 Size parallelscan_initialize(Relation rel, ParallelTableScanDesc parallel) {
-    parallel->phs_relid = RelationGetRelid(rel);
+    name_relation(parallel, rel);
     parallel->phs_syncscan = false;
     engine::initialize_parallel_scan(rel, reinterpret_cast<engine::ParallelScan *>(parallel));
     return sizeof(engine::ParallelScan);
