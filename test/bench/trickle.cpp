@@ -6,9 +6,10 @@
 // the plant's clock goes on as fast as batches are committed, or as ROWS_PER_SECOND says when that is not 0. So an hour of it is
 // 3,600 rows a tag, whatever the rate. FIRST_SECOND is the plant's second at which the table ends now.
 //
-// Every 50 ms the reader asks for a random tag. The first WARM_SECONDS are not counted, nor is the reader's first query. Standard
-// output: rows committed and seconds, both without the warming, and all rows committed. The file LATENCIES gets a line a query:
-// seconds since the start, milliseconds, rows.
+// Every 50 ms the reader asks for a random tag, and half way between runs a query of about a millisecond that reads no table:
+// what that one waits, it waits for a processor. The first WARM_SECONDS are not counted, nor is the reader's first query.
+// Standard output: rows committed and seconds, both without the warming, and all rows committed. The file LATENCIES gets a line
+// each time: seconds since the start, milliseconds, rows, milliseconds of the other query.
 #include <endian.h>
 #include <libpq-fe.h>
 #include <atomic>
@@ -137,6 +138,7 @@ void read_last_hours(const Arguments &arguments, std::vector<bench::Tag> tags, C
     const std::string statement = "SELECT time, value FROM " + arguments.table + " WHERE name = $1 AND time >= $2";
     const Oid types[] = {kText, kTimestamptz};
     check(connection, PQprepare(connection, "read", statement.c_str(), 2, types));
+    check(connection, PQprepare(connection, "control", "SELECT count(*) FROM generate_series(1, 12000)", 0, nullptr));
     bench::Random random(bench::kSeed + 1);
     bool is_first = true;
     while (!is_over) {
@@ -152,7 +154,12 @@ void read_last_hours(const Arguments &arguments, std::vector<bench::Tag> tags, C
         const double ms = seconds_since(asked) * 1000;
         const int rows = PQntuples(result);
         check(connection, result);
-        if (!is_first && since_start >= arguments.warm_seconds) std::fprintf(latencies, "%.3f %.3f %d\n", since_start, ms, rows);
+        std::this_thread::sleep_until(asked + std::chrono::milliseconds(25));
+        const Clock::time_point asked_control = Clock::now();
+        check(connection, PQexecPrepared(connection, "control", 0, nullptr, nullptr, nullptr, 1));
+        const double control_ms = seconds_since(asked_control) * 1000;
+        if (!is_first && since_start >= arguments.warm_seconds)
+            std::fprintf(latencies, "%.3f %.3f %d %.3f\n", since_start, ms, rows, control_ms);
         is_first = false;
         std::this_thread::sleep_until(asked + std::chrono::milliseconds(50));
     }

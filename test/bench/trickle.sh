@@ -1,7 +1,8 @@
 # Part trickle of test/bench/run: batches of 1,000 rows and a reader of one tag's last hour (trickle.cpp). Sourced.
 
-# Two hours of points to begin with. Rows per second: am.trickle; milliseconds of the reader: am.last_hour; bytes of WAL for a
-# row, what sealing and merging wrote included: am.wal; of the table: am.stored.
+# Two hours of points to begin with. Rows per second: am.trickle; milliseconds of the reader: am.last_hour, and of a query
+# that reads no table: am.control; bytes of WAL for a row, what sealing and merging wrote included: am.wal; of the table:
+# am.stored.
 trickle_into() {
     say "trickle into a $1 table" >&2
     prefilled=$((rows < 7200000 ? rows : 7200000))
@@ -15,6 +16,7 @@ trickle_into() {
     if [ "$1" = tag ]; then wait_until_quiet trickle_tag >/dev/null; fi
     read -r counted seconds inserted <"$folder/$1.trickled"
     awk '{ print $2 }' "$folder/$1.latencies" >"$folder/$1.last_hour"
+    awk '{ print $4 }' "$folder/$1.latencies" >"$folder/$1.control"
     echo "$counted $seconds" | awk '{ printf "%.0f\n", $1 / $2 }' >"$folder/$1.trickle"
     sql -c "SELECT round((pg_current_wal_insert_lsn() - '$begin') / $inserted, 1)" >"$folder/$1.wal"
     sql -c "SELECT round(pg_total_relation_size('trickle_$1')::numeric / ($prefilled + $inserted), 2)" >"$folder/$1.stored"
@@ -24,7 +26,8 @@ trickle_into() {
 report_trickle() {
     say "" "## Trickle" ""
     say "One client inserts batches of 1,000 rows by a prepared INSERT ... SELECT unnest, one a tag and simulated second, for" \
-        "$trickle_seconds s; every 50 ms another one reads one tag's last hour. Sealing and merging go on meanwhile." ""
+        "$trickle_seconds s; every 50 ms another one reads one tag's last hour. Sealing and merging go on meanwhile." \
+        "What the query that reads no table waits, it waits for a processor." ""
     say '| | unit | heap with (name, time) index | tag |' '| --- | --- | ---: | ---: |'
     both() { echo "| $1 | $2 | $3 | $4 |"; }
     both 'rows inserted' 'rows/s' "$(cat "$folder/heap.trickle")" "$(cat "$folder/tag.trickle")"
@@ -32,6 +35,11 @@ report_trickle() {
         case $share in 0.5) what=median ;; 1) what=longest ;; *) what="${share#0.}th percentile" ;; esac
         both "last hour of one tag, $what" ms "$(percentile "$folder/heap.last_hour" $share)" \
             "$(percentile "$folder/tag.last_hour" $share)"
+    done
+    for share in 0.5 0.99; do
+        if [ $share = 0.5 ]; then what=median; else what='99th percentile'; fi
+        both "a query that reads no table, $what" ms "$(percentile "$folder/heap.control" $share)" \
+            "$(percentile "$folder/tag.control" $share)"
     done
     both 'WAL, what sealing and merging write included' bytes/row "$(cat "$folder/heap.wal")" "$(cat "$folder/tag.wal")"
     both 'table at the end, without compact()' bytes/row "$(cat "$folder/heap.stored")" "$(cat "$folder/tag.stored")"
