@@ -4,6 +4,7 @@
 #include "engine/bulk_load.h"
 #include "engine/row_delete.h"
 #include "engine/server.h"
+#include "engine/tail.h"
 #include "engine/wal.h"
 #include "hooks.h"
 #include "planner/planner.h"
@@ -39,5 +40,6 @@ void _PG_init(void) {
     historian::planner::install_planner_hooks();
     historian::bgworker::define_worker_settings();
     historian::bgworker::register_workers();
+    historian::engine::on_full_run = historian::bgworker::note_full_run;
     EmitWarningsOnPlaceholders("historian");
 }

@@ -87,7 +87,7 @@ void estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double 
 /// What a scan with a filter would read, judged by the directory alone.
 struct ScanEstimate {
     double segments;    // that the filter leaves
-    double tail_pages;  // of all tail runs: each is looked at, whatever the filter
+    double tail_pages;  // of all tail runs; with a filter a tenth of them: most are passed over after a glance
     double pages;       // pages of segments that would be read if every column were needed, in runs
     double rows;        // rows that would be looked at one by one: those of granules and tail pages that the filter leaves
 };

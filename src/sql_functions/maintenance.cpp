@@ -101,7 +101,7 @@ BlockNumber release_once(Oid relid, bool *kept_some) {
     engine::shrink_file(rel);
     const engine::SpaceUse use = engine::measure_space(rel);
     relation_close(rel, NoLock);
-    return use.end > use.allocated + use.allocated / 4 + 64 ? use.allocated : InvalidBlockNumber;
+    return use.movable_end > use.allocated + use.allocated / 4 + 64 ? use.allocated : InvalidBlockNumber;
 }
 
 void compact_table(Oid relid) {
