@@ -371,7 +371,7 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
         }
         if (verdict.result == TM_Ok && change.crosscheck != InvalidSnapshot &&
             (!entry_is_visible(entry, change.crosscheck) ||
-             row_is_deleted(rel, address.slot, entry, address.row, change.crosscheck))) {
+             row_is_deleted(rel, {address.slot, entry, 0}, address.row, change.crosscheck))) {
             verdict.result = TM_Updated;
         }
         if (verdict.result == TM_Ok) {
