@@ -49,6 +49,11 @@ RowSet make_row_set(uint32 row_count, MemoryContext context) {
     return set;
 }
 
+void clear_rows(RowSet *set) {
+    memset(set->words, 0, sizeof(uint64) * (set->row_count / 64 + 1));
+    set->member_count = 0;
+}
+
 bool has_any(const RowSet &set, RowRange rows) {
     for (uint32 row = rows.first; row < rows.first + rows.count; row++) {
         if (has_row(set, row)) return true;

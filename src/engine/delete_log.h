@@ -94,6 +94,7 @@ inline bool has_row(const RowSet &set, uint32 row) {
 }
 bool has_any(const RowSet &set, RowRange rows);
 void add_rows(RowSet *set, uint32 first, uint32 count);
+void clear_rows(RowSet *set);
 
 /// The rows that are deleted for a snapshot (SnapshotAny, which only ANALYZE brings: by others that committed, or by us); no
 /// memory is taken when there are none. Reports conflicts of SERIALIZABLE readers.
