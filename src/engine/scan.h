@@ -75,7 +75,7 @@ const ScanCounters &scan_counters(const TableScan *scan);
 /// Prepares shared state; leader only.
 void initialize_parallel_scan(Relation rel, ParallelScan *parallel);
 
-/// Puts the row with this TID into the slot, materialised, if it exists and the snapshot sees it.
+/// Puts the row with this TID into the slot, materialised, if it exists and the snapshot sees it; slot: nullptr to ask only that.
 bool fetch_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot);
 
 /// Whether some row could ever have had this TID.

@@ -75,10 +75,7 @@ bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, T
 bool tuple_tid_valid(TableScanDesc scan, ItemPointer tid) { return engine::tid_is_possible(scan->rs_rd, tid); }
 
 bool tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot) {
-    TupleTableSlot *scratch = MakeSingleTupleTableSlot(RelationGetDescr(rel), &engine::kRowSlotOps);
-    const bool visible = engine::fetch_row(rel, &slot->tts_tid, snapshot, scratch);
-    ExecDropSingleTupleTableSlot(scratch);
-    return visible;
+    return engine::fetch_row(rel, &slot->tts_tid, snapshot, nullptr);
 }
 
 }  // namespace historian::table_am
