@@ -47,6 +47,19 @@ COMMENT ON FUNCTION @extschema@.historian_size(regclass) IS
     'rows_stored and rows_rewritten: rows ever written to segments for the first time, and again by merging; '
     'needs SELECT on the table';
 
+CREATE FUNCTION historian.progress(OUT pid int, OUT database oid, OUT relation oid, OUT work text,
+        OUT rows_done bigint, OUT row_count bigint)
+    RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_progress';
+COMMENT ON FUNCTION historian.progress() IS 'what the backends of all databases seal, merge and check at this moment';
+
+CREATE VIEW @extschema@.historian_progress AS
+    SELECT p.pid, p.relation::regclass, p.work, p.rows_done, p.row_count
+    FROM historian.progress() p JOIN pg_catalog.pg_database d ON d.oid = p.database
+    WHERE d.datname = pg_catalog.current_database() AND pg_catalog.has_table_privilege(p.relation, 'SELECT');
+COMMENT ON VIEW @extschema@.historian_progress IS
+    'what is being sealed, merged and checked in this database: rows done, and of how many, estimated for the tail';
+GRANT SELECT ON @extschema@.historian_progress TO PUBLIC;
+
 CREATE FUNCTION @extschema@.historian_options(relation regclass, OUT name text, OUT value text, OUT source text)
     RETURNS SETOF record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_options';
 COMMENT ON FUNCTION @extschema@.historian_options(regclass) IS

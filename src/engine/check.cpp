@@ -3,10 +3,12 @@
 #include "engine/delete_log.h"
 #include "engine/granule.h"
 #include "engine/maintenance_lock.h"
+#include "engine/progress.h"
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/space.h"
 #include "engine/tail_summary.h"
+#include "engine/tail.h"
 #include "engine/validate.h"
 #include "engine/visibility.h"
 #include "format/page_summary.h"
@@ -283,6 +285,7 @@ void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memor
             for (uint32 row = 0; row < granule->about.row_count; row++) granule_value(granule, column, row, &value, &is_null);
         }
         raw_bytes += raw_bytes_of(granule);
+        note_progress(summary->tail_rows + summary->sealed_rows + rows);
         check_order(rel, granule, block);
         summary->granules++;
     }
@@ -291,6 +294,15 @@ void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memor
     if (raw_bytes != segment.header.raw_bytes)
         report_damage(rel, block, "The segment's header tells another number of raw bytes than its values have.");
     summary->sealed_rows += rows;
+}
+
+// About how many rows the check will look at.
+uint64 count_rows(Relation rel, const Metapage &meta) {
+    uint64 rows = 0;
+    for_each_entry(rel, meta, [rel, &rows](uint32, const DirectoryEntry &entry) {
+        rows += is_tail(entry) ? rows_of_run(rel, entry) : entry.row_count;
+    });
+    return rows;
 }
 
 }  // namespace
@@ -307,7 +319,9 @@ CheckSummary check_table(Relation rel) {
     summary.free_blocks = check_allocation(rel, context);
     read_metapage(rel, &meta);
     summary.blocks = RelationGetNumberOfBlocks(rel);
+    begin_progress(rel, Work::checking, count_rows(rel, meta));
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
+        note_progress(summary.tail_rows + summary.sealed_rows);
         check_xid(rel, entry.extents[0].first_block, 0, entry.xmin);
         check_xid(rel, entry.extents[0].first_block, 0, entry.xmax);
         // On a standby replay may free, at any moment, what the snapshot does not protect.
@@ -322,6 +336,7 @@ CheckSummary check_table(Relation rel) {
             MemoryContextReset(context);
         }
     });
+    end_progress();
     MemoryContextDelete(context);
     if (!on_standby) unlock_maintenance(rel);
     return summary;

@@ -136,6 +136,15 @@ inline void init_materialized_result(FunctionCallInfo call) {
 #endif
 }
 
+/// What the backend with this index, from 0, tells of itself.
+inline const LocalPgBackendStatus *local_backend_status(int index) {
+#if PG_VERSION_NUM >= 160000
+    return pgstat_get_local_beentry_by_index(index + 1);
+#else
+    return pgstat_fetch_stat_local_beentry(index + 1);
+#endif
+}
+
 /// Whether this process is a background worker.
 inline bool is_background_worker() {
 #if PG_VERSION_NUM >= 170000

@@ -4,6 +4,7 @@
 #include "engine/gate.h"
 #include "engine/granule.h"
 #include "engine/maintenance_lock.h"
+#include "engine/progress.h"
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/seal_carry.h"
@@ -107,6 +108,16 @@ void give_up(SealStep *step) {
     step->outcome.busy = true;
 }
 
+// For progress: an estimate where there are runs.
+uint64 count_rows(Relation rel, const Choice &choice) {
+    uint64 rows = 0;
+    for (uint32 i = 0; i < choice.count; i++) {
+        const DirectoryEntry &entry = choice.sources[i].entry;
+        rows += is_tail(entry) ? rows_of_run(rel, entry) : entry.row_count;
+    }
+    return rows;
+}
+
 // Takes the sources one after the other; gives way to DDL by leaving the rest of them for another step.
 void take_in_turn(SealStep *step, Choice *choice) {
     step->level = PG_UINT8_MAX;
@@ -163,6 +174,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     }
     if (choice.count > 0) {
         bool gives_way = false;
+        begin_progress(rel, choice.by_tag ? Work::merging : Work::sealing, count_rows(rel, choice));
         if (choice.by_tag)
             gives_way = !merge_by_tag(&step, choice.sources, choice.count);
         else
@@ -174,6 +186,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
             choice.count = 0;
         }
         stop_point(StopPoint::seal_before_commit);
+        end_progress();
     }
     step.outcome.sources = choice.count;
     step.outcome.more = choice.more && !step.outcome.busy;

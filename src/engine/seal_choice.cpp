@@ -2,6 +2,7 @@
 
 #include "engine/delete_log.h"
 #include "engine/segment_store.h"
+#include "engine/tail.h"
 #include "engine/visibility.h"
 
 namespace historian::engine {
@@ -111,8 +112,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
         const DirectoryEntry &entry = found[i].source.entry;
         if (!found[i].alone && joining < Max(request.merge_count_min, 2)) continue;
         if (is_tail(entry) && !run_is_decided(rel, entry)) continue;
-        const uint64 source_rows =
-            is_tail(entry) ? static_cast<uint64>(entry.used_pages) * format::kTailRowsMax / 2 : entry.row_count;
+        const uint64 source_rows = is_tail(entry) ? rows_of_run(rel, entry) : entry.row_count;
         if (choice.count > 0 && rows + source_rows > kStepRowsMax) {
             choice.more = true;
             break;

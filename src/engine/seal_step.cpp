@@ -1,5 +1,6 @@
 #include "engine/seal_step.h"
 
+#include "engine/progress.h"
 #include "engine/report.h"
 #include "engine/row.h"
 
@@ -49,6 +50,8 @@ void finish_segment(SealStep *step) {
     MemoryContextReset(step->segment_context);
 }
 
+static constexpr uint64 kRowsPerProgressNote = 4096;
+
 void add_row(SealStep *step, CarriedSource *source, uint32 place) {
     if (step->builder == nullptr) {
         *step->arena = arena_in(step->segment_context);
@@ -60,7 +63,7 @@ void add_row(SealStep *step, CarriedSource *source, uint32 place) {
     uint8 tag_space[8];
     fill_cells(step->desc, step->keys, step->values, step->nulls, step->cells, tag_space);
     check_status(format::append_row(*step->builder, step->cells), step->rel, "seal rows");
-    step->outcome.rows++;
+    if (++step->outcome.rows % kRowsPerProgressNote == 0) note_progress(step->outcome.rows);
     if (builder_is_full(*step->builder)) finish_segment(step);
 }
 

@@ -57,6 +57,8 @@ extern "C" {
 #include "storage/smgr.h"
 #include "storage/standby.h"
 #include "utils/acl.h"
+#include "utils/backend_progress.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"

@@ -176,6 +176,15 @@ void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid
     CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
 }
 
+uint64 rows_of_run(Relation rel, const DirectoryEntry &entry) {
+    if (entry.used_pages == 0) return 0;
+    const Buffer buffer = lock_page(rel, entry_block(entry, 0), PageLock::shared);
+    Page page = BufferGetPage(buffer);
+    const uint32 rows = page_is(page, PageKind::tail) ? Min(PageGetMaxOffsetNumber(page), format::kTailRowsMax) : 0;
+    UnlockReleaseBuffer(buffer);
+    return static_cast<uint64>(entry.used_pages) * rows;
+}
+
 bool close_tail_run(Relation rel, uint32 slot) {
     Metapage meta;
     if (!read_metapage(rel, &meta)) return false;

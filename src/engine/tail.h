@@ -25,6 +25,9 @@ inline constexpr uint32 kFirstTailExtentPages = 8;
 /// (kTailRowBytesMax).
 void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid);
 
+/// About how many rows a run has, dead ones included: as if all its pages were like the first.
+uint64 rows_of_run(Relation rel, const format::DirectoryEntry &entry);
+
 /// Called when rows have filled a run, which can be sealed once their transaction is over; nullptr: nobody wants to know.
 extern void (*on_full_run)();
 

@@ -3,6 +3,7 @@
 #include "engine/contents.h"
 #include "engine/delete_log.h"
 #include "engine/pages.h"
+#include "engine/progress.h"
 #include "engine/report.h"
 #include "engine/space.h"
 #include "engine/visibility.h"
@@ -14,6 +15,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(historian_segments);
 PG_FUNCTION_INFO_V1(historian_size);
 PG_FUNCTION_INFO_V1(historian_check);
+PG_FUNCTION_INFO_V1(historian_progress);
 }
 
 namespace historian {
@@ -195,4 +197,25 @@ extern "C" PGDLLEXPORT Datum historian_check(PG_FUNCTION_ARGS) {
                                                             " rows, " UINT64_FORMAT " blocks, " UINT64_FORMAT " of them free",
                                               summary.segments, summary.granules, summary.sealed_rows, summary.tail_runs,
                                               summary.tail_rows, summary.blocks, summary.free_blocks)));
+}
+
+// historian.progress(): what backends work on.
+extern "C" PGDLLEXPORT Datum historian_progress(PG_FUNCTION_ARGS) {
+    using namespace historian;
+    init_materialized_result(fcinfo);
+    ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    static const char *const kWorks[] = {"", "sealing", "merging", "checking"};
+    for (int i = 0; i < engine::count_backends(); i++) {
+        engine::Progress progress;
+        if (!engine::read_progress(i, &progress)) continue;
+        Datum values[] = {Int32GetDatum(progress.pid),
+                          ObjectIdGetDatum(progress.database),
+                          ObjectIdGetDatum(progress.relation),
+                          CStringGetTextDatum(kWorks[static_cast<int64>(progress.work) & 3]),
+                          Int64GetDatum(progress.rows_done),
+                          Int64GetDatum(progress.row_count)};
+        bool nulls[lengthof(values)] = {};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    return static_cast<Datum>(0);
 }
