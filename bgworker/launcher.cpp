@@ -19,6 +19,7 @@ constexpr int kNoSlotDelayMs = 5'000;      // when max_worker_processes is exhau
 
 bool commit_callback_registered = false;
 bool wake_at_commit = false;
+bool filled_run = false;
 
 /// What RegisterDynamicBackgroundWorker needs to know of a kind of worker.
 struct WorkerKind {
@@ -28,10 +29,24 @@ struct WorkerKind {
 constexpr WorkerKind kMaintenanceKind{"historian", "historian_maintenance_main"};
 constexpr WorkerKind kMqttKind{"historian mqtt", "historian_mqtt_main"};
 
+/// Whatever became of the transaction: its rows can be sealed, or left out, now that it is over.
+void wake_maintenance() {
+    filled_run = false;
+    if (shared_state == nullptr) return;
+    LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
+    DatabaseSlot *slot = find_database_slot(MyDatabaseId);
+    if (slot != nullptr) {
+        slot->work_waits = true;
+        if (slot->process.latch != nullptr) SetLatch(slot->process.latch);
+    }
+    LWLockRelease(shared_state->lock);
+}
+
 /// Marks the current database for a look, once the transaction that changed it is visible.
 void on_transaction_end(XactEvent event, void *) {
-    if (!wake_at_commit) return;
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
+    if (filled_run) wake_maintenance();
+    if (!wake_at_commit) return;
     wake_at_commit = false;
     if (event == XACT_EVENT_ABORT || shared_state == nullptr) return;
     LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
@@ -211,12 +226,20 @@ void register_workers() {
     RegisterBackgroundWorker(&launcher);
 }
 
+static void watch_transaction_end() {
+    if (commit_callback_registered) return;
+    RegisterXactCallback(on_transaction_end, nullptr);
+    commit_callback_registered = true;
+}
+
 void wake_workers_at_commit() {
-    if (!commit_callback_registered) {
-        RegisterXactCallback(on_transaction_end, nullptr);
-        commit_callback_registered = true;
-    }
+    watch_transaction_end();
     wake_at_commit = true;
+}
+
+void note_full_run() {
+    watch_transaction_end();
+    filled_run = true;
 }
 
 /// Asks every worker of the database to leave, and after a while tells it to; returns how many are still there.

@@ -18,4 +18,7 @@ void make_way_for_command(const Node *command);
 /// Makes the launcher look at the current database when the transaction commits: the extension or its subscriptions changed.
 void wake_workers_at_commit();
 
+/// Makes the database's maintenance worker look for work when the transaction is over: it filled a tail run.
+void note_full_run();
+
 }  // namespace historian::bgworker

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kRereadIntervalMs = 10'000;
 constexpr int kErrorDelayMsMax = 60'000;
+constexpr int kSoonMs = 20;  // a run was filled: others may still insert into it, so look again, and ever more seldom
 
 enum class Round : uint8 { idle, worked, failed, no_extension };
 
@@ -103,11 +104,11 @@ Round maintain_tables(DatabaseSlot *slot) {
     leave_quietly();
 }
 
-/// Takes the flag that asks for a fresh look at the subscriptions.
-bool take_reread_flag(DatabaseSlot *slot) {
+/// Takes one of the slot's flags, which others set.
+bool take_flag(bool *flag) {
     LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
-    const bool asked = slot->reread_subscriptions;
-    slot->reread_subscriptions = false;
+    const bool asked = *flag;
+    *flag = false;
     LWLockRelease(shared_state->lock);
     return asked;
 }
@@ -116,17 +117,22 @@ bool take_reread_flag(DatabaseSlot *slot) {
     TimestampTz reread_at = 0;
     TimestampTz maintain_at = 0;
     int error_delay_ms = 0;
+    int soon_ms = maintenance_interval_ms;
     for (;;) {
         ResetLatch(MyLatch);
         if (is_leaving(&slot->process)) leave_quietly();
         CHECK_FOR_INTERRUPTS();
         reload_settings_if_asked();
 
-        if (take_reread_flag(slot) || GetCurrentTimestamp() >= reread_at) {
+        if (take_flag(&slot->reread_subscriptions) || GetCurrentTimestamp() >= reread_at) {
             if (reread_subscriptions(slot) == Round::no_extension) leave_without_extension(slot);
             reread_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kRereadIntervalMs);
         }
         Round round = Round::idle;
+        if (take_flag(&slot->work_waits) && error_delay_ms == 0) {
+            soon_ms = kSoonMs;
+            maintain_at = 0;
+        }
         if (GetCurrentTimestamp() >= maintain_at) {
             round = maintain_tables(slot);
             if (round == Round::no_extension) leave_without_extension(slot);
@@ -135,7 +141,9 @@ bool take_reread_flag(DatabaseSlot *slot) {
             } else {
                 error_delay_ms = 0;
             }
-            maintain_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(maintenance_interval_ms, error_delay_ms));
+            const int pause_ms = error_delay_ms > 0 ? error_delay_ms : Min(soon_ms, maintenance_interval_ms);
+            soon_ms = Min(2 * soon_ms, maintenance_interval_ms);
+            maintain_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms);
         }
         if (round == Round::worked) {
             maintain_at = 0;

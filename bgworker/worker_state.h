@@ -36,6 +36,7 @@ struct DatabaseSlot {
     Oid database;  ///< InvalidOid: the slot is free
     Process process;
     bool reread_subscriptions;
+    bool work_waits;         ///< somebody filled a tail run
     TimestampTz last_round;  ///< of maintenance
     int64 round_count;
     int64 work_count;  ///< what historian.maintain() returned, summed

@@ -2,8 +2,10 @@
 #include "bgworker/launcher.h"
 #include "bgworker/settings.h"
 #include "engine/bulk_load.h"
+#include "engine/granule_cache.h"
 #include "engine/row_delete.h"
 #include "engine/server.h"
+#include "engine/tail.h"
 #include "engine/wal.h"
 #include "hooks.h"
 #include "planner/planner.h"
@@ -34,10 +36,12 @@ void _PG_init(void) {
     historian::engine::register_resource_manager();
     historian::engine::register_bulk_load_callbacks();
     historian::engine::register_row_delete_callbacks();
+    historian::engine::register_granule_cache_callbacks();
     historian::table_am::register_option_labels();
     historian::install_hooks();
     historian::planner::install_planner_hooks();
     historian::bgworker::define_worker_settings();
     historian::bgworker::register_workers();
+    historian::engine::on_full_run = historian::bgworker::note_full_run;
     EmitWarningsOnPlaceholders("historian");
 }

@@ -145,6 +145,31 @@ inline bool is_background_worker() {
 #endif
 }
 
+/// Whether this session holds the lock. (Later versions can also ask for stronger ones.)
+inline bool holds_lock_by(bool (*ask)(const LOCKTAG *, LOCKMODE), const LOCKTAG *tag, LOCKMODE mode) { return ask(tag, mode); }
+inline bool holds_lock_by(bool (*ask)(const LOCKTAG *, LOCKMODE, bool), const LOCKTAG *tag, LOCKMODE mode) {
+    return ask(tag, mode, false);
+}
+inline bool holds_lock(const LOCKTAG *tag, LOCKMODE mode) { return holds_lock_by(LockHeldByMe, tag, mode); }
+
+/// Whether another transaction is over, asked without waiting for it.
+inline bool is_over_without_waiting(TransactionId xid) {
+#if PG_VERSION_NUM >= 180000
+    return ConditionalXactLockTableWait(xid, false);
+#else
+    return ConditionalXactLockTableWait(xid);
+#endif
+}
+
+/// Tells the workers of a parallel scan which table it is about.
+inline void name_relation(ParallelTableScanDesc parallel, Relation rel) {
+#if PG_VERSION_NUM >= 180000
+    parallel->phs_locator = rel->rd_locator;
+#else
+    parallel->phs_relid = RelationGetRelid(rel);
+#endif
+}
+
 /// Whether the role owns the table.
 inline bool owns_table(Oid relid, Oid role) {
 #if PG_VERSION_NUM >= 160000

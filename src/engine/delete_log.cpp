@@ -49,6 +49,11 @@ RowSet make_row_set(uint32 row_count, MemoryContext context) {
     return set;
 }
 
+void clear_rows(RowSet *set) {
+    memset(set->words, 0, sizeof(uint64) * (set->row_count / 64 + 1));
+    set->member_count = 0;
+}
+
 bool has_any(const RowSet &set, RowRange rows) {
     for (uint32 row = rows.first; row < rows.first + rows.count; row++) {
         if (has_row(set, row)) return true;
@@ -93,11 +98,11 @@ RowSet deleted_rows(Relation rel, uint32 slot, const DirectoryEntry &entry, Snap
     return deleted;
 }
 
-bool row_is_deleted(Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 row, Snapshot snapshot) {
+bool row_is_deleted(Relation rel, const LogPart &log, uint32 row, Snapshot snapshot) {
     if (snapshot->snapshot_type == SNAPSHOT_ANY) return false;
     const bool reports = IsolationIsSerializable() && CheckForSerializableConflictOutNeeded(rel, snapshot);
     bool deleted = false;
-    for_each_log_record(rel, slot, entry, [&](const DeleteRecord &record) {
+    for_each_log_record(rel, log, [&](const DeleteRecord &record) {
         if (deleted || is_lock(record) || !names_row(record, row)) return;
         deleted = counts_for(record.xid, record.cid, snapshot);
         if (!deleted && reports) report_unseen(rel, record.xid, snapshot);

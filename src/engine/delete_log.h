@@ -34,17 +34,30 @@ struct LogPage {
 /// errors  XX001 the block is not that page
 void read_log_page(Relation rel, uint32 slot, const format::DirectoryEntry &entry, uint32 page_index, LogPage *copy);
 
-/// Calls visit(record) for every record that is not void of the pages that the entry knows.
+/// A segment's delete log from one of its pages on.
+struct LogPart {
+    uint32 slot;
+    const format::DirectoryEntry &entry;
+    uint32 first_page;
+};
+
+/// Calls visit(record) for every record that is not void of those pages that the entry knows.
 template <typename Visit>
-void for_each_log_record(Relation rel, uint32 slot, const format::DirectoryEntry &entry, Visit visit) {
+void for_each_log_record(Relation rel, const LogPart &log, Visit visit) {
     LogPage page;
-    for (uint32 p = 0; p < entry.log_pages; p++) {
+    for (uint32 p = log.first_page; p < log.entry.log_pages; p++) {
         CHECK_FOR_INTERRUPTS();
-        read_log_page(rel, slot, entry, p, &page);
+        read_log_page(rel, log.slot, log.entry, p, &page);
         for (uint32 i = 0; i < page.record_count; i++) {
             if (page.records[i].row_count > 0) visit(page.records[i]);
         }
     }
+}
+
+/// The same for the whole log.
+template <typename Visit>
+void for_each_log_record(Relation rel, uint32 slot, const format::DirectoryEntry &entry, Visit visit) {
+    for_each_log_record(rel, LogPart{slot, entry, 0}, visit);
 }
 
 inline bool is_lock(const format::DeleteRecord &record) { return (record.first_row & format::kRowLocked) != 0; }
@@ -81,13 +94,15 @@ inline bool has_row(const RowSet &set, uint32 row) {
 }
 bool has_any(const RowSet &set, RowRange rows);
 void add_rows(RowSet *set, uint32 first, uint32 count);
+void clear_rows(RowSet *set);
 
 /// The rows that are deleted for a snapshot (SnapshotAny, which only ANALYZE brings: by others that committed, or by us); no
 /// memory is taken when there are none. Reports conflicts of SERIALIZABLE readers.
 RowSet deleted_rows(Relation rel, uint32 slot, const format::DirectoryEntry &entry, Snapshot snapshot, MemoryContext context);
 
-/// Whether one row is; never for SnapshotAny, by which a statement comes back to a row that it has deleted.
-bool row_is_deleted(Relation rel, uint32 slot, const format::DirectoryEntry &entry, uint32 row, Snapshot snapshot);
+/// Whether one row is, by the records of a part of the log; never for SnapshotAny, by which a statement comes back to a row that
+/// it has deleted.
+bool row_is_deleted(Relation rel, const LogPart &log, uint32 row, Snapshot snapshot);
 
 /// What all records of a log come to, whoever looks.
 struct LogState {

@@ -26,7 +26,7 @@ void exit_gate(Oid relid) {
 
 bool is_inside_gate(Oid relid) {
     const LOCKTAG tag = gate_tag(relid);
-    return LockHeldByMe(&tag, ShareLock);
+    return holds_lock(&tag, ShareLock);
 }
 
 // A lock request has no time limit of its own but the setting lock_timeout, which ends it with an error: a subtransaction, which

@@ -42,9 +42,9 @@ Verdict own_delete(TransactionId xid, CommandId deleted_by, CommandId cid) {
 bool wait_for(Relation rel, ItemPointer tid, TransactionId xid, const RowChange &change) {
     switch (change.wait) {
         case LockWaitBlock: XactLockTableWait(xid, rel, tid, change.lock_only ? XLTW_Lock : XLTW_Delete); return true;
-        case LockWaitSkip: return ConditionalXactLockTableWait(xid);
+        case LockWaitSkip: return is_over_without_waiting(xid);
         case LockWaitError:
-            if (ConditionalXactLockTableWait(xid)) return true;
+            if (is_over_without_waiting(xid)) return true;
             ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                     errmsg("could not obtain lock on row in relation \"%s\"", RelationGetRelationName(rel)));
     }
@@ -157,9 +157,12 @@ struct LogReader {
     DirectoryEntry entry;   // as read last; the slot is not used again as long as this transaction lives (rule R5)
     uint64 last_use;
     MemoryContext context;
-    RowSet named;       // rows that some record read so far names, but for those of failed deleters and of lockers that are over
-    RowSet gone;        // those of them that were deleted by transactions that committed
-    uint32 page_index;  // the last page read ...
+    RowSet named;  // rows that some record read so far names, but for those of failed deleters and of lockers that are over
+    RowSet gone;   // those of them that were deleted by transactions that committed
+    RowSet own;    // those of them that the newest command read of this transaction deleted: a join may bring each many times
+    TransactionId own_xid;  // that command
+    CommandId own_cid;
+    uint32 page_index;    // the last page read ...
     uint32 record_count;  // ... how many of its records ...
     uint32 last_rows;     // ... and how many rows the last of those named: it may grow
     int64 fresh_lock;     // the row we have locked last, if nobody had named it before: no need to look it up; or -1
@@ -198,6 +201,7 @@ LogReader *make_reader(Relation rel, uint32 slot, uint32 row_count) {
     reader->context = context;
     reader->named = make_row_set(row_count, context);
     reader->gone = make_row_set(row_count, context);
+    reader->own = make_row_set(row_count, context);
     reader->fresh_lock = -1;
     reader->last_use = ++log_reader_uses;
     *place = reader;
@@ -221,12 +225,21 @@ LogReader *use_reader(Relation rel, uint32 slot, RowRange rows, bool read_again)
     return reader;
 }
 
+// Takes in a deletion of our own; those of earlier commands are left to judge_by_log().
+void note_own(LogReader *reader, const DeleteRecord &record, RowRange rows) {
+    if (record.xid != reader->own_xid || record.cid != reader->own_cid) clear_rows(&reader->own);
+    reader->own_xid = record.xid;
+    reader->own_cid = record.cid;
+    add_rows(&reader->own, rows.first, rows.count);
+}
+
 // Takes in the records of a page that are new; true when one of them names some of the rows and is no lock of ours.
 bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, uint32 record_count, RowRange rows) {
     const bool goes_on = page_index == reader->page_index && reader->record_count > 0;
     bool names = false;
     TransactionId last_xid = InvalidTransactionId;
     XidState last_state = XidState::aborted;
+    bool last_is_own = false;
     for (uint32 i = goes_on ? reader->record_count - 1 : 0; i < record_count; i++) {
         // Of the last one read, what it has grown by.
         const uint32 known_rows = goes_on && i == reader->record_count - 1 ? reader->last_rows : 0;
@@ -234,13 +247,15 @@ bool learn(LogReader *reader, uint32 page_index, const DeleteRecord *records, ui
         if (records[i].xid != last_xid) {
             last_xid = records[i].xid;
             last_state = xid_state(last_xid);
+            last_is_own = TransactionIdIsCurrentTransactionId(last_xid);
         }
         // For ever, so these need no second look.
         if (last_state == XidState::aborted || (last_state == XidState::committed && is_lock(records[i]))) continue;
         const RowRange fresh = {first_row_of(records[i]) + known_rows, records[i].row_count - known_rows};
         add_rows(&reader->named, fresh.first, fresh.count);
         if (last_state == XidState::committed) add_rows(&reader->gone, fresh.first, fresh.count);
-        if (is_lock(records[i]) && TransactionIdIsCurrentTransactionId(records[i].xid)) continue;
+        if (is_lock(records[i]) && last_is_own) continue;
+        if (last_is_own) note_own(reader, records[i], fresh);
         if (overlaps(fresh, rows)) names = true;
         if (reader->fresh_lock >= 0 && overlaps(fresh, {static_cast<uint32>(reader->fresh_lock), 1})) reader->fresh_lock = -1;
     }
@@ -260,6 +275,11 @@ bool learn_pages(LogReader *reader, Relation rel, RowRange rows) {
         names |= learn(reader, p, page.records, page.record_count, rows);
     }
     return names;
+}
+
+// The part of the log that may name the row in a record that counts for some snapshot.
+LogPart log_part_for(const LogReader *reader, uint32 row) {
+    return {reader->slot, reader->entry, has_row(reader->named, row) ? 0 : reader->page_index};
 }
 
 // What the log says of a row, from its first page on. Own locks hinder nobody.
@@ -362,7 +382,9 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
         if (verdict.result == TM_Ok) {
             if (learn_pages(reader, rel, rows)) is_cleared = false;
             if (reader->fresh_lock == static_cast<int64>(address.row)) is_cleared = true;
-            if (has_row(reader->gone, address.row)) {
+            if (has_row(reader->own, address.row)) {
+                verdict = own_delete(reader->own_xid, reader->own_cid, change.cid);
+            } else if (has_row(reader->gone, address.row)) {
                 verdict.result = TM_Deleted;
             } else if (has_row(reader->named, address.row) && !is_cleared) {
                 verdict = judge_by_log(rel, address.slot, entry, address.row, change);
@@ -371,7 +393,7 @@ TM_Result change_sealed_row(Relation rel, ItemPointer tid, const RowChange &chan
         }
         if (verdict.result == TM_Ok && change.crosscheck != InvalidSnapshot &&
             (!entry_is_visible(entry, change.crosscheck) ||
-             row_is_deleted(rel, address.slot, entry, address.row, change.crosscheck))) {
+             row_is_deleted(rel, log_part_for(reader, address.row), address.row, change.crosscheck))) {
             verdict.result = TM_Updated;
         }
         if (verdict.result == TM_Ok) {

@@ -1,10 +1,10 @@
 // Single rows by their TIDs: for triggers, foreign-key checks and TID scans.
 #include "engine/delete_log.h"
+#include "engine/granule_cache.h"
 #include "engine/pages.h"
 #include "engine/report.h"
 #include "engine/row_slot.h"
 #include "engine/scan.h"
-#include "engine/segment_store.h"
 #include "engine/space.h"
 #include "engine/tid.h"
 #include "engine/validate.h"
@@ -39,21 +39,22 @@ bool fetch_sealed_row(Relation rel, SealedAddress address, Snapshot snapshot, Tu
     if (!read_metapage(rel, &meta) || address.slot >= meta.slot_count) return false;
     const DirectoryEntry entry = read_entry(rel, meta, address.slot);
     if (entry.kind != static_cast<uint8>(EntryKind::segment) || address.row >= entry.row_count) return false;
-    if (!may_fetch_from(entry, snapshot) || row_is_deleted(rel, address.slot, entry, address.row, snapshot)) return false;
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian row", ALLOCSET_DEFAULT_SIZES);
-    OpenSegment segment;
-    open_segment(rel, address.slot, entry, context, &segment);
-    Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns_of(meta), context);
-    bool found = false;
-    for (uint32 g = 0; g < segment.header.granule_count && !found; g++) {
-        const format::Granule about = format::granule_at(*segment.index, g);
-        if (address.row < about.first_row || address.row - about.first_row >= about.row_count) continue;
-        open_granule(granule, &segment, g);
-        store_sealed_row(slot, granule, address.row - about.first_row, nullptr);
-        ExecMaterializeSlot(slot);
-        found = true;
+    if (!may_fetch_from(entry, snapshot)) return false;
+    TupleDesc desc = slot != nullptr ? slot->tts_tupleDescriptor : RelationGetDescr(rel);
+    CachedSegment *segment = borrow_segment(rel, address.slot, entry, key_columns_of(meta), desc);
+    const bool asks_log = snapshot->snapshot_type != SNAPSHOT_ANY && entry.log_pages > 0;
+    bool found =
+        !asks_log || !row_is_deleted(rel, {address.slot, entry, first_log_page_for(segment, address.row)}, address.row, snapshot);
+    if (found && slot != nullptr) {
+        uint32 row_in_granule;
+        Granule *granule = granule_with_row(segment, address.row, &row_in_granule);
+        found = granule != nullptr;
+        if (found) {
+            store_sealed_row(slot, granule, row_in_granule, nullptr);
+            ExecMaterializeSlot(slot);
+        }
     }
-    MemoryContextDelete(context);
+    give_back_segment();
     return found;
 }
 
@@ -71,8 +72,8 @@ bool fetch_tail_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTable
         tail_tuple_at(&tail, offset, &tuple);
         visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
         HeapCheckForSerializableConflictOut(visible, rel, &tuple, buffer, snapshot);
-        if (visible) {
-            validate_row(rel, &tuple);
+        if (visible) validate_row(rel, &tuple);
+        if (visible && slot != nullptr) {
             store_tail_row(slot, tuple, nullptr);
             ExecMaterializeSlot(slot);
         }
@@ -92,7 +93,7 @@ bool tid_is_possible(Relation rel, ItemPointer tid) {
 }
 
 bool fetch_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot) {
-    ExecClearTuple(slot);
+    if (slot != nullptr) ExecClearTuple(slot);
     if (!ItemPointerIsValid(tid)) return false;
     return is_sealed_tid(tid) ? fetch_sealed_row(rel, sealed_address(tid), snapshot, slot)
                               : fetch_tail_row(rel, tid, snapshot, slot);

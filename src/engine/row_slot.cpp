@@ -89,15 +89,21 @@ HeapTuple slot_copy_heap_tuple(TupleTableSlot *slot) {
     return tuple;
 }
 
+#if PG_VERSION_NUM >= 180000
+MinimalTuple slot_copy_minimal_tuple(TupleTableSlot *slot, Size extra) {
+    fetch_all(slot);
+    return heap_form_minimal_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull, extra);
+}
+#else
 MinimalTuple slot_copy_minimal_tuple(TupleTableSlot *slot) {
     fetch_all(slot);
-    return heap_form_minimal_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull
-#if PG_VERSION_NUM >= 180000
-                                   ,
-                                   0
-#endif
-    );
+    return heap_form_minimal_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
 }
+#endif
+
+#if PG_VERSION_NUM >= 170000
+bool slot_is_current_xact_tuple(TupleTableSlot *slot) { return TransactionIdIsCurrentTransactionId(row_slot(slot)->xmin); }
+#endif
 
 }  // namespace
 
@@ -108,8 +114,8 @@ const TupleTableSlotOps kRowSlotOps = {
     .clear = slot_clear,
     .getsomeattrs = slot_getsomeattrs,
     .getsysattr = slot_getsysattr,
-#if PG_VERSION_NUM >= 180000
-    .is_current_xact_tuple = nullptr,
+#if PG_VERSION_NUM >= 170000
+    .is_current_xact_tuple = slot_is_current_xact_tuple,
 #endif
     .materialize = slot_materialize,
     .copyslot = slot_copyslot,

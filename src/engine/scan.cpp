@@ -77,9 +77,17 @@ bool fingerprint_matches(const TableScan *scan, uint16 fingerprint) {
 
 bool any_fingerprint_matches(const TableScan *scan, Page page) {
     if (scan->fingerprints == nullptr) return true;
-    const TailSpecial *special = tail_special(page);
-    for (OffsetNumber offset = 1; offset <= PageGetMaxOffsetNumber(page) && offset <= format::kTailRowsMax; offset++) {
-        if (fingerprint_matches(scan, special->fingerprints[offset - 1])) return true;
+    const uint16 *fingerprints = tail_special(page)->fingerprints;
+    const uint32 count = Min(PageGetMaxOffsetNumber(page), format::kTailRowsMax);
+    if (scan->filter->tag_count == 1) {
+        // The compiler vectorises this: most pages of the tail are passed over here.
+        const uint16 wanted = scan->filter->tags[0].fingerprint;
+        uint16 found = 0;
+        for (uint32 i = 0; i < count; i++) found |= static_cast<uint16>(fingerprints[i] == wanted);
+        return found != 0;
+    }
+    for (uint32 i = 0; i < count; i++) {
+        if (fingerprint_matches(scan, fingerprints[i])) return true;
     }
     return false;
 }

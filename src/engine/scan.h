@@ -75,7 +75,7 @@ const ScanCounters &scan_counters(const TableScan *scan);
 /// Prepares shared state; leader only.
 void initialize_parallel_scan(Relation rel, ParallelScan *parallel);
 
-/// Puts the row with this TID into the slot, materialised, if it exists and the snapshot sees it.
+/// Puts the row with this TID into the slot, materialised, if it exists and the snapshot sees it; slot: nullptr to ask only that.
 bool fetch_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot);
 
 /// Whether some row could ever have had this TID.
@@ -87,7 +87,7 @@ void estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages, double 
 /// What a scan with a filter would read, judged by the directory alone.
 struct ScanEstimate {
     double segments;    // that the filter leaves
-    double tail_pages;  // of all tail runs: each is looked at, whatever the filter
+    double tail_pages;  // of all tail runs; with a filter a tenth of them: most are passed over after a glance
     double pages;       // pages of segments that would be read if every column were needed, in runs
     double rows;        // rows that would be looked at one by one: those of granules and tail pages that the filter leaves
 };

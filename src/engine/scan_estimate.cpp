@@ -82,9 +82,9 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
     for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) return;  // almost always superseded for good
         if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
-            estimate.tail_pages += entry.used_pages;
-            // Rows of other tags and pages of other times are passed over cheaply.
+            // Pages of other tags and times are passed over, and so are the rows of other tags on the others.
             const double share = filter.by_tag || filter.by_time ? 0.1 : 1.0;
+            estimate.tail_pages += entry.used_pages * share;
             estimate.rows += entry.used_pages * rows_per_page * share;
         } else if (entry.kind == static_cast<uint8>(EntryKind::segment) && segment_may_match(filter, entry)) {
             add_segment(filter, unknown, entry, &estimate);

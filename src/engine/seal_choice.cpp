@@ -88,6 +88,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     uint32 room = 64;
     Candidate *found = static_cast<Candidate *>(palloc(sizeof(Candidate) * room));
     uint32 count = 0;
+    uint32 joining = 0;  // those that go into segments together
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         const bool closed_run = is_tail(entry) && (entry.flags & format::kEntryTailClosed) != 0;
         const bool alone = closed_run || must_move(entry, request) || must_shed_rows(rel, slot, entry, request);
@@ -98,7 +99,8 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
             found = static_cast<Candidate *>(repalloc_huge(found, sizeof(Candidate) * room));
         }
         found[count] = Candidate{source_of(slot, entry), alone};
-        found[count++].source.apart = alone && entry.level > 0;
+        found[count].source.apart = alone && entry.level > 0;
+        joining += found[count++].source.apart ? 0 : 1;
     });
     qsort(found, count, sizeof(Candidate), compare_candidates);
 
@@ -107,7 +109,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     bool worth_it = false;
     for (uint32 i = 0; i < count; i++) {
         const DirectoryEntry &entry = found[i].source.entry;
-        if (!found[i].alone && count < Max(request.merge_count_min, 2)) continue;
+        if (!found[i].alone && joining < Max(request.merge_count_min, 2)) continue;
         if (is_tail(entry) && !run_is_decided(rel, entry)) continue;
         const uint64 source_rows =
             is_tail(entry) ? static_cast<uint64>(entry.used_pages) * format::kTailRowsMax / 2 : entry.row_count;

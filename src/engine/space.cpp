@@ -230,6 +230,10 @@ void ensure_block(Relation rel, BlockNumber block) {
     UnlockRelationForExtension(rel, ExclusiveLock);
 }
 
+// A file cannot shrink below its directory, which never moves. So the directory gets room for 168 entries with the first segment,
+// while the file is small, not when a load has made many segments that are merged a moment later.
+static constexpr uint32 kEarlyDirectoryExtents = 3;
+
 uint32 create_entry(Relation rel, NewEntry *request) {
     ensure_metapage(rel);
     Allocation allocation;
@@ -239,7 +243,9 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         Metapage meta;
         read_metapage(rel, &meta);
         const uint32 slot = find_free_slot(rel, meta);
-        if (slot >= directory_capacity(meta)) {
+        const bool is_early = request->entry.kind == static_cast<uint8>(EntryKind::building) &&
+                              meta.directory_extent_count < kEarlyDirectoryExtents;
+        if (is_early || slot >= directory_capacity(meta)) {
             grow_directory(rel, meta.directory_extent_count);
             continue;
         }

@@ -93,9 +93,10 @@ void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid);
 
 /// How full a table's file is.
 struct SpaceUse {
-    BlockNumber blocks;     // of the file
-    BlockNumber allocated;  // blocks that somebody owns
-    BlockNumber end;        // no block at or beyond it is owned
+    BlockNumber blocks;       // of the file
+    BlockNumber allocated;    // blocks that somebody owns
+    BlockNumber end;          // no block at or beyond it is owned
+    BlockNumber movable_end;  // no block at or beyond it is owned by an entry; the directory stays where it is
 };
 SpaceUse measure_space(Relation rel);
 

@@ -9,26 +9,31 @@ namespace {
 // Less than this, and less than a sixteenth of the file, is not worth an exclusive lock.
 constexpr BlockNumber kShrinkBlocksMin = 128;
 
+// The end of the last extent that an entry owns.
+BlockNumber end_of_entries(Relation rel, const format::Metapage &meta) {
+    BlockNumber end = format::kFixedBlocks;
+    for_each_entry(rel, meta, [&end](uint32, const format::DirectoryEntry &entry) {
+        for_each_extent(entry, [&end](const format::Extent &extent) { end = Max(end, extent.first_block + extent.block_count); });
+    });
+    return end;
+}
+
 // What the map says is free is cut off for ever: the directory has to agree.
 void refuse_to_cut_entries(Relation rel, BlockNumber end) {
     format::Metapage meta;
     if (!read_metapage(rel, &meta)) return;
-    BlockNumber owned_end = format::kFixedBlocks;
+    BlockNumber owned_end = end_of_entries(rel, meta);
     for (uint32 e = 1; e < meta.directory_extent_count; e++) owned_end = Max(owned_end, meta.directory_extents[e] + (1u << e));
-    for_each_entry(rel, meta, [&owned_end](uint32, const format::DirectoryEntry &entry) {
-        for_each_extent(entry, [&owned_end](const format::Extent &extent) {
-            owned_end = Max(owned_end, extent.first_block + extent.block_count);
-        });
-    });
     if (owned_end > end) report_damage(rel, end, "The map says that no block from here on is in use, the directory names one.");
 }
 
 }  // namespace
 
 SpaceUse measure_space(Relation rel) {
-    SpaceUse use = {RelationGetNumberOfBlocks(rel), 0, 0};
+    SpaceUse use = {RelationGetNumberOfBlocks(rel), 0, 0, 0};
     format::Metapage meta;
     if (!read_metapage(rel, &meta)) return use;
+    use.movable_end = end_of_entries(rel, meta);
     for (uint32 map_index = 0; map_index * format::kMapBlocks < use.blocks; map_index++) {
         CHECK_FOR_INTERRUPTS();
         const Buffer buffer = lock_page(rel, format::map_page_block(map_index), PageLock::shared);

@@ -112,8 +112,8 @@ BlockNumber find_open_block(Relation rel, BlockNumber full) {
             open_next_page(rel, meta, slot, entry);
         } else if (entry.extent_count < format::kEntryExtentsMax) {
             add_extent(rel, slot, entry, kFirstTailExtentPages << entry.extent_count);
-        } else {
-            close_tail_run(rel, slot);
+        } else if (close_tail_run(rel, slot) && on_full_run != nullptr) {
+            on_full_run();
         }
     }
 }
@@ -133,6 +133,8 @@ int rows_that_fit(Page page, const TailRow *rows, int row_count) {
 }
 
 }  // namespace
+
+void (*on_full_run)() = nullptr;
 
 void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid) {
     BlockNumber full = InvalidBlockNumber;

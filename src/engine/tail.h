@@ -25,6 +25,9 @@ inline constexpr uint32 kFirstTailExtentPages = 8;
 /// (kTailRowBytesMax).
 void append_rows(Relation rel, const TailRow *rows, int row_count, CommandId cid);
 
+/// Called when rows have filled a run, which can be sealed once their transaction is over; nullptr: nobody wants to know.
+extern void (*on_full_run)();
+
 /// Closes an open run; false when it is closed already, has no rows, or is no tail any more.
 bool close_tail_run(Relation rel, uint32 slot);
 

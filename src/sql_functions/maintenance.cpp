@@ -39,6 +39,9 @@ constexpr long kBusyPauseMicroseconds = 50'000;
 // How often compact() looks whether it can free what it has superseded.
 constexpr int kReleaseTriesMax = 4;
 
+// After the first pass, segments are moved into the holes before them; what they leave is a hole for the next pass.
+constexpr int kPassesMax = 5;
+
 // Seal and merge change no row, so no commit has to wait for the disk or a standby (rule R9), and nothing may time out (rule
 // R21). Whatever the session's defaults are: a SERIALIZABLE compact() would count as a writer and abort users. Before the
 // transaction's first snapshot.
@@ -101,12 +104,12 @@ BlockNumber release_once(Oid relid, bool *kept_some) {
     engine::shrink_file(rel);
     const engine::SpaceUse use = engine::measure_space(rel);
     relation_close(rel, NoLock);
-    return use.end > use.allocated + use.allocated / 4 + 64 ? use.allocated : InvalidBlockNumber;
+    return use.movable_end > use.allocated + use.allocated / 8 + 64 ? use.allocated : InvalidBlockNumber;
 }
 
 void compact_table(Oid relid) {
     BlockNumber move_from = InvalidBlockNumber;
-    for (int pass = 0; pass < 2; pass++) {
+    for (int pass = 0; pass < kPassesMax; pass++) {
         const TransactionId pass_began = ReadNextTransactionId();
         int busy_count = 0;
         for (bool more = true, first = pass == 0; more; first = false) {

@@ -56,7 +56,7 @@ bool scan_getnextslot(TableScanDesc base, ScanDirection direction, TupleTableSlo
 Size parallelscan_estimate(Relation) { return sizeof(engine::ParallelScan); }
 
 Size parallelscan_initialize(Relation rel, ParallelTableScanDesc parallel) {
-    parallel->phs_relid = RelationGetRelid(rel);
+    name_relation(parallel, rel);
     parallel->phs_syncscan = false;
     engine::initialize_parallel_scan(rel, reinterpret_cast<engine::ParallelScan *>(parallel));
     return sizeof(engine::ParallelScan);
@@ -75,10 +75,7 @@ bool tuple_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, T
 bool tuple_tid_valid(TableScanDesc scan, ItemPointer tid) { return engine::tid_is_possible(scan->rs_rd, tid); }
 
 bool tuple_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot) {
-    TupleTableSlot *scratch = MakeSingleTupleTableSlot(RelationGetDescr(rel), &engine::kRowSlotOps);
-    const bool visible = engine::fetch_row(rel, &slot->tts_tid, snapshot, scratch);
-    ExecDropSingleTupleTableSlot(scratch);
-    return visible;
+    return engine::fetch_row(rel, &slot->tts_tid, snapshot, nullptr);
 }
 
 }  // namespace historian::table_am

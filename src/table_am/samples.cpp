@@ -7,20 +7,11 @@ namespace historian::table_am {
 #if PG_VERSION_NUM >= 170000
 bool scan_analyze_next_block(TableScanDesc base, ReadStream *stream) {
     BufferAccessStrategy strategy;
-    for (;;) {
-#if PG_VERSION_NUM >= 180000
-        const Buffer buffer = read_stream_next_buffer(stream, nullptr);
-        if (!BufferIsValid(buffer)) return false;
-        const BlockNumber block = BufferGetBlockNumber(buffer);
-        ReleaseBuffer(buffer);
-#else
-        const BlockNumber block = read_stream_next_block(stream, &strategy);
-        if (block == InvalidBlockNumber) return false;
-#endif
-        // A block without rows still counts as sampled: ANALYZE extrapolates rows per block.
-        engine::sample_block(block_sample(plain_scan(base)), block);
-        return true;
-    }
+    const BlockNumber block = read_stream_next_block(stream, &strategy);
+    if (block == InvalidBlockNumber) return false;
+    // A block without rows still counts as sampled: ANALYZE extrapolates rows per block.
+    engine::sample_block(block_sample(plain_scan(base)), block);
+    return true;
 }
 #else
 bool scan_analyze_next_block(TableScanDesc base, BlockNumber block, BufferAccessStrategy) {

@@ -1,5 +1,6 @@
 // Callbacks about whole tables: creation, TRUNCATE, SET TABLESPACE, VACUUM, sizes.
 #include "engine/bulk_load.h"
+#include "engine/granule_cache.h"
 #include "engine/pages.h"
 #include "engine/row_delete.h"
 #include "engine/scan.h"
@@ -27,6 +28,7 @@ void relation_set_new_file(Relation rel, const FileLocator *locator, char persis
     require_key_columns(rel);
     engine::discard_bulk_load(RelationGetRelid(rel));
     engine::forget_delete_logs();
+    engine::forget_granules();
     *freeze_xid = RecentXmin;
     *min_multi = GetOldestMultiXactId();
     SMgrRelation file = RelationCreateStorage(*locator, persistence, true);
@@ -41,6 +43,7 @@ void relation_set_new_file(Relation rel, const FileLocator *locator, char persis
 void relation_nontransactional_truncate(Relation rel) {
     engine::discard_bulk_load(RelationGetRelid(rel));
     engine::forget_delete_logs();
+    engine::forget_granules();
     RelationTruncate(rel, 0);
 }
 
