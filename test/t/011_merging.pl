@@ -107,6 +107,8 @@ COPY (SELECT 'tag' || i % 40, timestamptz '2026-01-01' + i * interval '1 s',
     TO '$file';
 COPY u FROM '$file';
 SQL
+# The last rows may have gone to the tail.
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM historian_segments('u') WHERE state IN ('open', 'closed')");
 my $holder = $node->background_psql('postgres', on_error_stop => 1);
 $holder->query_safe('SELECT pg_advisory_lock(1213415763, 3)');
 my $merger = $node->background_psql('postgres', on_error_stop => 0);
