@@ -6,8 +6,10 @@
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/space.h"
+#include "engine/tail_summary.h"
 #include "engine/validate.h"
 #include "engine/visibility.h"
+#include "format/page_summary.h"
 
 namespace historian::engine {
 
@@ -194,7 +196,18 @@ void check_tail_page(Relation rel, uint32 slot, const DirectoryEntry &entry, uin
         check_tail_tuple(rel, block, page, offset);
         summary->tail_rows++;
     }
+    const format::TailSpecial *special = tail_special(page);
+    const uint32 rows = Min(PageGetMaxOffsetNumber(page), format::kTailRowsMax);
+    const format::PageSummary told = format::summarize_page(special->time_min, special->time_max, {special->fingerprints, rows});
     UnlockReleaseBuffer(buffer);
+    if (page_index + 1 == entry.used_pages) return;
+    if (!has_summary(entry, page_index)) report_damage(rel, block, "The tail page has no summary, though a later page is open.");
+    SummaryReader reader = {};
+    const format::PageSummary &found = read_summary(&reader, rel, slot, entry, page_index);
+    // Nothing of it has changed since the page was closed, for VACUUM clears line pointers only.
+    if (memcmp(&found, &told, sizeof(found)) != 0)
+        report_damage(rel, summary_block(entry, page_index),
+                      psprintf("The summary of tail page %u does not tell what the page holds.", page_index));
 }
 
 // ------------------------------------------------------------------------------------------------------------- segments

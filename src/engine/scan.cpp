@@ -5,9 +5,11 @@
 #include "engine/row.h"
 #include "engine/row_slot.h"
 #include "engine/scan_state.h"
+#include "engine/tail_summary.h"
 #include "engine/tid.h"
 #include "engine/validate.h"
 #include "engine/visibility.h"
+#include "format/page_summary.h"
 
 namespace historian::engine {
 
@@ -252,6 +254,26 @@ bool next_tail_row(TableScan *scan, const ScanItem &item, bool forward, TupleTab
     }
 }
 
+// More tags than these are looked for on the pages themselves: hardly a page has none of them.
+constexpr uint32 kSummaryTagsMax = 16;
+
+// Whether a tail page need not be looked at: its summary says that it has nothing the filter wants.
+bool summary_excludes(TableScan *scan, const ScanItem &item, uint32 page_index) {
+    const ScanFilter *filter = scan->filter;
+    const bool by_tag = filter != nullptr && filter->by_tag && filter->tag_count <= kSummaryTagsMax;
+    if (!by_tag && (filter == nullptr || !filter->by_time)) return false;
+    if (!has_summary(item.entry, page_index)) return false;
+    if (scan->summaries == nullptr)
+        scan->summaries = static_cast<SummaryReader *>(MemoryContextAllocZero(scan->context, sizeof(SummaryReader)));
+    const format::PageSummary &summary = read_summary(scan->summaries, scan->rel, item.slot, item.entry, page_index);
+    if (filter->by_time && !times_overlap(*filter, summary.time_min, summary.time_max)) return true;
+    if (!by_tag) return false;
+    for (uint32 i = 0; i < filter->tag_count; i++) {
+        if (may_hold(summary, filter->tags[i].fingerprint)) return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 void list_items(TableScan *scan) {
@@ -259,6 +281,7 @@ void list_items(TableScan *scan) {
     scan->items = nullptr;
     scan->item_count = 0;
     scan->item_index = -1;
+    if (scan->summaries != nullptr) *scan->summaries = {};  // newer copies of the entries tell of newer summaries
     // Once is enough: what came later is not visible to the scan's snapshot (rule R20). A parallel scan's slot limit may be
     // newer.
     if (!scan->was_restarted || scan->is_empty || scan->parallel != nullptr)
@@ -279,6 +302,11 @@ void list_items(TableScan *scan) {
 }
 
 bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index) {
+    if (summary_excludes(scan, item, page_index)) {
+        scan->visible_count = 0;
+        scan->counters.tail_pages_skipped++;
+        return false;
+    }
     const BlockNumber block = entry_block(item.entry, page_index);
     const Buffer buffer = lock_page(scan->rel, block, PageLock::shared);
     Page page = BufferGetPage(buffer);

@@ -27,6 +27,8 @@ struct KeptSegment {  // all zeros: free
     uint64 last_use;
 };
 
+struct SummaryReader;
+
 struct TableScan {
     Relation rel;
     Snapshot snapshot;
@@ -48,6 +50,7 @@ struct TableScan {
     bool in_item;
 
     // A tail run.
+    SummaryReader *summaries;  // nullptr until one is read
     uint32 page_index;
     Buffer tail_buffer;  // pinned while its rows are being returned
     HeapTupleData tail_tuple;

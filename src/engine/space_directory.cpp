@@ -28,7 +28,7 @@ uint32 directory_capacity(const Metapage &meta) { return ((1u << meta.directory_
 
 bool directory_page_is_fresh(Page page) {
     return PageIsNew(page) || page_is(page, PageKind::tail) || page_is(page, PageKind::segment) ||
-           page_is(page, PageKind::delete_log);
+           page_is(page, PageKind::delete_log) || page_is(page, PageKind::tail_summary);
 }
 
 DirectoryEntry entry_on_page(Page page, uint32 offset) {

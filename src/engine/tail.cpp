@@ -2,6 +2,7 @@
 
 #include "engine/report.h"
 #include "engine/space.h"
+#include "engine/tail_summary.h"
 
 namespace historian::engine {
 
@@ -62,9 +63,15 @@ void open_next_page(Relation rel, const Metapage &meta, uint32 slot, const Direc
     const BlockNumber last = seen.used_pages == 0 ? InvalidBlockNumber : entry_block(seen, seen.used_pages - 1);
     const BlockNumber next = entry_block(seen, seen.used_pages);
     ensure_block(rel, next);
+    BlockNumber summary = InvalidBlockNumber;
+    if (seen.used_pages > 0) {
+        summary = summary_block(seen, seen.used_pages - 1);
+        ensure_block(rel, summary);
+    }
     Buffer last_buffer;
     Buffer next_buffer;
     lock_two_pages(rel, last, next, &last_buffer, &next_buffer);
+    const Buffer summary_buffer = summary == InvalidBlockNumber ? InvalidBuffer : lock_page(rel, summary, PageLock::exclusive);
     const EntryPlace place = entry_place(meta, slot);
     const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
     DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
@@ -77,13 +84,18 @@ void open_next_page(Relation rel, const Metapage &meta, uint32 slot, const Direc
         }
         PageEdit edit(rel, EditPurpose::open_tail_page);
         stage_new_tail_page(edit, next_buffer, slot, entry);
-        if (BufferIsValid(last_buffer)) stage_closed_page(edit, last_buffer);
+        if (BufferIsValid(last_buffer)) {
+            stage_closed_page(edit, last_buffer);
+            stage_summary(edit, summary_buffer, BufferGetPage(last_buffer), slot, &entry);
+        }
         const int directory = edit.add_page(directory_buffer);
         entry.used_pages++;
         edit.patch(directory, place.offset + offsetof(DirectoryEntry, used_pages), &entry.used_pages, sizeof(entry.used_pages));
+        edit.patch(directory, place.offset + offsetof(DirectoryEntry, log_pages), &entry.log_pages, sizeof(entry.log_pages));
         edit.commit();
     }
     UnlockReleaseBuffer(directory_buffer);
+    if (BufferIsValid(summary_buffer)) UnlockReleaseBuffer(summary_buffer);
     UnlockReleaseBuffer(next_buffer);
     if (BufferIsValid(last_buffer)) UnlockReleaseBuffer(last_buffer);
 }
@@ -109,7 +121,10 @@ BlockNumber find_open_block(Relation rel, BlockNumber full) {
         const BlockNumber last = entry.used_pages == 0 ? InvalidBlockNumber : entry_block(entry, entry.used_pages - 1);
         if (last != InvalidBlockNumber && last != full) return last;
         if (entry.used_pages < entry_block_count(entry)) {
-            open_next_page(rel, meta, slot, entry);
+            if (entry.used_pages == 0 || summary_block(entry, entry.used_pages - 1) != InvalidBlockNumber)
+                open_next_page(rel, meta, slot, entry);
+            else
+                add_summary_extent(rel, slot, entry);
         } else if (entry.extent_count < format::kEntryExtentsMax) {
             add_extent(rel, slot, entry, kFirstTailExtentPages << entry.extent_count);
         } else if (close_tail_run(rel, slot) && on_full_run != nullptr) {

@@ -52,9 +52,9 @@ const char *damage_of_extents(const Metapage &meta, const DirectoryEntry &entry,
     return nullptr;
 }
 
+// A segment's delete log, or a run's summaries.
 const char *damage_of_log(const Metapage &meta, const DirectoryEntry &entry, BlockNumber blocks) {
     if (entry.log_extent_count > format::kEntryExtentsMax) return "A delete log has an impossible number of extents.";
-    if (entry.log_extent_count > 0 && entry.kind == static_cast<uint8>(EntryKind::tail)) return "A tail run has a delete log.";
     uint64 pages_left = entry.log_pages;
     for (uint32 e = 0; e < entry.log_extent_count; e++) {
         const Extent &extent = entry.log_extents[e];

@@ -159,6 +159,7 @@ inline bool page_is(Page page, format::PageKind kind) {
     uint32 lower_min = format::kPageHeaderBytes;  // what lies beyond pd_lower does not survive in the WAL
     if (kind == format::PageKind::meta) lower_min += sizeof(format::Metapage);
     if (kind == format::PageKind::map) lower_min += format::kMapBytes;
+    if (kind == format::PageKind::tail_summary) lower_min += format::kSummariesPerPage * sizeof(format::PageSummary);
     if (kind == format::PageKind::directory) lower_min += format::kEntriesPerPage * sizeof(format::DirectoryEntry);
     return header->pd_special == format::kPageBytes - special_bytes && header->pd_lower >= lower_min &&
            header->pd_lower <= header->pd_upper && header->pd_upper <= header->pd_special;

@@ -24,20 +24,21 @@ inline constexpr std::uint16_t kPageFormatVersion = 3;
 enum class PageKind : std::uint16_t {
     reserved = 0,  // a zeroed trailer is never valid
     meta = 1,
-    map = 2,         // which blocks are allocated
-    directory = 3,   // entries of tail runs and segments
-    tail = 4,        // fresh rows
-    segment = 5,     // a piece of a segment's bytes
-    delete_log = 6,  // which rows of a segment were deleted, by whom
+    map = 2,           // which blocks are allocated
+    directory = 3,     // entries of tail runs and segments
+    tail = 4,          // fresh rows
+    segment = 5,       // a piece of a segment's bytes
+    delete_log = 6,    // which rows of a segment were deleted, by whom
+    tail_summary = 7,  // what 63 closed tail pages of a run hold
 };
 
 /// The last 16 bytes of every page.
 struct PageTrailer {
     std::uint16_t kind;        // PageKind
     std::uint16_t flags;       // kTailPage..., kLogPageClosed
-    std::uint32_t slot;        // tail, segment, delete log: the directory entry that owns the page; directory: its first slot
-    std::uint32_t generation;  // tail, segment, delete log: the owner's generation
-    std::uint32_t sequence;    // tail, segment, delete log: the page's place in its entry, from 0; map: which map page it is
+    std::uint32_t slot;        // directory: its first slot; of an entry's pages: the directory entry that owns them
+    std::uint32_t generation;  // of an entry's pages: the owner's generation
+    std::uint32_t sequence;    // of an entry's pages: the place in its list of pages, from 0; map: which map page it is
 };
 static_assert(sizeof(PageTrailer) == 16);
 static_assert(std::has_unique_object_representations_v<PageTrailer>, "no padding on disk");
@@ -144,7 +145,7 @@ struct DirectoryEntry {
     std::uint8_t tag_first[kEntryTagBytes];
     std::uint8_t tag_last[kEntryTagBytes];
     std::uint32_t cmax;       // the command of xmax that dropped it; 0 when it was superseded
-    std::uint32_t log_pages;  // segment: pages of its delete log opened so far
+    std::uint32_t log_pages;  // segment: pages of its delete log opened so far; tail: summary pages
     std::uint32_t log_extent_count;
     Extent log_extents[kEntryExtentsMax];
     std::uint32_t reserved32;
@@ -182,6 +183,24 @@ inline constexpr std::uint32_t kRowChecksumBytes = 4;
 /// The largest heap tuple (header included) that a tail page takes; a longer row becomes a segment of its own (rule R17).
 inline constexpr std::uint32_t kTailRowBytesMax = ((kPageBytes - kPageHeaderBytes - sizeof(TailSpecial) - 4) & ~7u) - 8;
 static_assert(kTailRowBytesMax == 7768);
+
+// ------------------------------------------------------------------------------------------------ tail summary pages
+
+inline constexpr std::uint32_t kSummaryTagBytes = 108;
+
+/// What a closed tail page holds; written when the page is closed, zeros until then.
+struct PageSummary {
+    std::int64_t time_min;  // as in TailSpecial
+    std::int64_t time_max;
+    std::uint8_t tags[kSummaryTagBytes];  // a Bloom filter of the fingerprints: format/page_summary.h
+    std::uint32_t checksum;               // of the bytes before
+};
+static_assert(sizeof(PageSummary) == 128);
+static_assert(std::has_unique_object_representations_v<PageSummary>, "no padding on disk");
+
+/// Summary page s of a run tells of its tail pages [63 s, 63 s + 63), from byte 24 on.
+inline constexpr std::uint32_t kSummariesPerPage = 63;
+static_assert(kPageHeaderBytes + kSummariesPerPage * sizeof(PageSummary) <= kTrailerOffset);
 
 // -------------------------------------------------------------------------------------------------- delete log pages
 

@@ -69,7 +69,7 @@ int64 count_deleted_rows(Relation rel, uint32 slot, const DirectoryEntry &entry)
     // from which nobody else has deleted yet.
     const bool is_in_force = engine::xid_state(entry.xmin) == engine::XidState::committed &&
                              engine::xid_state(entry.xmax) != engine::XidState::committed;
-    if (entry.log_pages == 0 || !is_in_force) return 0;
+    if (format::is_tail(entry) || entry.log_pages == 0 || !is_in_force) return 0;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian delete log", ALLOCSET_SMALL_SIZES);
     const engine::LogState log = engine::settled_rows(rel, slot, entry, InvalidTransactionId, context);
     MemoryContextDelete(context);
@@ -149,7 +149,7 @@ extern "C" PGDLLEXPORT Datum historian_size(PG_FUNCTION_ARGS) {
             if (dead) {
                 dead_blocks += blocks + engine::entry_log_block_count(entry);
             } else if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
-                tail_blocks += blocks;
+                tail_blocks += blocks + engine::entry_log_block_count(entry);
             } else {
                 segment_blocks += blocks;
                 sealed_rows += entry.row_count;

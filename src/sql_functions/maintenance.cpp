@@ -202,7 +202,9 @@ Duty find_duty(Relation rel, const table_am::TableOptions &options) {
                 at_level[entry.level]++;
             duty.merge_question = hash_combine64(duty.merge_question, static_cast<uint64>(slot) << 32 | entry.generation);
         }
-        if (options.compact && entry.log_pages > 0 && engine::xid_state(entry.xmin) == engine::XidState::committed) {
+        const bool is_segment = entry.kind == static_cast<uint8>(format::EntryKind::segment);
+        if (options.compact && is_segment && entry.log_pages > 0 &&
+            engine::xid_state(entry.xmin) == engine::XidState::committed) {
             const double named = static_cast<double>(engine::rows_named_by_log(rel, slot, entry));
             if (named >= entry.row_count * kBackgroundRewriteShare) duty.shed = true;
         }

@@ -1,0 +1,60 @@
+#include "engine/tail_summary.h"
+
+#include "engine/report.h"
+
+namespace historian::engine {
+
+using format::DirectoryEntry;
+using format::kSummariesPerPage;
+using format::PageKind;
+using format::PageSummary;
+using format::PageTrailer;
+
+// 1, 4, 16 and 64: the 2040 pages of a full run want 33.
+void add_summary_extent(Relation rel, uint32 slot, const DirectoryEntry &seen) {
+    add_extent(rel, slot, seen, 1u << (2 * seen.log_extent_count), ExtentList::delete_log);
+}
+
+void stage_summary(PageEdit &edit, Buffer summary_buffer, Page closed, uint32 slot, DirectoryEntry *entry) {
+    const uint32 tail_page = entry->used_pages - 1;
+    const uint32 summary_page = tail_page / kSummariesPerPage;
+    const bool is_new = summary_page == entry->log_pages;
+    const int page = edit.add_page(summary_buffer, is_new ? sizeof(PageTrailer) : 0);
+    if (is_new) {
+        const PageSummary nothing[kSummariesPerPage] = {};
+        edit.patch(page, format::kPageHeaderBytes, nothing, sizeof(nothing));
+        patch_lower(edit, page, format::kPageHeaderBytes + sizeof(nothing));
+        patch_trailer(edit, page,
+                      PageTrailer{static_cast<uint16>(PageKind::tail_summary), 0, slot, entry->generation, summary_page});
+        entry->log_pages++;
+    }
+    const format::TailSpecial *special = tail_special(closed);
+    const uint32 rows = Min(PageGetMaxOffsetNumber(closed), format::kTailRowsMax);
+    const PageSummary summary = format::summarize_page(special->time_min, special->time_max, {special->fingerprints, rows});
+    const uint32 place = tail_page % kSummariesPerPage * static_cast<uint32>(sizeof(summary));
+    edit.patch(page, format::kPageHeaderBytes + place, &summary, sizeof(summary));
+}
+
+const PageSummary &read_summary(SummaryReader *reader, Relation rel, uint32 slot, const DirectoryEntry &entry, uint32 tail_page) {
+    const uint32 summary_page = tail_page / kSummariesPerPage;
+    const BlockNumber block = summary_block(entry, tail_page);
+    if (reader->slot != slot || reader->generation != entry.generation || reader->page != summary_page) {
+        const Buffer buffer = lock_page(rel, block, PageLock::shared);
+        Page page = BufferGetPage(buffer);
+        const PageTrailer *trailer = page_trailer(page);
+        const bool ours = page_is(page, PageKind::tail_summary) && trailer->slot == slot &&
+                          trailer->generation == entry.generation && trailer->sequence == summary_page;
+        if (ours) memcpy(reader->summaries, PageGetContents(page), sizeof(reader->summaries));
+        UnlockReleaseBuffer(buffer);
+        if (!ours) report_damage(rel, block, "The block does not belong to the tail run that names it.");
+        reader->slot = slot;
+        reader->generation = entry.generation;
+        reader->page = summary_page;
+    }
+    const PageSummary &summary = reader->summaries[tail_page % kSummariesPerPage];
+    if (summary.checksum != summary_checksum(summary))
+        report_damage(rel, block, psprintf("The summary of tail page %u does not match its checksum.", tail_page));
+    return summary;
+}
+
+}  // namespace historian::engine
