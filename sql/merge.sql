@@ -55,6 +55,28 @@ CALL compact('t');
 SELECT level, count(*), sum(row_count) FROM historian_segments('t') WHERE state = 'sealed' GROUP BY level ORDER BY level;
 SELECT count(*), sum(v) FROM t WHERE name = repeat('plant/', 20) || 7;
 
+-- a tag with more rows than a segment: its segments are of disjoint times, and so are done with, however often compact() is called
+TRUNCATE t;
+INSERT INTO t SELECT CASE WHEN i % 5 = 0 THEN 'tag' || i % 7 ELSE 'tag1' END, timestamptz '2026-03-01 00:00+00' + i * 7919 % 6007 * interval '1 s', i
+    FROM generate_series(1, 6000) AS i;
+CALL compact('t');
+INSERT INTO t SELECT CASE WHEN i % 5 = 0 THEN 'tag' || i % 7 ELSE 'tag1' END, timestamptz '2026-03-01 00:00+00' + i * 7919 % 6007 * interval '1 s', i
+    FROM generate_series(6001, 9000) AS i;
+CALL compact('t');
+SELECT level <= 4 AS low, row_count, tag_count, time_min, time_max FROM historian_segments('t')
+    WHERE state = 'sealed' AND tag_first = 'tag1' AND tag_last = 'tag1' ORDER BY time_min;
+SELECT rows_rewritten <= 4 * 9000 AS "rewritten a few times" FROM historian_size('t');
+SELECT array_agg(slot ORDER BY slot) AS before FROM historian_segments('t') WHERE state = 'sealed' \gset
+CALL compact('t');
+SELECT array_agg(slot ORDER BY slot) = :'before' AS unchanged FROM historian_segments('t') WHERE state = 'sealed';
+SELECT count(*), sum(v) FROM t;
+
+-- nor is there anything to gain from points of one tag and one time, or of none
+TRUNCATE t;
+INSERT INTO t SELECT 'tag', CASE WHEN i % 2 = 0 THEN timestamptz '2026-03-01 00:00+00' END, i FROM generate_series(1, 8000) AS i;
+CALL compact('t');
+SELECT max(level) AS level, sum(row_count) FROM historian_segments('t') WHERE state = 'sealed';
+
 -- what deletions leave of many segments becomes few
 TRUNCATE t;
 INSERT INTO t SELECT 'tag' || i % 10, timestamptz '2026-03-01 00:00+00' + i * interval '1 s', i FROM generate_series(1, 10000) AS i;

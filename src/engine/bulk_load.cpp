@@ -98,7 +98,7 @@ void write_built_segment(Relation rel, BulkLoad *load) {
         const bool is_full = builder_is_full(*builder);
         format::SegmentBytes segment;
         check_status(format::finish_builder(*builder, &segment), rel, "build a segment");
-        write_segment(rel, segment, SegmentStamp{load->xid, load->cid, 0, is_full});
+        write_segment(rel, segment, SegmentStamp{load->xid, load->cid, 0, is_full, false});
         count_loaded_rows(rel, segment.summary.row_count);
         CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);  // last: see append_rows()
     }
@@ -279,7 +279,7 @@ void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPoin
     const bool is_full = builder_is_full(*builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*builder, &segment), rel, "store a large row");
-    const uint32 slot_number = write_segment(rel, segment, SegmentStamp{GetCurrentTransactionId(), cid, 0, is_full});
+    const uint32 slot_number = write_segment(rel, segment, SegmentStamp{GetCurrentTransactionId(), cid, 0, is_full, false});
     count_loaded_rows(rel, 1);
     CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);  // last: see append_rows()
     set_sealed_tid(tid, slot_number, 0);

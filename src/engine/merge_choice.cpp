@@ -98,20 +98,26 @@ uint32 rank_of(const Edges &edges, int64 time) {
 }
 
 // Above level 0 a tag that two segments share by the end of the one and the beginning of the other does not make them overlap: a
-// merge may have parted it there, and would again. Nor do tags overlap for certain of which the directory knows nothing but the
-// first 64 bytes, and these are the same.
+// merge may have parted it there, and would again. The same goes for a time that two segments of one tag share. Nor do tags
+// overlap for certain of which the directory knows nothing but the first 64 bytes, and these are the same.
 Box box_of(const Edges &edges, const DirectoryEntry &entry, bool by_time) {
     constexpr Box kEmpty = {1, 0, 0, 0};
     Box box;
     box.x_first = (entry.flags & format::kEntryNullTag) != 0 ? 0 : rank_of(edges, first_tag(entry));
     box.x_last = rank_of(edges, last_tag(entry));
-    if (entry.level > 0 && box.x_first < box.x_last)
+    const bool one_tag = box.x_first == box.x_last;
+    if (entry.level > 0 && !one_tag) {
         box.x_last--;
-    else if (entry.level > 0 && (!by_time || entry.tag_first_bytes == format::kEntryTagBytes))
+        if ((entry.flags & format::kEntryTagGoesOn) != 0) box.x_first++;
+    } else if (entry.level > 0 && (!by_time || !has_times(entry) || entry.tag_first_bytes == format::kEntryTagBytes)) {
         return kEmpty;
+    }
     if (!by_time) return box;
     box.y_first = has_times(entry) ? rank_of(edges, entry.time_min) : 0;
     box.y_last = has_times(entry) ? rank_of(edges, entry.time_max) : edges.time_count;
+    if (entry.level == 0 || !one_tag) return box;
+    if (box.y_first == box.y_last) return kEmpty;
+    box.y_last--;
     return box;
 }
 
@@ -127,14 +133,33 @@ void sort_by_last_time(CarriedSource *sources, uint32 count) {
               [](const CarriedSource &left, const CarriedSource &right) { return compare_last_times(left, right) < 0; });
 }
 
+// A step has one granule of each source in memory, which is mostly some kilobytes, and 4 MB of wide rows at worst.
+constexpr uint32 kGroupCountMax = 128;
+
+// The compressed bytes that a step may take: wide rows are few and many bytes, and a step is to end within seconds.
+constexpr uint64 kGroupBytesMax = UINT64CONST(512) * 1024 * 1024;
+
 // As many as one step may take, two at least; the oldest first.
 Choice take_group(CarriedSource *sources, uint32 count) {
     Choice choice = {sources, 0, false, true};
     uint64 rows = 0;
-    while (choice.count < count && (choice.count < 2 || rows + sources[choice.count].entry.row_count <= merge_rows_max()))
-        rows += sources[choice.count++].entry.row_count;
+    uint64 bytes = 0;
+    for (; choice.count < Min(count, kGroupCountMax); choice.count++) {
+        const DirectoryEntry &entry = sources[choice.count].entry;
+        rows += entry.row_count;
+        bytes += entry.byte_count;
+        if (choice.count >= 2 && (rows > merge_rows_max() || bytes > kGroupBytesMax)) break;
+    }
     choice.more = choice.count < count;
     return choice;
+}
+
+// Whether merging leaves fewer segments, and so comes to an end.
+bool becomes_fewer(const Choice &choice) {
+    uint64 rows = 0;
+    for (uint32 i = 0; i < choice.count; i++) rows += choice.sources[i].entry.row_count;
+    const auto full = static_cast<uint64>(segment_rows_max);
+    return rows + full <= full * choice.count;
 }
 
 // The boxes over the deepest point, if they are enough, then those that lie within the range that they cover together.
@@ -194,8 +219,9 @@ Choice choose_among(const Pool &pool, const SealRequest &request) {
     });
     sort_by_last_time(small.members, small.count);
     Choice choice = small.count >= count_min ? take_group(small.members, small.count) : Choice{};
-    const Pool short_runs = those_that(
-        pool, [](const DirectoryEntry &entry) { return entry.row_count < kRunRowsEnough * Max(entry.tag_count, 1); });
+    if (!becomes_fewer(choice)) choice = Choice{};
+    const Pool short_runs =
+        those_that(pool, [](const DirectoryEntry &entry) { return entry.row_count < kRunRowsEnough * Max(entry.tag_count, 1); });
     if (choice.count == 0) choice = group_at_deepest(short_runs, false, count_min);
     if (choice.count == 0) choice = group_at_deepest(pool, true, count_min);
     return choice;

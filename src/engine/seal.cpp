@@ -129,6 +129,7 @@ void take_in_turn(SealStep *step, Choice *choice) {
         }
         CarriedSource *source = &choice->sources[i];
         if (source->apart) finish_segment(step);
+        step->within_tag = source->apart && (source->entry.flags & format::kEntryTagGoesOn) != 0;
         // What was sorted by tag across segments is not any more when others come in.
         step->level = source->apart ? source->entry.level : Min(step->level, source->entry.level);
         begin_source(source, step->context);

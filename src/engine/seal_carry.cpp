@@ -26,12 +26,12 @@ void take_row(CarriedSource *source, uint32 place, uint64 arrival) {
     add_rows(&source->taken, place, 1);
     const uint32 n = source->taken_count++;
     const TakenRun *last = source->run_count > 0 ? &source->runs[source->run_count - 1] : nullptr;
-    if (last != nullptr && last->arrival + (n - last->n) == arrival) return;
+    if (last != nullptr && static_cast<uint64>(last->arrival) + (n - last->n) == arrival) return;
     if (source->run_count == source->run_room) {
         source->run_room *= 2;
         source->runs = static_cast<TakenRun *>(repalloc_huge(source->runs, sizeof(TakenRun) * source->run_room));
     }
-    source->runs[source->run_count++] = TakenRun{n, arrival};
+    source->runs[source->run_count++] = TakenRun{n, static_cast<uint32>(arrival)};
 }
 
 void end_source(CarriedSource *source) {
@@ -101,7 +101,7 @@ uint64 arrival_of(const CarriedSource &source, uint32 place) {
         else
             high = middle;
     }
-    return source.runs[low].arrival + (n - source.runs[low].n);
+    return static_cast<uint64>(source.runs[low].arrival) + (n - source.runs[low].n);
 }
 
 void carry(Carrier *carrier, const CarriedSource &source, uint32 place, TransactionId xid, CommandId cid, bool is_lock) {

@@ -18,7 +18,7 @@ namespace historian::engine {
 /// Rows that were taken from a source one after the other: the source's n-th row taken became the step's arrival-th.
 struct TakenRun {
     uint32 n;
-    uint64 arrival;
+    uint32 arrival;  // a step has far fewer rows than would not fit
 };
 
 /// A source of a step and the rows that were taken from it, in order.

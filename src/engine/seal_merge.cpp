@@ -5,6 +5,8 @@
 #include "engine/report.h"
 #include "format/time_windows.h"
 
+#include <algorithm>
+
 namespace historian::engine {
 
 using format::DirectoryEntry;
@@ -32,12 +34,21 @@ struct Cursor {
     Granule *granule;
     const TimeWindow *window;
     uint32 next_granule;
-    uint32 row;         // in the granule
-    bool in_granule;    // a granule is open
+    uint32 row;          // in the granule
+    bool in_granule;     // a granule is open
     const int64 *times;  // of its rows, unless some are NULL
     bool at_end;
     TagView tag;  // in the granule's memory
 };
+
+// Of the cursor's row; NULLs come first.
+int64 time_of(const Cursor *cursor) {
+    if (cursor->times != nullptr) return cursor->times[cursor->row];
+    Datum time;
+    bool is_null;
+    granule_value(cursor->granule, cursor->granule->keys.time - 1, cursor->row, &time, &is_null);
+    return is_null ? PG_INT64_MIN : DatumGetInt64(time);
+}
 
 void read_tag(Cursor *cursor) {
     const int column = cursor->granule->keys.tag - 1;
@@ -55,11 +66,7 @@ void read_tag(Cursor *cursor) {
 bool is_wanted(const Cursor *cursor) {
     if (has_row(cursor->log.settled, cursor->granule->about.first_row + cursor->row)) return false;
     if (is_all(*cursor->window)) return true;
-    if (cursor->times != nullptr) return meets(*cursor->window, cursor->times[cursor->row], cursor->times[cursor->row]);
-    Datum time;
-    bool is_null;
-    granule_value(cursor->granule, cursor->granule->keys.time - 1, cursor->row, &time, &is_null);
-    const int64 at = is_null ? PG_INT64_MIN : DatumGetInt64(time);  // NULLs come first
+    const int64 at = time_of(cursor);
     return meets(*cursor->window, at, at);
 }
 
@@ -81,7 +88,7 @@ void settle(Cursor *cursor) {
         if (!about.has_null_time && !meets(*cursor->window, about.time_min, about.time_max)) continue;
         open_granule(cursor->granule, &cursor->segment, next);
         cursor->in_granule = true;
-        cursor->times = is_all(*cursor->window) ? nullptr : granule_times(cursor->granule);
+        cursor->times = granule_times(cursor->granule);
     }
 }
 
@@ -103,17 +110,45 @@ void start_window(Cursor *cursor, CarriedSource *source, const TimeWindow *windo
     settle(cursor);
 }
 
-// Adds the rows of one tag from a cursor; how many.
-uint64 take_tag(SealStep *step, Cursor *cursor, const TagView &tag) {
+bool is_at_tag(const Cursor &cursor, const TagView &tag) { return !cursor.at_end && compare_tags(cursor.tag, tag) == 0; }
+
+// Adds a cursor's rows of one tag that are not behind a time; how many.
+uint64 take_until(SealStep *step, Cursor *cursor, const TagView &tag, int64 last_time) {
     uint64 taken = 0;
-    while (!cursor->at_end && compare_tags(cursor->tag, tag) == 0) {
+    while (is_at_tag(*cursor, tag) && time_of(cursor) <= last_time) {
         Granule *granule = cursor->granule;
         for (int i = 0; i < step->desc->natts; i++) granule_value(granule, i, cursor->row, &step->values[i], &step->nulls[i]);
         add_row(step, cursor->source, granule->about.first_row + cursor->row);
+        step->within_tag = true;
         taken++;
         cursor->row++;
         settle(cursor);
     }
+    return taken;
+}
+
+// Adds the rows of one tag, by time: a tag of more rows than a segment has becomes segments of disjoint times. How many.
+//
+// heap    room for all cursors
+uint64 take_tag(SealStep *step, Cursor *cursors, uint32 cursor_count, const TagView &tag, Cursor **heap) {
+    const auto is_later = [](const Cursor *a, const Cursor *b) { return time_of(a) > time_of(b); };
+    uint64 taken = 0;
+    uint32 count = 0;
+    for (uint32 i = 0; i < cursor_count; i++) {
+        if (is_at_tag(cursors[i], tag)) heap[count++] = &cursors[i];
+    }
+    std::make_heap(heap, heap + count, is_later);
+    step->within_tag = false;
+    while (count > 0) {
+        std::pop_heap(heap, heap + count, is_later);
+        Cursor *first = heap[count - 1];
+        taken += take_until(step, first, tag, count > 1 ? time_of(heap[0]) : PG_INT64_MAX);
+        if (is_at_tag(*first, tag))
+            std::push_heap(heap, heap + count, is_later);
+        else
+            count--;
+    }
+    step->within_tag = false;
     return taken;
 }
 
@@ -146,9 +181,10 @@ bool find_next_tag(SealStep *step, const Cursor *cursors, uint32 count, NextTag 
 // Segments of equal size rather than full ones and a rest, and not quite full: a full one ends within a tag.
 bool is_time_to_cut(const SealStep &step, uint64 rows_left, uint64 rows_of_last_tag) {
     const uint64 held = rows_in_builder(step);
+    if (held + rows_left <= static_cast<uint64>(segment_rows_max)) return false;
     const uint64 rows_aimed_at = segment_rows_max - segment_rows_max / 16;
     const uint64 segments = (held + rows_left + rows_aimed_at - 1) / rows_aimed_at;
-    return segments > 1 && held + rows_of_last_tag / 2 >= (held + rows_left) / segments;
+    return held + rows_of_last_tag / 2 >= (held + rows_left) / segments;
 }
 
 constexpr uint32 kTagsPerDdlCheck = 256;
@@ -157,10 +193,10 @@ constexpr uint32 kTagsPerDdlCheck = 256;
 bool merge_window(SealStep *step, Cursor *cursors, uint32 cursor_count, uint64 row_count) {
     uint64 rows_left = row_count;
     NextTag next = {};
+    Cursor **heap = static_cast<Cursor **>(palloc(sizeof(Cursor *) * cursor_count));
     for (uint32 tag_count = 0; find_next_tag(step, cursors, cursor_count, &next); tag_count++) {
         if (tag_count % kTagsPerDdlCheck == kTagsPerDdlCheck - 1 && ddl_is_waiting(step->rel)) return false;
-        uint64 taken = 0;
-        for (uint32 i = 0; i < cursor_count; i++) taken += take_tag(step, &cursors[i], next.tag);
+        const uint64 taken = take_tag(step, cursors, cursor_count, next.tag, heap);
         rows_left -= Min(rows_left, taken);
         if (is_time_to_cut(*step, rows_left, taken)) finish_segment(step);
     }

@@ -1,8 +1,8 @@
 // Merging by tag: segments that hold the same tags side by side become segments of disjoint ranges of tags, so that a tag's
 // points lie together in one of them.
 //
-// Each segment is sorted by tag, so one cursor a source is enough: the smallest tag under the cursors is taken from each of them,
-// then the next. Memory: a granule a source, and the segment being built.
+// Each segment is sorted by tag and time, so one cursor a source is enough: the smallest tag under the cursors is taken from them
+// by time, then the next. Memory: a granule a source, and the segment being built.
 //
 // Rows loaded or sealed together may be of very different times: late ones are parted from the rest (format/time_windows.h), one
 // window after the other, each by reading the sources once more.
@@ -14,8 +14,8 @@
 
 namespace historian::engine {
 
-/// Sources whose rows are taken in one step: as many as their bookkeeping of eight bytes a row fits maintenance_work_mem, two
-/// full segments at least.
+/// Rows that one step takes: as many as their bookkeeping of about eight bytes a row fits maintenance_work_mem, two full segments
+/// at least.
 uint64 merge_rows_max();
 
 /// Adds all living rows of the sources to the step.

@@ -44,7 +44,7 @@ void finish_segment(SealStep *step) {
     const bool is_full = builder_is_full(*step->builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
-    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full};
+    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full, step->tag_goes_on};
     note_written(step, write_segment(step->rel, segment, stamp), segment.row_of_arrival);
     step->builder = nullptr;
     MemoryContextReset(step->segment_context);
@@ -58,6 +58,7 @@ void add_row(SealStep *step, CarriedSource *source, uint32 place) {
         const format::SortKey key = sort_key(step->desc, step->keys);
         const std::span types(step->types, static_cast<size_t>(step->desc->natts));
         check_status(format::create_builder(*step->arena, types, key, &step->builder), step->rel, "seal rows");
+        step->tag_goes_on = step->within_tag;
     }
     take_row(source, place, step->outcome.rows);
     uint8 tag_space[8];

@@ -24,7 +24,9 @@ struct SealStep {
     bool *nulls;
     Arena *arena;
     format::SegmentBuilder *builder;
-    uint8 level;  // of the segments written
+    uint8 level;             // of the segments written
+    bool within_tag;         // the row to add next is not the first of its tag
+    bool tag_goes_on;        // that was so for the first row in the builder
     CarriedSource *carried;  // where the rows came from: a source may be here once for each window of time
     uint32 carried_count;
     WrittenSegment *segments;

@@ -23,7 +23,8 @@ struct SegmentStamp {
     TransactionId xmin;
     CommandId cmin;
     uint8 level;
-    bool is_full;  // see builder_is_full(): it will not be merged with others
+    bool is_full;      // see builder_is_full(): it will not be merged with others
+    bool tag_goes_on;  // merging parted the first tag's rows: some are in the segment before
 };
 
 /// Writes a whole segment and its directory entry; readers see it once stamp.xmin is visible to them.

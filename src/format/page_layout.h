@@ -111,6 +111,7 @@ inline constexpr std::uint8_t kEntryNullTime = 4;     // a segment that holds NU
 inline constexpr std::uint8_t kEntryTagsUnknown = 8;  // tag_first and tag_last say nothing (all tags are NULL)
 inline constexpr std::uint8_t kEntryFull = 16;        // a segment that reached its limit of rows or bytes: merging gains nothing
 inline constexpr std::uint8_t kEntryDropped = 32;     // xmax deleted the rows (delete_before) rather than moved them
+inline constexpr std::uint8_t kEntryTagGoesOn = 64;   // merging parted the first tag's rows: earlier ones are in another segment
 
 inline constexpr std::uint32_t kEntryExtentsMax = 8;
 inline constexpr std::uint32_t kEntryTagBytes = 64;  // MQTT topics are long and begin alike

@@ -164,6 +164,7 @@ struct Duty {
     bool seal;
     bool close_open_run;
     bool release;
+    bool shed;              // a segment's log names many rows
     bool merge;             // there are segments that might be merged
     uint64 merge_question;  // changes when the answer to that might
 };
@@ -184,9 +185,10 @@ Duty find_duty(Relation rel, const table_am::TableOptions &options) {
     uint32 at_level[kLevels] = {};
     int64 kept_blocks = 0;
     int64 blocks_in_force = 0;
-    bool must_shed = false;
     engine::for_each_entry(rel, meta, [&](uint32 slot, const format::DirectoryEntry &entry) {
-        if (TransactionIdIsValid(entry.xmax)) {
+        const engine::XidState superseded = engine::xid_state(entry.xmax);  // aborted: it is in force as before
+        if (superseded == engine::XidState::in_progress) return;
+        if (superseded == engine::XidState::committed) {
             duty.release = true;
             if (entry.kind == static_cast<uint8>(format::EntryKind::segment)) kept_blocks += engine::entry_block_count(entry);
             return;
@@ -204,7 +206,7 @@ Duty find_duty(Relation rel, const table_am::TableOptions &options) {
         if (options.compact && is_segment && entry.log_pages > 0 &&
             engine::xid_state(entry.xmin) == engine::XidState::committed) {
             const double named = static_cast<double>(engine::rows_named_by_log(rel, slot, entry));
-            if (named >= entry.row_count * kBackgroundRewriteShare) must_shed = true;
+            if (named >= entry.row_count * kBackgroundRewriteShare) duty.shed = true;
         }
         if (entry.kind != static_cast<uint8>(format::EntryKind::tail)) return;
         const bool closed = (entry.flags & format::kEntryTailClosed) != 0;
@@ -213,13 +215,17 @@ Duty find_duty(Relation rel, const table_am::TableOptions &options) {
         else if (entry.used_pages > 0 && run_is_old(RelationGetRelid(rel), slot, entry.generation, seal_after_s))
             duty.seal = duty.close_open_run = true;
     });
-    if (!options.compact || kept_blocks > kKeptBlocksMin + blocks_in_force / kKeptDivisor) return duty;
-    duty.merge = must_shed || small_segments >= kBackgroundMergeCount;
+    if (!options.compact || kept_blocks > kKeptBlocksMin + blocks_in_force / kKeptDivisor) {
+        duty.shed = false;
+        return duty;
+    }
+    duty.merge = small_segments >= kBackgroundMergeCount;
     for (const uint32 count : at_level) duty.merge = duty.merge || count >= kBackgroundMergeCount;
     return duty;
 }
 
-// Where many segments lie side by side and nothing is to be merged, that is found out once, not at every round.
+// Where many segments lie side by side and nothing is to be merged, that is found out once, not at every round. Whether rows are
+// to be shed is asked at every round: that changes when their deleter commits, which nothing in the directory tells.
 struct MergedTable {
     Oid relid;
     uint64 question;
@@ -280,16 +286,18 @@ int64 maintain_table(Oid relid) {
         const table_am::TableOptions options = table_am::read_options(relid);
         const Duty duty = find_duty(rel, options);
         const bool merge = duty.merge && !has_nothing_to_merge(relid, duty.merge_question);
+        const bool is_due = duty.seal || duty.shed || merge;
+        const bool has_turn = (duty.release || is_due) && engine::lock_maintenance(rel, false);
         // Space first, or work would go on in new space for ever; and not in the transaction that seals: its own xid keeps alive
         // what it supersedes.
-        if (duty.release && engine::lock_maintenance(rel, false)) work = engine::release_unneeded(rel).freed;
-        if (work == 0 && (duty.seal || merge)) {
+        if (has_turn && duty.release) work = engine::release_unneeded(rel).freed;
+        if (has_turn && work == 0 && is_due) {
             engine::SealRequest request = {};
             request.close_open_run = duty.close_open_run;
             request.merge_rows_below = duty.merge ? background_merge_below_rows() : 0;
             request.merge_count_min = kBackgroundMergeCount;
-            request.by_tag_count_min = duty.merge ? kBackgroundMergeCount : 0;
-            request.rewrite_share = duty.merge ? kBackgroundRewriteShare : engine::kRewriteNothing;
+            request.by_tag_count_min = merge ? kBackgroundMergeCount : 0;
+            request.rewrite_share = duty.shed ? kBackgroundRewriteShare : engine::kRewriteNothing;
             request.move_from = InvalidBlockNumber;
             request.made_before = ReadNextTransactionId();
             const engine::SealOutcome outcome = engine::seal_step(rel, request);

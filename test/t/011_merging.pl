@@ -98,5 +98,44 @@ is($node->safe_psql('postgres', $blocks), 0, '... and the copies are gone');
 is($node->safe_psql('postgres', $answer), '640000|640000|' . (640000 * (800 + 640799) / 2), 'every point is there once');
 like($node->safe_psql('postgres', "SELECT historian_check('t')"), qr/ 640000 rows/, 'the table is whole');
 
+# A merge that failed after it had marked its sources: these are in force, nobody's snapshot keeps them, and merging goes on.
+my $file = $node->basedir . '/points';
+$node->safe_psql('postgres', 'CREATE TABLE u (name text, time timestamptz, v text) USING tag WITH (historian.compact = off)');
+$node->safe_psql('postgres', <<"SQL");
+COPY (SELECT 'tag' || i % 40, timestamptz '2026-01-01' + i * interval '1 s',
+    (SELECT string_agg(md5(random()::text || i || j), '') FROM generate_series(1, 10) AS j) FROM generate_series(1, 9600) AS i)
+    TO '$file';
+COPY u FROM '$file';
+SQL
+# The last rows may have gone to the tail.
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM historian_segments('u') WHERE state IN ('open', 'closed')");
+my $holder = $node->background_psql('postgres', on_error_stop => 1);
+$holder->query_safe('SELECT pg_advisory_lock(1213415763, 3)');
+my $merger = $node->background_psql('postgres', on_error_stop => 0);
+$merger->query_until(qr/begin/, "\\echo begin\nSET historian.debug_stop_point = 3;\nCALL compact('u');\n");
+$node->poll_query_until('postgres',
+    "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL compact%' AND wait_event = 'advisory'");
+$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL compact%'");
+$holder->quit;
+$merger->quit;
+my $loaded = "SELECT count(*) FROM historian_segments('u') WHERE state = 'sealed' AND level = 0";
+is($node->safe_psql('postgres', $loaded), 12, 'a merge has failed');
+$node->safe_psql('postgres', 'ALTER TABLE u SET (historian.compact = on)');
+ok($node->poll_query_until('postgres', "SELECT ($loaded) < 8"), 'the next one does what it did not');
+
+# The worker has looked at what a transaction in progress has deleted, and found nothing to shed yet.
+my $deleter = $node->background_psql('postgres', on_error_stop => 1);
+$deleter->query_safe('BEGIN');
+$deleter->query_safe("DELETE FROM u WHERE v < '8'");
+select undef, undef, undef, 0.5;
+my $committed_at = time;
+$deleter->query_safe('COMMIT');
+$deleter->quit;
+ok($node->poll_query_until('postgres', "SELECT sum(deleted_rows) = 0 FROM historian_segments('u') WHERE state = 'sealed'"),
+    'deleted rows are shed ...');
+cmp_ok(time - $committed_at, '<', 30, '... soon after the deletion is committed');
+is($node->safe_psql('postgres', "SELECT count(*) FILTER (WHERE v < '8') FROM u"), 0, 'they are gone');
+like($node->safe_psql('postgres', "SELECT historian_check('u')"), qr/segments/, 'the table is whole');
+
 $node->stop;
 done_testing();
