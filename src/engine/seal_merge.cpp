@@ -112,10 +112,21 @@ void start_window(Cursor *cursor, CarriedSource *source, const TimeWindow *windo
 
 bool is_at_tag(const Cursor &cursor, const TagView &tag) { return !cursor.at_end && compare_tags(cursor.tag, tag) == 0; }
 
-// Adds a cursor's rows of one tag that are not behind a time; how many.
+constexpr uint64 kRowsPerDdlCheck = 65'536;
+
+// Whether DDL waits for the table: asked now and then, and the last answer remembered.
+bool gives_way(SealStep *step) {
+    if (step->outcome.rows >= step->next_ddl_check) {
+        step->next_ddl_check = step->outcome.rows + kRowsPerDdlCheck;
+        step->gives_way = ddl_is_waiting(step->rel);
+    }
+    return step->gives_way;
+}
+
+// Adds a cursor's rows of one tag that are not behind a time, unless the step gives way; how many.
 uint64 take_until(SealStep *step, Cursor *cursor, const TagView &tag, int64 last_time) {
     uint64 taken = 0;
-    while (is_at_tag(*cursor, tag) && time_of(cursor) <= last_time) {
+    while (is_at_tag(*cursor, tag) && time_of(cursor) <= last_time && !gives_way(step)) {
         Granule *granule = cursor->granule;
         for (int i = 0; i < step->desc->natts; i++) granule_value(granule, i, cursor->row, &step->values[i], &step->nulls[i]);
         add_row(step, cursor->source, granule->about.first_row + cursor->row);
@@ -139,7 +150,7 @@ uint64 take_tag(SealStep *step, Cursor *cursors, uint32 cursor_count, const TagV
     }
     std::make_heap(heap, heap + count, is_later);
     step->within_tag = false;
-    while (count > 0) {
+    while (count > 0 && !step->gives_way) {
         std::pop_heap(heap, heap + count, is_later);
         Cursor *first = heap[count - 1];
         taken += take_until(step, first, tag, count > 1 ? time_of(heap[0]) : PG_INT64_MAX);
@@ -187,20 +198,17 @@ bool is_time_to_cut(const SealStep &step, uint64 rows_left, uint64 rows_of_last_
     return held + rows_of_last_tag / 2 >= (held + rows_left) / segments;
 }
 
-constexpr uint32 kTagsPerDdlCheck = 256;
-
 // Adds the rows of the window that the cursors stand in; about so many. False when DDL waits for the table.
 bool merge_window(SealStep *step, Cursor *cursors, uint32 cursor_count, uint64 row_count) {
     uint64 rows_left = row_count;
     NextTag next = {};
     Cursor **heap = static_cast<Cursor **>(palloc(sizeof(Cursor *) * cursor_count));
-    for (uint32 tag_count = 0; find_next_tag(step, cursors, cursor_count, &next); tag_count++) {
-        if (tag_count % kTagsPerDdlCheck == kTagsPerDdlCheck - 1 && ddl_is_waiting(step->rel)) return false;
+    while (!step->gives_way && find_next_tag(step, cursors, cursor_count, &next)) {
         const uint64 taken = take_tag(step, cursors, cursor_count, next.tag, heap);
         rows_left -= Min(rows_left, taken);
         if (is_time_to_cut(*step, rows_left, taken)) finish_segment(step);
     }
-    return true;
+    return !step->gives_way;
 }
 
 // ------------------------------------------------------------------------------------------------------------ late points
