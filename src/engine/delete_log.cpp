@@ -54,20 +54,39 @@ void clear_rows(RowSet *set) {
     set->member_count = 0;
 }
 
-bool has_any(const RowSet &set, RowRange rows) {
-    for (uint32 row = rows.first; row < rows.first + rows.count; row++) {
-        if (has_row(set, row)) return true;
+namespace {
+
+// Calls visit(word, mask) for each word of a set that has bits of the rows [first, end), until it returns false.
+template <typename Visit>
+void for_each_word(uint32 first, uint32 end, Visit visit) {
+    for (uint32 row = first; row < end;) {
+        const uint32 bit = row % 64;
+        const uint32 count = Min(64 - bit, end - row);
+        const uint64 mask = (count == 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << count) - 1) << bit;
+        if (!visit(row / 64, mask)) return;
+        row += count;
     }
-    return false;
+}
+
+}  // namespace
+
+bool has_any(const RowSet &set, RowRange rows) {
+    bool found = false;
+    if (set.words == nullptr) return found;
+    for_each_word(rows.first, rows.first + rows.count, [&](uint32 word, uint64 mask) {
+        found = (set.words[word] & mask) != 0;
+        return !found;
+    });
+    return found;
 }
 
 void add_rows(RowSet *set, uint32 first, uint32 count) {
     const uint32 end = first + Min(count, set->row_count - Min(first, set->row_count));
-    for (uint32 row = first; row < end; row++) {
-        const uint64 bit = UINT64CONST(1) << (row % 64);
-        set->member_count += (set->words[row / 64] & bit) == 0;
-        set->words[row / 64] |= bit;
-    }
+    for_each_word(first, end, [set](uint32 word, uint64 mask) {
+        set->member_count += static_cast<uint32>(__builtin_popcountll(mask & ~set->words[word]));
+        set->words[word] |= mask;
+        return true;
+    });
 }
 
 namespace {

@@ -133,32 +133,46 @@ uint64 delete_run(Relation rel, uint32 slot, RowRange rows, CommandId cid) {
     return deleted;
 }
 
-// The row is old and the snapshot has not seen it deleted.
-struct OldRows {
+// The old rows of a segment, run by run: adjacent ones of several granules are deleted by one record.
+struct Trim {
+    Relation rel;
+    uint32 slot;
+    CommandId cid;
     Granule *granule;
     int time_column;
     int64 bound;
-    RowSet deleted;
+    RowSet gone;   // for the snapshot, before us
+    RowRange run;  // not deleted yet
+    uint64 deleted;
 };
 
-bool is_old_row(const OldRows &old, uint32 row) {
-    if (has_row(old.deleted, old.granule->about.first_row + row)) return false;
-    Datum time;
-    bool is_null;
-    granule_value(old.granule, old.time_column, row, &time, &is_null);
-    return !is_null && DatumGetInt64(time) < old.bound;
+void finish_run(Trim *trim) {
+    if (trim->run.count > 0) trim->deleted += delete_run(trim->rel, trim->slot, trim->run, trim->cid);
+    trim->run = {};
 }
 
-uint64 trim_granule(Relation rel, uint32 slot, const OldRows &old, CommandId cid) {
-    const format::Granule &about = old.granule->about;
-    uint64 deleted = 0;
-    for (uint32 row = 0; row < about.row_count;) {
-        uint32 end = row;
-        while (end < about.row_count && is_old_row(old, end)) end++;
-        if (end > row) deleted += delete_run(rel, slot, {about.first_row + row, end - row}, cid);
-        row = end + 1;
+void take_rows(Trim *trim, uint32 first, uint32 count) {
+    if (first != trim->run.first + trim->run.count) finish_run(trim);
+    if (trim->run.count == 0) trim->run.first = first;
+    trim->run.count += count;
+}
+
+// Row by row: some are not old, or gone already.
+void trim_granule(Trim *trim) {
+    const format::Granule &about = trim->granule->about;
+    const int64 *times = granule_times(trim->granule);
+    for (uint32 row = 0; row < about.row_count; row++) {
+        int64 time = PG_INT64_MAX;
+        if (times != nullptr) {
+            time = times[row];
+        } else {
+            Datum value;
+            bool is_null;
+            granule_value(trim->granule, trim->time_column, row, &value, &is_null);
+            if (!is_null) time = DatumGetInt64(value);
+        }
+        if (time < trim->bound && !has_row(trim->gone, about.first_row + row)) take_rows(trim, about.first_row + row, 1);
     }
-    return deleted;
 }
 
 uint64 trim_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, int64 bound, Snapshot snapshot, CommandId cid) {
@@ -166,18 +180,24 @@ uint64 trim_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, int6
     OpenSegment segment;
     open_segment(rel, slot, entry, context, &segment);
     const KeyColumns keys = key_columns(rel);
-    OldRows old = {make_granule(rel, RelationGetDescr(rel), keys, context), keys.time - 1, bound,
-                   deleted_rows(rel, slot, entry, snapshot, context)};
-    uint64 deleted = 0;
+    Trim trim = {rel,   slot, cid, make_granule(rel, RelationGetDescr(rel), keys, context), keys.time - 1,
+                 bound, {},   {},  0};
+    trim.gone = deleted_rows(rel, slot, entry, snapshot, context);
     for (uint32 g = 0; g < segment.header.granule_count; g++) {
         CHECK_FOR_INTERRUPTS();
         const format::Granule about = format::granule_at(*segment.index, g);
         if (about.time_min > about.time_max || about.time_min >= bound) continue;
-        open_granule(old.granule, &segment, g);
-        deleted += trim_granule(rel, slot, old, cid);
+        const bool all_old = about.time_max < bound && !about.has_null_time;
+        if (all_old && !has_any(trim.gone, {about.first_row, about.row_count})) {
+            take_rows(&trim, about.first_row, about.row_count);
+            continue;
+        }
+        open_granule(trim.granule, &segment, g);
+        trim_granule(&trim);
     }
+    finish_run(&trim);
     MemoryContextDelete(context);
-    return deleted;
+    return trim.deleted;
 }
 
 uint64 trim_tail(Relation rel, int64 bound, Snapshot snapshot, CommandId cid) {

@@ -2,7 +2,7 @@
 
 # Two hours of points to begin with. Rows per second: am.trickle; milliseconds of the reader: am.last_hour, and of a query
 # that reads no table: am.control; bytes of WAL for a row, what sealing and merging wrote included: am.wal; of the table:
-# am.stored.
+# am.stored. How often a row was written to segments: written.
 trickle_into() {
     say "trickle into a $1 table" >&2
     prefilled=$((rows < 7200000 ? rows : 7200000))
@@ -20,6 +20,9 @@ trickle_into() {
     echo "$counted $seconds" | awk '{ printf "%.0f\n", $1 / $2 }' >"$folder/$1.trickle"
     sql -c "SELECT round((pg_current_wal_insert_lsn() - '$begin') / $inserted, 1)" >"$folder/$1.wal"
     sql -c "SELECT round(pg_total_relation_size('trickle_$1')::numeric / ($prefilled + $inserted), 2)" >"$folder/$1.stored"
+    if [ "$1" = tag ]; then
+        sql -c "SELECT round(1 + rows_rewritten::numeric / rows_stored, 2) FROM historian_size('trickle_tag')" >"$folder/written"
+    fi
     sql -c "DROP TABLE trickle_$1"
 }
 
@@ -42,5 +45,6 @@ report_trickle() {
             "$(percentile "$folder/tag.control" $share)"
     done
     both 'WAL, what sealing and merging write included' bytes/row "$(cat "$folder/heap.wal")" "$(cat "$folder/tag.wal")"
+    both 'writes of a row to segments, by sealing and merging' times '' "$(cat "$folder/written")"
     both 'table at the end, without compact()' bytes/row "$(cat "$folder/heap.stored")" "$(cat "$folder/tag.stored")"
 }
