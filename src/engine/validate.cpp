@@ -35,35 +35,44 @@ const char *damage_of_free_entry(const DirectoryEntry &entry) {
     return is_empty && entry.generation > 0 ? nullptr : "A free entry is not as its last owner left it.";
 }
 
-// The pages that an entry says it uses must exist. Of an entry being built nobody reads a page.
-const char *damage_of_extents(const Metapage &meta, const DirectoryEntry &entry, BlockNumber blocks) {
-    if (entry.extent_count == 0 || entry.extent_count > format::kEntryExtentsMax)
-        return "An entry has an impossible number of extents.";
-    uint64 pages_left = entry.used_pages;
-    for (uint32 e = 0; e < entry.extent_count; e++) {
-        const Extent &extent = entry.extents[e];
-        if (!extent_is_possible(meta, extent)) return "An entry has an impossible extent.";
-        const uint64 used = Min(pages_left, static_cast<uint64>(extent.block_count));
+// What can be wrong with a list of extents.
+struct ListDamage {
+    const char *count;
+    const char *extent;
+    const char *beyond;
+    const char *too_few;
+};
+constexpr ListDamage kContentDamage = {"An entry has an impossible number of extents.", "An entry has an impossible extent.",
+                                       "An entry uses pages beyond the end of the file.",
+                                       "An entry uses more pages than it owns."};
+constexpr ListDamage kLogDamage = {"A delete log has an impossible number of extents.", "A delete log has an impossible extent.",
+                                   "A delete log uses pages beyond the end of the file.",
+                                   "A delete log uses more pages than it owns."};
+
+// The pages that an entry says it uses must exist.
+const char *damage_of_list(const Metapage &meta, const Extent *extents, uint32 extent_count, uint64 used_pages,
+                           BlockNumber blocks, const ListDamage &damage) {
+    if (extent_count > format::kEntryExtentsMax) return damage.count;
+    uint64 pages_left = used_pages;
+    for (uint32 e = 0; e < extent_count; e++) {
+        if (!extent_is_possible(meta, extents[e])) return damage.extent;
+        const uint64 used = Min(pages_left, static_cast<uint64>(extents[e].block_count));
         pages_left -= used;
-        if (entry.kind == static_cast<uint8>(EntryKind::building)) continue;
-        if (used > 0 && extent.first_block + used > blocks) return "An entry uses pages beyond the end of the file.";
+        if (used > 0 && extents[e].first_block + used > blocks) return damage.beyond;
     }
-    if (pages_left > 0 && entry.kind != static_cast<uint8>(EntryKind::building)) return "An entry uses more pages than it owns.";
-    return nullptr;
+    return pages_left > 0 ? damage.too_few : nullptr;
+}
+
+// Of an entry being built nobody reads a page: they need not exist yet.
+const char *damage_of_extents(const Metapage &meta, const DirectoryEntry &entry, BlockNumber blocks) {
+    if (entry.extent_count == 0) return kContentDamage.count;
+    const bool is_building = entry.kind == static_cast<uint8>(EntryKind::building);
+    return damage_of_list(meta, entry.extents, entry.extent_count, is_building ? 0 : entry.used_pages, blocks, kContentDamage);
 }
 
 // A segment's delete log, or a run's summaries.
 const char *damage_of_log(const Metapage &meta, const DirectoryEntry &entry, BlockNumber blocks) {
-    if (entry.log_extent_count > format::kEntryExtentsMax) return "A delete log has an impossible number of extents.";
-    uint64 pages_left = entry.log_pages;
-    for (uint32 e = 0; e < entry.log_extent_count; e++) {
-        const Extent &extent = entry.log_extents[e];
-        if (!extent_is_possible(meta, extent)) return "A delete log has an impossible extent.";
-        const uint64 used = Min(pages_left, static_cast<uint64>(extent.block_count));
-        pages_left -= used;
-        if (used > 0 && extent.first_block + used > blocks) return "A delete log uses pages beyond the end of the file.";
-    }
-    return pages_left > 0 ? "A delete log uses more pages than it owns." : nullptr;
+    return damage_of_list(meta, entry.log_extents, entry.log_extent_count, entry.log_pages, blocks, kLogDamage);
 }
 
 const char *damage_of_segment(const DirectoryEntry &entry) {
