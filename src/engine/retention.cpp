@@ -34,7 +34,6 @@ enum class Stamp : uint8 { done, wait, gone, moved };
 // Stamps an entry as dropped by us, unless somebody else has stamped it; *other is who that was.
 Stamp stamp_entry(Relation rel, uint32 slot, const DirectoryEntry &seen, CommandId cid, TransactionId *other) {
     const TransactionId xid = GetCurrentTransactionId();
-    const TransactionId free_after = ReadNextTransactionId();
     Stamp result = Stamp::moved;
     edit_entry(rel, slot, EditPurpose::delete_rows, InvalidTransactionId, [&](DirectoryEntry *entry) {
         if (entry->kind != seen.kind || entry->generation != seen.generation) return false;
@@ -46,7 +45,7 @@ Stamp stamp_entry(Relation rel, uint32 slot, const DirectoryEntry &seen, Command
         if (state != XidState::aborted) return false;
         entry->xmax = xid;
         entry->cmax = cid;
-        entry->free_after = free_after;
+        entry->free_after = ReadNextTransactionId();  // under the lock: who reads the entry unstamped has an xid below it
         entry->flags |= format::kEntryDropped;
         result = Stamp::done;
         return true;
