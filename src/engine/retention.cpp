@@ -34,7 +34,6 @@ enum class Stamp : uint8 { done, wait, gone, moved };
 // Stamps an entry as dropped by us, unless somebody else has stamped it; *other is who that was.
 Stamp stamp_entry(Relation rel, uint32 slot, const DirectoryEntry &seen, CommandId cid, TransactionId *other) {
     const TransactionId xid = GetCurrentTransactionId();
-    const TransactionId free_after = ReadNextTransactionId();
     Stamp result = Stamp::moved;
     edit_entry(rel, slot, EditPurpose::delete_rows, InvalidTransactionId, [&](DirectoryEntry *entry) {
         if (entry->kind != seen.kind || entry->generation != seen.generation) return false;
@@ -46,7 +45,7 @@ Stamp stamp_entry(Relation rel, uint32 slot, const DirectoryEntry &seen, Command
         if (state != XidState::aborted) return false;
         entry->xmax = xid;
         entry->cmax = cid;
-        entry->free_after = free_after;
+        entry->free_after = ReadNextTransactionId();  // under the lock: who reads the entry unstamped has an xid below it
         entry->flags |= format::kEntryDropped;
         result = Stamp::done;
         return true;
@@ -122,15 +121,18 @@ uint64 delete_one_row(Relation rel, ItemPointer tid, CommandId cid) {
     }
 }
 
+// Half by half where others have touched some of the rows: a run may be a million rows long, and a record each would be written.
 uint64 delete_run(Relation rel, uint32 slot, RowRange rows, CommandId cid) {
+    CHECK_FOR_INTERRUPTS();
     if (delete_untouched_rows(rel, slot, rows, cid)) return rows.count;
-    uint64 deleted = 0;
-    for (uint32 row = rows.first; row < rows.first + rows.count; row++) {
+    if (rows.count == 1) {
         ItemPointerData tid;
-        set_sealed_tid(&tid, slot, row);
-        deleted += delete_one_row(rel, &tid, cid);
+        set_sealed_tid(&tid, slot, rows.first);
+        return delete_one_row(rel, &tid, cid);
     }
-    return deleted;
+    const uint32 half = rows.count / 2;
+    const uint64 deleted = delete_run(rel, slot, {rows.first, half}, cid);
+    return deleted + delete_run(rel, slot, {rows.first + half, rows.count - half}, cid);
 }
 
 // The old rows of a segment, run by run: adjacent ones of several granules are deleted by one record.

@@ -154,7 +154,7 @@ struct LogReader {
     FileLocator file;  // a TRUNCATE of this transaction gives the table another
     uint32 slot;
     format::Metapage meta;  // where the directory's pages are does not change
-    DirectoryEntry entry;   // as read last; the slot is not used again as long as this transaction lives (rule R5)
+    DirectoryEntry entry;   // as read last; unless it is stamped, its slot is not used again while this transaction lives (R5)
     uint64 last_use;
     MemoryContext context;
     RowSet named;  // rows that some record read so far names, but for those of failed deleters and of lockers that are over
@@ -208,15 +208,21 @@ LogReader *make_reader(Relation rel, uint32 slot, uint32 row_count) {
     return reader;
 }
 
-// The reader of a segment, its entry read anew when there was none or when asked for.
+// The reader of a segment, its entry read anew when there was none, when it was stamped, or when asked for.
 LogReader *use_reader(Relation rel, uint32 slot, RowRange rows, bool read_again) {
     LogReader *reader = find_reader(rel, slot);
-    if (reader == nullptr || read_again) {
+    // Who stamped it may have done so before our transaction began: then the segment may be gone since our last command.
+    const bool is_stamped = reader != nullptr && TransactionIdIsValid(reader->entry.xmax);
+    if (reader == nullptr || read_again || is_stamped) {
         format::Metapage meta;
         if (!read_metapage(rel, &meta) || slot >= meta.slot_count) report_moved(rel);
         const DirectoryEntry entry = read_entry(rel, meta, slot);
         if (entry.kind != static_cast<uint8>(EntryKind::segment)) report_moved(rel);
-        if (reader != nullptr && reader->entry.generation != entry.generation) report_moved(rel);
+        if (reader != nullptr && reader->entry.generation != entry.generation) {
+            if (read_again) report_moved(rel);
+            forget_delete_logs();
+            reader = nullptr;
+        }
         if (reader == nullptr) reader = make_reader(rel, slot, entry.row_count);
         reader->meta = meta;
         reader->entry = entry;

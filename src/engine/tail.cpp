@@ -86,7 +86,7 @@ void open_next_page(Relation rel, const Metapage &meta, uint32 slot, const Direc
         stage_new_tail_page(edit, next_buffer, slot, entry);
         if (BufferIsValid(last_buffer)) {
             stage_closed_page(edit, last_buffer);
-            stage_summary(edit, summary_buffer, BufferGetPage(last_buffer), slot, &entry);
+            stage_summary(rel, edit, summary_buffer, BufferGetPage(last_buffer), slot, &entry);
         }
         const int directory = edit.add_page(directory_buffer);
         entry.used_pages++;

@@ -10,20 +10,34 @@ using format::PageKind;
 using format::PageSummary;
 using format::PageTrailer;
 
+namespace {
+
+bool is_summary_page(Page page, uint32 slot, const DirectoryEntry &entry, uint32 summary_page) {
+    const PageTrailer *trailer = page_trailer(page);
+    return page_is(page, PageKind::tail_summary) && trailer->slot == slot && trailer->generation == entry.generation &&
+           trailer->sequence == summary_page;
+}
+
+[[noreturn]] void report_foreign_page(Relation rel, BlockNumber block) {
+    report_damage(rel, block, "The block does not belong to the tail run that names it.");
+}
+
+}  // namespace
+
 // 1, 4, 16 and 64: the 2040 pages of a full run want 33.
 void add_summary_extent(Relation rel, uint32 slot, const DirectoryEntry &seen) {
     add_extent(rel, slot, seen, 1u << (2 * seen.log_extent_count), ExtentList::delete_log);
 }
 
-void stage_summary(PageEdit &edit, Buffer summary_buffer, Page closed, uint32 slot, DirectoryEntry *entry) {
+void stage_summary(Relation rel, PageEdit &edit, Buffer summary_buffer, Page closed, uint32 slot, DirectoryEntry *entry) {
     const uint32 tail_page = entry->used_pages - 1;
     const uint32 summary_page = tail_page / kSummariesPerPage;
     const bool is_new = summary_page == entry->log_pages;
+    if (!is_new && !is_summary_page(BufferGetPage(summary_buffer), slot, *entry, summary_page))
+        report_foreign_page(rel, BufferGetBlockNumber(summary_buffer));
     const int page = edit.add_page(summary_buffer, is_new ? sizeof(PageTrailer) : 0);
-    if (is_new) {
-        const PageSummary nothing[kSummariesPerPage] = {};
-        edit.patch(page, format::kPageHeaderBytes, nothing, sizeof(nothing));
-        patch_lower(edit, page, format::kPageHeaderBytes + sizeof(nothing));
+    if (is_new) {  // of zeros: no page has a summary yet
+        patch_lower(edit, page, format::kPageHeaderBytes + kSummariesPerPage * sizeof(PageSummary));
         patch_trailer(edit, page,
                       PageTrailer{static_cast<uint16>(PageKind::tail_summary), 0, slot, entry->generation, summary_page});
         entry->log_pages++;
@@ -41,12 +55,10 @@ const PageSummary &read_summary(SummaryReader *reader, Relation rel, uint32 slot
     if (reader->slot != slot || reader->generation != entry.generation || reader->page != summary_page) {
         const Buffer buffer = lock_page(rel, block, PageLock::shared);
         Page page = BufferGetPage(buffer);
-        const PageTrailer *trailer = page_trailer(page);
-        const bool ours = page_is(page, PageKind::tail_summary) && trailer->slot == slot &&
-                          trailer->generation == entry.generation && trailer->sequence == summary_page;
+        const bool ours = is_summary_page(page, slot, entry, summary_page);
         if (ours) memcpy(reader->summaries, PageGetContents(page), sizeof(reader->summaries));
         UnlockReleaseBuffer(buffer);
-        if (!ours) report_damage(rel, block, "The block does not belong to the tail run that names it.");
+        if (!ours) report_foreign_page(rel, block);
         reader->slot = slot;
         reader->generation = entry.generation;
         reader->page = summary_page;

@@ -26,7 +26,8 @@ void add_summary_extent(Relation rel, uint32 slot, const format::DirectoryEntry 
 
 /// Stages the summary of a run's newest page, `closed`, which the edit closes; both pages are locked. When that takes a new
 /// summary page, entry->log_pages counts it.
-void stage_summary(PageEdit &edit, Buffer summary_buffer, Page closed, uint32 slot, format::DirectoryEntry *entry);
+/// errors  XX001 the block is not the run's
+void stage_summary(Relation rel, PageEdit &edit, Buffer summary_buffer, Page closed, uint32 slot, format::DirectoryEntry *entry);
 
 /// Whether a page has a summary, as far as this copy of its entry tells.
 inline bool has_summary(const format::DirectoryEntry &entry, uint32 tail_page) {
