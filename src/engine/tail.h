@@ -20,6 +20,8 @@ namespace historian::engine {
 
 /// Pages of a run's extents: 8, 16, ... 1024: 2040 pages, about 200,000 narrow rows, 16 MB.
 inline constexpr uint32 kFirstTailExtentPages = 8;
+inline constexpr uint32 kTailRunPagesMax = kFirstTailExtentPages * ((1u << format::kEntryExtentsMax) - 1);
+static_assert(kTailRunPagesMax == 2040);
 
 /// Adds rows to the tail; each tuple's t_self becomes its TID. Rows that no tail page takes must not be passed
 /// (kTailRowBytesMax).

@@ -1,6 +1,7 @@
 #include "engine/tail_summary.h"
 
 #include "engine/report.h"
+#include "engine/tail.h"
 
 namespace historian::engine {
 
@@ -24,9 +25,11 @@ bool is_summary_page(Page page, uint32 slot, const DirectoryEntry &entry, uint32
 
 }  // namespace
 
-// 1, 4, 16 and 64: the 2040 pages of a full run want 33.
+// 1, 4, 16 and 12.
 void add_summary_extent(Relation rel, uint32 slot, const DirectoryEntry &seen) {
-    add_extent(rel, slot, seen, 1u << (2 * seen.log_extent_count), ExtentList::delete_log);
+    constexpr uint32 kPagesMax = (kTailRunPagesMax + kSummariesPerPage - 1) / kSummariesPerPage;
+    const uint32 pages_wanted = kPagesMax - Min(entry_log_block_count(seen), kPagesMax - 1);
+    add_extent(rel, slot, seen, Min(1u << (2 * seen.log_extent_count), pages_wanted), ExtentList::delete_log);
 }
 
 void stage_summary(Relation rel, PageEdit &edit, Buffer summary_buffer, Page closed, uint32 slot, DirectoryEntry *entry) {
