@@ -165,7 +165,6 @@ uint64 take_tag(SealStep *step, Cursor *cursors, uint32 cursor_count, const TagV
 
 // The smallest tag under the cursors, copied to memory of its own: cursors move on.
 struct NextTag {
-    bool found;
     TagView tag;
     std::byte *space;
     uint64 room;

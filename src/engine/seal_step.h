@@ -33,7 +33,7 @@ struct SealStep {
     uint32 segment_room;
     uint64 next_ddl_check;  // of a merge: outcome.rows at which to ask
     bool gives_way;         // DDL waits: the step is to be given up
-    uint64 rows_stored;  // of outcome.rows those that came from the tail
+    uint64 rows_stored;     // of outcome.rows those that came from the tail
     SealOutcome outcome;
 };
 

@@ -327,14 +327,31 @@ CREATE TABLE header (LIKE t) USING tag;
 CREATE TABLE older (LIKE t) USING tag;
 INSERT INTO header SELECT * FROM points(1, 100);
 INSERT INTO older SELECT * FROM points(1, 100);
+CREATE TABLE told (LIKE t) USING tag WITH (historian.seal_interval = '1h');
+INSERT INTO told SELECT * FROM points(1, 1000);
 CALL compact('header');
 CALL compact('older');
 SELECT pg_relation_filepath('broken');
 SQL
 my %segment = map { $_ => [split /\|/, $node->safe_psql('postgres',
     "SELECT pg_relation_filepath('$_'), first_block FROM historian_segments('$_') WHERE state = 'sealed'")] } qw(header older);
+my $told_path = $node->safe_psql('postgres', "SELECT pg_relation_filepath('told')");
 $node->append_conf('postgresql.conf', "historian.seal_interval = 1s");
 $node->stop;
+# One byte of the first summary on the page that tells what closed tail pages hold.
+my $summary_block = -1;
+{
+    open my $file, '+<:raw', $node->data_dir . "/$told_path" or die $!;
+    for (my $block = 0; read $file, my $page, PAGE; $block++)
+    {
+        $summary_block = $block if $summary_block < 0 && unpack('v', substr $page, PAGE - 16) == 7;
+    }
+    seek $file, $summary_block * PAGE + 24 + 50, 0;
+    read $file, my $byte, 1;
+    seek $file, $summary_block * PAGE + 24 + 50, 0;
+    print $file chr(ord($byte) ^ 1);
+    close $file;
+}
 {
     open my $file, '+<:raw', $node->data_dir . "/$path" or die $!;
     print $file random_bytes(PAGE);
@@ -353,6 +370,10 @@ $node->start;
 my (undef, undef, $said) = $node->psql('postgres', "SELECT * FROM historian_size('header')");
 like($said, qr/found damage in block $segment{header}[1] of table "header".*checksum of a segment's header/s,
     'historian_size names the block of a damaged header');
+(undef, undef, $said) = $node->psql('postgres', "SELECT count(*) FROM told WHERE name = 'nobody'");
+like($said, qr/found damage in block $summary_block of table "told".*summary of tail page 0 does not match its checksum/s,
+    'a damaged summary hides no row: the query says so');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM told'), 1000, '... and one that needs no summary reads on');
 (undef, undef, $said) = $node->psql('postgres', "SELECT * FROM historian_size('older')");
 like($said, qr/could not open a segment of table "older".*format version that this build does not know/s,
     'a segment of another version is refused');
