@@ -47,7 +47,10 @@ bool needs_every_statement(Relation parent) {
 }
 
 const char *time_column_name(Relation rel) {
-    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
+    // Others are partitions beside ours, or have partitions of ours.
+    const engine::KeyColumns keys = table_am::is_ours(rel)
+                                        ? engine::key_columns(rel)
+                                        : engine::derive_key_columns(RelationGetDescr(rel), engine::TableKind::tag);
     if (keys.time == InvalidAttrNumber) {
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
                 errmsg("table \"%s\" has no column of type timestamp with time zone or timestamp", RelationGetRelationName(rel)));
@@ -72,8 +75,7 @@ int64 delete_by_statement(Relation rel, TimestampTz before) {
 }
 
 int64 delete_by_segment(Relation rel, TimestampTz before) {
-    const Form_pg_attribute column =
-        TupleDescAttr(RelationGetDescr(rel), engine::derive_key_columns(RelationGetDescr(rel)).time - 1);
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), engine::key_columns(rel).time - 1);
     int64 bound = before;
     if (column->atttypid == TIMESTAMPOID)
         bound = DatumGetTimestamp(DirectFunctionCall1(timestamptz_timestamp, TimestampTzGetDatum(before)));
@@ -110,8 +112,8 @@ int64 delete_before(Oid relid, TimestampTz before, bool is_partition) {
     } else if (!table_am::is_ours(rel)) {
         if (!is_partition) {
             ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                    errmsg("table \"%s\" is no tag table", RelationGetRelationName(rel)),
-                    errhint("Such tables are made by CREATE TABLE ... USING tag."));
+                    errmsg("table \"%s\" is no tag or log table", RelationGetRelationName(rel)),
+                    errhint("Such tables are made by CREATE TABLE ... USING tag or log."));
         }
         deleted = delete_by_statement(rel, before);
     } else if (RELATION_IS_OTHER_TEMP(rel)) {
