@@ -30,13 +30,13 @@ struct Cursor {
     int64 end;
     int64 row;
     const int64 *times;  // of its rows by number; nullptr: all lie before or behind every other part
+    int64 *space;        // for the times of a granule or a page
     // A granule.
     Granule *granule;
     ReadSegment *segment;
     // A tail page.
     BlockNumber block;  // InvalidBlockNumber: it is a granule
     OffsetNumber offsets[format::kTailRowsMax];
-    int64 space[format::kTailRowsMax];
 };
 
 // An entry of the heap.
@@ -59,6 +59,7 @@ struct Position {
 struct TimeMerge {
     TableScan *scan;
     MemoryContext context;  // all below but the free lists; reset by each start
+    TupleDesc desc;         // the rows' shape as the reader sees it: ALTER TABLE reads with that of before
     bool is_started;
     bool descending;
     bool has_turned;
@@ -123,10 +124,15 @@ void add_part(TimeMerge *merge, uint32 item, uint32 number, int64 time_min, int6
 
 Cursor *take_cursor(TimeMerge *merge) {
     Cursor *cursor = merge->free_cursors;
-    if (cursor != nullptr)
+    if (cursor != nullptr) {
         merge->free_cursors = cursor->next_free;
-    else
-        cursor = static_cast<Cursor *>(MemoryContextAllocZero(merge->scan->context, sizeof(Cursor)));
+        return cursor;
+    }
+    MemoryContext context = merge->scan->context;
+    static_assert(format::kGranuleRowsMax >= format::kTailRowsMax);
+    cursor = static_cast<Cursor *>(MemoryContextAllocZero(context, sizeof(Cursor)));
+    cursor->space = static_cast<int64 *>(MemoryContextAlloc(context, sizeof(int64) * format::kGranuleRowsMax));
+    cursor->granule = make_granule(merge->scan->rel, merge->desc, merge->scan->keys, context);
     return cursor;
 }
 
@@ -176,7 +182,7 @@ Cursor *open_page(TimeMerge *merge, const Part &part) {
     int64 times[format::kTailRowsMax];
     for (int i = 0; i < scan->visible_count; i++) {
         order[i] = static_cast<uint16>(i);
-        times[i] = visible_row_time(scan, i);
+        times[i] = visible_row_time(scan, i, merge->desc);
     }
     const auto by_time = [&times](uint16 a, uint16 b) { return times[a] != times[b] ? times[a] < times[b] : a < b; };
     if (!std::is_sorted(times, times + scan->visible_count)) std::sort(order, order + scan->visible_count, by_time);
@@ -235,23 +241,25 @@ bool stands_alone(const TimeMerge *merge, const format::Granule &about) {
     return merge->descending ? next < about.time_min : next > about.time_max;
 }
 
-const int64 *times_of_rows(const TimeMerge *merge, Granule *granule) {
-    if (!granule->about.has_null_time) return granule_times(granule);
-    int64 *times = static_cast<int64 *>(MemoryContextAlloc(granule->context, sizeof(int64) * granule->about.row_count));
-    for (uint32 row = 0; row < granule->about.row_count; row++) {
+// Copies the times of a cursor's rows: the granule's own go when the shape of its rows changes.
+void collect_times(const TimeMerge *merge, Cursor *cursor) {
+    const int64 *times = granule_times(cursor->granule);
+    cursor->times = cursor->space;
+    if (times != nullptr) {
+        memcpy(cursor->space, times, sizeof(int64) * cursor->granule->about.row_count);
+        return;
+    }
+    for (uint32 row = 0; row < cursor->granule->about.row_count; row++) {
         Datum value;
         bool is_null;
-        granule_value(granule, merge->scan->keys.time - 1, row, &value, &is_null);
-        times[row] = is_null ? PG_INT64_MIN : DatumGetInt64(value);
+        granule_value(cursor->granule, merge->scan->keys.time - 1, row, &value, &is_null);
+        cursor->space[row] = is_null ? PG_INT64_MIN : DatumGetInt64(value);
     }
-    return times;
 }
 
 Cursor *open_granule_part(TimeMerge *merge, const Part &part) {
     TableScan *scan = merge->scan;
     Cursor *cursor = take_cursor(merge);
-    if (cursor->granule == nullptr)
-        cursor->granule = make_granule(scan->rel, RelationGetDescr(scan->rel), scan->keys, scan->context);
     cursor->block = InvalidBlockNumber;
     cursor->segment = &merge->segments[part.item];
     cursor->granule->keys = scan->keys;
@@ -260,7 +268,8 @@ Cursor *open_granule_part(TimeMerge *merge, const Part &part) {
     const RowSpan wanted = wanted_rows(scan, cursor->granule);
     cursor->first = wanted.first;
     cursor->end = wanted.end;
-    cursor->times = stands_alone(merge, cursor->granule->about) ? nullptr : times_of_rows(merge, cursor->granule);
+    cursor->times = nullptr;
+    if (!stands_alone(merge, cursor->granule->about)) collect_times(merge, cursor);
     return cursor;
 }
 
@@ -349,6 +358,7 @@ TimeMerge *make_time_merge(TableScan *scan) {
 
 bool next_row_by_time(TimeMerge *merge, bool descending, TupleTableSlot *slot) {
     ExecClearTuple(slot);  // the row of the last call, which is the first of the heap
+    merge->desc = slot->tts_tupleDescriptor;
     if (!merge->is_started || merge->descending != descending)
         start(merge, descending);
     else if (merge->part_count > 0)

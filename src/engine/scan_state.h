@@ -108,7 +108,7 @@ void close_tail_page(TableScan *scan);
 
 /// The row at `visible[index]` of the pinned page, into the slot; its time, of NULL the earliest.
 void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot);
-int64 visible_row_time(TableScan *scan, int index);
+int64 visible_row_time(TableScan *scan, int index, TupleDesc desc);
 
 /// The row at this offset of the pinned page, into the slot.
 void store_tail_row_at(TableScan *scan, OffsetNumber offset, TupleTableSlot *slot);

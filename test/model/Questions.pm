@@ -4,7 +4,8 @@ use strict;
 use warnings;
 use Exporter qw(import);
 use Values qw(random_value quote);
-our @EXPORT_OK = qw(digest_sql condition random_question random_settings cursor_faults sample_faults identity_faults);
+our @EXPORT_OK = qw(digest_sql condition random_question random_settings cursor_faults sample_faults identity_faults
+    order_faults);
 
 sub one_of { return $_[int(rand(@_))] }
 
@@ -168,6 +169,29 @@ sub cursor_faults
     }
     $session->must('CLOSE c');
     $session->must($in_transaction ? 'SELECT 1' : 'ROLLBACK');
+    return @faults;
+}
+
+# Records of a log table come newest first when nobody asks for an order, and in either order without a sort. Times alone are
+# compared: of equal ones any record may be first. A NULL counts as -infinity unless ORDER BY says where it belongs.
+sub order_faults
+{
+    my ($session, $state) = @_;
+    my $where = rand() < 0.4 ? '' : 'WHERE ' . condition($state);
+    my $limit = rand() < 0.5 ? '' : 'LIMIT ' . int(rand(30));
+    my $nulls = column($state, 'time')->{nulls} eq 'NULL' ? 'NULLS LAST' : '';
+    my $digest = sub {
+        my ($table, $order) = @_;
+        return $session->must("SELECT md5(coalesce(string_agg(coalesce(t, '-infinity')::text, ','), '')) "
+                . "FROM (SELECT \"time\" AS t FROM $table $where $order $limit OFFSET 0) AS r");
+    };
+    my @faults;
+    my $newest = $digest->('model.h', 'ORDER BY "time" DESC NULLS LAST');
+    push @faults, "records do not come newest first: $where $limit" if $digest->('model.t', '') ne $newest;
+    for my $order ("ORDER BY \"time\" DESC $nulls", 'ORDER BY "time"')
+    {
+        push @faults, "other times: $where $order $limit" if $digest->('model.t', $order) ne $digest->('model.h', $order);
+    }
     return @faults;
 }
 

@@ -1,0 +1,9 @@
+# The crash test, fewer rounds of it, on a log table.
+use strict;
+use warnings;
+use FindBin;
+
+$ENV{HISTORIAN_TEST_AM} = 'log';
+$ENV{HISTORIAN_CRASH_ROUNDS} //= 12;
+my $test = "$FindBin::RealBin/001_crash.pl";
+do $test or die $@ || "$test: $!";
