@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use FindBin;
+use PostgreSQL::Test::Cluster;    # its INIT block runs only now
 
 $ENV{HISTORIAN_TEST_AM} = 'log';
 $ENV{HISTORIAN_CRASH_ROUNDS} //= 12;
