@@ -46,10 +46,30 @@ bool is_mark(utf8proc_category_t category) noexcept {
 
 int combining_class(Character character) noexcept { return utf8proc_get_property(character)->combining_class; }
 
-// Mapped to itself, and not to be merged with what is before it; most characters of Korean, Chinese and Japanese text.
+// Most letters of Korean, Chinese and Japanese text; all are mapped to themselves.
 bool is_plain_letter(Character character) noexcept {
-    return (character >= 0xac00 && character <= 0xd7a3) || (character >= 0x4e00 && character <= 0x9fff) ||
+    return (character >= 0xac00 && character <= 0xd7a3) || (character >= 0x4e00 && character <= 0x9ffc) ||
            (character >= 0x3041 && character <= 0x3096) || (character >= 0x30a1 && character <= 0x30fa);
+}
+
+// What a character that begins a stretch is mapped to when it is alone there, without a look at any table; kNotSimple for those
+// that are not as simple as most of Latin, Greek, Cyrillic and CJK text.
+constexpr Character kNotSimple = -1;
+
+Character map_simple(Character character) noexcept {
+    constexpr Character to_lower = 0x20;
+    if (character < 0x80) return character >= 'A' && character <= 'Z' ? character + to_lower : character;
+    if (is_plain_letter(character)) return character;
+    if (character >= 0x410 && character <= 0x44f) return character < 0x430 ? character + to_lower : character;
+    if (character >= 0xc0 && character <= 0xff) {  // but for the signs of multiplication and division and the sharp s
+        if (character == 0xd7 || character == 0xf7 || character == 0xdf) return kNotSimple;
+        return character < 0xe0 ? character + to_lower : character;
+    }
+    if (character >= 0x391 && character <= 0x3c9) {  // but for the final sigma and letters with tonos
+        if (character == 0x3a2 || character == 0x3c2 || (character > 0x3a9 && character < 0x3b1)) return kNotSimple;
+        return character < 0x3b1 ? character + to_lower : character;
+    }
+    return kNotSimple;
 }
 
 // Whether a decomposed character never merges with, and never moves before, what stands before it. What does so has a combining
@@ -63,7 +83,7 @@ bool parts_from_before(Character character) noexcept {
 enum class Joint : std::uint8_t { begins_stretch, continues_stretch, vanishes };
 
 Joint joint_of(Character character) noexcept {
-    if (character < 0x80 || is_plain_letter(character) || character >= kInvalidByte) return Joint::begins_stretch;
+    if (map_simple(character) != kNotSimple || character >= kInvalidByte) return Joint::begins_stretch;
     Character mapped[kDecompositionMax];
     const utf8proc_ssize_t count = utf8proc_decompose_char(character, mapped, kDecompositionMax, kMapping, nullptr);
     if (count == 0) return Joint::vanishes;
@@ -116,7 +136,8 @@ bool is_cjk(Character character) noexcept {
 }
 
 CharacterClass classify(Character character) noexcept {
-    if (character >= kInvalidByte) return CharacterClass::word;
+    if (is_plain_letter(character)) return CharacterClass::letter;
+    if (character >= kInvalidByte || (character >= 0x80 && map_simple(character) == character)) return CharacterClass::word;
     const utf8proc_category_t category = utf8proc_category(character);
     if (is_mark(category)) return CharacterClass::mark;
     if (category < UTF8PROC_CATEGORY_LU || category > UTF8PROC_CATEGORY_NO) return CharacterClass::separator;
@@ -131,6 +152,15 @@ bool is_white_space(Character character) noexcept {
 }
 
 Character read_character(const unsigned char *at, const unsigned char *end, const unsigned char **next) noexcept {
+    if (*at < 0x80) {
+        *next = at + 1;
+        return *at;
+    }
+    // Three bytes, as most CJK letters have: the lead bytes for which every pair of continuations is a character.
+    if (*at >= 0xe1 && *at <= 0xec && end - at >= 3 && (at[1] & 0xc0) == 0x80 && (at[2] & 0xc0) == 0x80) {
+        *next = at + 3;
+        return (*at & 0x0f) << 12 | (at[1] & 0x3f) << 6 | (at[2] & 0x3f);
+    }
     Character character;
     const utf8proc_ssize_t bytes = utf8proc_iterate(at, end - at, &character);
     if (bytes > 0) {
@@ -159,14 +189,12 @@ bool MappedText::map_stretch() noexcept {
     if (next_ == end_ || failed()) return false;
     const unsigned char *after;
     Character character = read_character(next_, end_, &after);
-    const bool is_ascii = character < 0x80;
-    if (is_ascii || is_plain_letter(character)) {
-        const unsigned char *unused;
-        if (after == end_ || *after < 0x80 || is_plain_letter(read_character(after, end_, &unused))) {
-            next_ = after;
-            characters.push(character >= 'A' && character <= 'Z' ? character - 'A' + 'a' : character);
-            return !failed();
-        }
+    const Character mapped = map_simple(character);
+    const unsigned char *unused;
+    if (mapped != kNotSimple && (after == end_ || map_simple(read_character(after, end_, &unused)) != kNotSimple)) {
+        next_ = after;
+        characters.push(mapped);
+        return !failed();
     }
     if (character >= kInvalidByte) {
         next_ = after;

@@ -12,10 +12,18 @@ std::uint64_t length_bit(std::string_view bytes) noexcept { return std::uint64_t
 
 unsigned char first_byte(std::string_view bytes) noexcept { return static_cast<unsigned char>(bytes[0]); }
 
+// memmem is linear in the word, whatever the part, but slow to start.
+std::size_t find_part(std::string_view word, std::string_view part) noexcept {
+    constexpr std::size_t short_word = 64;
+    if (word.size() <= short_word) return word.find(part);
+    const void *place = memmem(word.data(), word.size(), part.data(), part.size());
+    if (place == nullptr) return std::string_view::npos;
+    return static_cast<std::size_t>(static_cast<const char *>(place) - word.data());
+}
+
 }  // namespace
 
 // Each part between two * is found at the first place possible: if the rest fits behind a later place it fits behind this one.
-// memmem is linear in the word, whatever the part.
 bool matches_pattern(std::string_view word, std::string_view pattern) noexcept {
     const std::size_t first_asterisk = pattern.find('*');
     if (first_asterisk == std::string_view::npos) return word == pattern;
@@ -28,9 +36,9 @@ bool matches_pattern(std::string_view word, std::string_view pattern) noexcept {
         pattern.remove_prefix(1);
         const std::string_view part = pattern.substr(0, pattern.find('*'));
         pattern.remove_prefix(part.size());
-        const void *place = memmem(word.data(), word.size(), part.data(), part.size());
-        if (place == nullptr) return false;
-        word.remove_prefix(static_cast<std::size_t>(static_cast<const char *>(place) - word.data()) + part.size());
+        const std::size_t place = find_part(word, part);
+        if (place == std::string_view::npos) return false;
+        word.remove_prefix(place + part.size());
     }
     return true;
 }
@@ -69,6 +77,9 @@ Status Matcher::prepare(Arena &arena) noexcept {
         first_states_[i] = {node.count, Decision::open};
         if (node.kind == NodeKind::phrase) phrase_nodes_[node.count] = i;
     }
+    std::copy_n(first_states_, node_count, states_);
+    answer_when_nothing_ = conclude();
+    has_found_ = true;
     return Status::success();
 }
 
@@ -95,7 +106,8 @@ std::uint32_t *Matcher::slot_of(std::string_view bytes) const noexcept {
 }
 
 void Matcher::begin() noexcept {
-    std::copy_n(first_states_, query_->nodes.size(), states_);
+    if (has_found_) std::copy_n(first_states_, query_->nodes.size(), states_);
+    has_found_ = false;
     word_number_ += 2;  // nothing of this text is right behind something of the one before
 }
 
@@ -114,8 +126,10 @@ bool Matcher::read(Tokenizer &text, std::size_t words_max) noexcept {
     return true;
 }
 
-// What was not found is not there.
-bool Matcher::finish() noexcept {
+bool Matcher::finish() noexcept { return has_found_ ? conclude() : answer_when_nothing_; }
+
+// The answer when what was not found is not there.
+bool Matcher::conclude() noexcept {
     for (std::size_t phrase = 0; phrase < query_->phrases.size() && !is_decided(); ++phrase) decide(phrase_nodes_[phrase], false);
     return !query_->nodes.empty() && states_[query_->nodes.size() - 1].decision == Decision::yes;
 }
@@ -140,7 +154,9 @@ void Matcher::find(std::uint32_t index, const Word &word) noexcept {
     const Phrase &phrase = query_->phrases[wanted_[index].phrase];
     if (index != phrase.word_begin && !continues(index, word)) return;
     wanted_[index].found_at = word_number_;
-    if (index + 1 == phrase.word_begin + phrase.word_count) decide(phrase_nodes_[wanted_[index].phrase], true);
+    if (index + 1 != phrase.word_begin + phrase.word_count) return;
+    has_found_ = true;
+    decide(phrase_nodes_[wanted_[index].phrase], true);
 }
 
 bool Matcher::continues(std::uint32_t index, const Word &word) const noexcept {

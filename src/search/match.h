@@ -61,6 +61,7 @@ private:
     void find(std::uint32_t index, const Word &word) noexcept;
     bool continues(std::uint32_t index, const Word &word) const noexcept;
     void decide(std::uint32_t node, bool value) noexcept;
+    bool conclude() noexcept;
     bool is_decided() const noexcept;
 
     const Query *query_;
@@ -69,6 +70,8 @@ private:
     std::uint32_t *phrase_nodes_ = nullptr;  // the node of each phrase
     NodeState *states_ = nullptr;
     NodeState *first_states_ = nullptr;  // before anything is found
+    bool answer_when_nothing_ = false;   // is found in a text: the most frequent case
+    bool has_found_ = false;             // something in this text
     Slot *slots_ = nullptr;
     std::size_t slot_mask_ = 0;
     std::size_t pattern_count_ = 0;
