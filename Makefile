@@ -49,5 +49,6 @@ bench:
 	./test/bench/run
 bench-codec:
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
-	cmake --build build -j2 --target codec_bench
+	cmake --build build -j2 --target codec_bench filter_bench
 	build/codec_bench
+	build/filter_bench
