@@ -5,6 +5,8 @@
 //
 #include "codec/arena.h"
 #include "engine/wal.h"
+#include "codec/templates.h"
+#include "format/key_filter.h"
 #include "format/segment.h"
 
 namespace historian::engine {
@@ -45,14 +47,29 @@ void read_segment_range(Relation rel, uint32 slot, const format::DirectoryEntry 
 /// errors  XX001, with the block: damage, or another segment than the entry's; 0A000 another version
 void read_segment_header(Relation rel, uint32 slot, const format::DirectoryEntry &entry, format::SegmentHeader *header);
 
+/// What of an open segment is read when it is first asked for.
+struct SegmentParts {
+    MemoryContext context;
+    codec::TemplateModel **models;  // one a column; nullptr: not read yet
+    bool filter_is_open;
+    format::KeyFilter filter;
+};
+
 /// The header and the parsed index of a segment, in memory of `context`.
 struct OpenSegment {
     uint32 slot;
     format::DirectoryEntry entry;
     format::SegmentHeader header;
     format::SegmentIndex *index;
+    SegmentParts *parts;
 };
 void open_segment(Relation rel, uint32 slot, const format::DirectoryEntry &entry, MemoryContext context, OpenSegment *segment);
+
+/// The model of a column's templates; nullptr when it has none.
+const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segment, uint32 column);
+
+/// The filter of keys of a segment that has one (format::filter_header_range()).
+const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);
 
 /// Decodes one column of one granule into memory of `context`.
 void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context,

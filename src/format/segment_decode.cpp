@@ -103,8 +103,14 @@ Status decode_tags(const SegmentIndex &index, const Granule &granule, std::span<
 
 }  // namespace
 
+Status open_model(std::span<const std::byte> bytes, Arena &arena, codec::TemplateModel **model) noexcept {
+    std::span<const std::byte> stream;
+    if (const Status status = open_chunk(bytes, &stream); !status.ok()) return status;
+    return codec::parse_template_model(stream, arena, model);
+}
+
 Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
-                    Arena &arena, ColumnVector *decoded) noexcept {
+                    const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept {
     assert(granule < index.header.granule_count && column < index.header.column_count);
     const Granule &of_rows = index.granules[granule];
     const ColumnType type = index.types[column];
@@ -115,7 +121,7 @@ Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint3
         return Status::success();
     }
     if (column == index.header.tag_column) return decode_tags(index, of_rows, chunk, arena, decoded);
-    return decode_value_chunk(type, of_rows.row_count, chunk, arena, decoded);
+    return decode_value_chunk(type, of_rows.row_count, chunk, model, arena, decoded);
 }
 
 std::uint64_t count_raw_bytes(const ColumnVector &column, std::uint32_t tag_number_bytes) noexcept {
