@@ -122,13 +122,14 @@ COMMENT ON FUNCTION @extschema@.search(text) IS
     'NOT a, -a; parentheses; a term of several words such as 10.0.0.3 is a phrase; a query without any word matches nothing. '
     'Errors: 42601 a quote or parenthesis that is not closed, an operator without a term, 54000 more than 1 MB';
 
+-- COST: of a message of 100 bytes one and a half times what LIKE takes when it is ASCII, several times when it is not.
 CREATE FUNCTION @extschema@.search_matches(message text, query @extschema@.search_query) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'historian_search_matches';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3 AS 'MODULE_PATHNAME', 'historian_search_matches';
 COMMENT ON FUNCTION @extschema@.search_matches(text, @extschema@.search_query) IS
     'whether a text matches a query: message @@ query';
 
 CREATE FUNCTION historian.search_matches_commuted(query @extschema@.search_query, message text) RETURNS boolean
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'historian_search_matches_commuted';
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 3 AS 'MODULE_PATHNAME', 'historian_search_matches_commuted';
 COMMENT ON FUNCTION historian.search_matches_commuted(@extschema@.search_query, text) IS
     'whether a text matches a query: query @@ message';
 

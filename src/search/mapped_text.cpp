@@ -191,7 +191,7 @@ bool MappedText::map_stretch() noexcept {
     Character character = read_character(next_, end_, &after);
     const Character mapped = map_simple(character);
     const unsigned char *unused;
-    if (mapped != kNotSimple && (after == end_ || map_simple(read_character(after, end_, &unused)) != kNotSimple)) {
+    if (mapped != kNotSimple && (after == end_ || joint_of(read_character(after, end_, &unused)) == Joint::begins_stretch)) {
         next_ = after;
         characters.push(mapped);
         return !failed();

@@ -48,24 +48,28 @@ Tokenizer::Found Tokenizer::next_ascii(Word *word) noexcept {
         text_.skip_to(end);
         return Found::end;
     }
-    char *const room = word_->data();
-    const std::size_t limit = std::min(word_->room(), static_cast<std::size_t>(end - begin));
     std::size_t bytes = 0;
     unsigned char mapped = 0;
-    for (; bytes < limit; ++bytes) {
-        mapped = table[begin[bytes]];
-        if (mapped == 0 || mapped == kNotAscii) break;
-        room[bytes] = static_cast<char>(mapped);
+    while (true) {
+        char *const room = word_->data();
+        const std::size_t limit = std::min(word_->room(), static_cast<std::size_t>(end - begin));
+        for (; bytes < limit; ++bytes) {
+            mapped = table[begin[bytes]];
+            if (mapped == 0 || mapped == kNotAscii) break;
+            room[bytes] = static_cast<char>(mapped);
+        }
+        word_->resize(bytes);
+        if (bytes < limit || begin + bytes == end) break;
+        if (!word_->reserve(1)) return Found::end;
     }
-    const bool is_whole = bytes == limit ? begin + bytes == end : mapped == 0;
-    if (!is_whole) {
+    if (mapped == kNotAscii) {
         text_.skip_to(bytes == 0 && begin != text_.next() ? begin - 1 : begin);
         return Found::other_text;
     }
     text_.skip_to(begin + bytes);
     after_word_ = true;
     *word = {};
-    word->bytes = {room, bytes};
+    word->bytes = {word_->data(), bytes};
     return Found::word;
 }
 

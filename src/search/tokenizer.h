@@ -15,7 +15,8 @@
 //
 // Invariants:
 //   1. Any bytes give words; only memory can run out.
-//   2. Of ASCII text no character is looked at twice, nothing is allocated, and utf8proc is not called.
+//   2. Of ASCII text no character is looked at twice, nothing but a word longer than kWordRoom makes it allocate, and utf8proc is
+//      not called.
 //   3. Memory is that of the longest word (MappedText's of the longest stretch).
 #pragma once
 
@@ -75,7 +76,7 @@ public:
     }
 
 private:
-    // A longer ASCII word takes the way of other text, which makes room for it.
+    // Few words are longer.
     static constexpr std::size_t kWordRoom = 1024;
 
     enum class Found : std::uint8_t { word, end, other_text };
