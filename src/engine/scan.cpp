@@ -97,6 +97,29 @@ const ScanItem &current_item(const TableScan *scan) {
 
 // ---------------------------------------------------------------------------------------------------------------- segments
 
+}  // namespace
+
+uint64 *granules_by_filter(TableScan *scan, const OpenSegment &segment, MemoryContext context) {
+    const ScanFilter *filter = scan->filter;
+    if (filter == nullptr || (!filter->by_time && filter->key_count == 0)) return nullptr;
+    const uint32 count = segment.header.granule_count;
+    uint64 *set = static_cast<uint64 *>(MemoryContextAllocZero(context, sizeof(uint64) * format::granule_words(count)));
+    bool any = false;
+    for (uint32 g = 0; g < count; g++) {
+        const format::Granule about = format::granule_at(*segment.index, g);
+        if (filter->by_time && !times_overlap(*filter, about.time_min, about.time_max)) continue;
+        set[g / 64] |= UINT64CONST(1) << (g % 64);
+        any = true;
+    }
+    if (!any || filter->key_count == 0) return set;
+    MemoryContext old = MemoryContextSwitchTo(context);
+    narrow_by_keys(scan->rel, segment, filter->keys, filter->key_count, set, scan->counters.skipped_by_keys);
+    MemoryContextSwitchTo(old);
+    return set;
+}
+
+namespace {
+
 void choose_granules(TableScan *scan) {
     const OpenSegment &segment = scan->segment;
     const uint32 count = segment.header.granule_count;
@@ -108,6 +131,7 @@ void choose_granules(TableScan *scan) {
         for (uint32 g = 0; g < count; g++) scan->granules[scan->granule_count++] = g;
         return;
     }
+    const uint64 *by_filter = granules_by_filter(scan, segment, scan->choice_context);
     bool *wanted = static_cast<bool *>(MemoryContextAllocZero(scan->choice_context, Max(count, 1)));
     if (!filter->by_tag) memset(wanted, 1, count);
     for (uint32 t = 0; filter->by_tag && t < filter->tag_count; t++) {
@@ -121,9 +145,7 @@ void choose_granules(TableScan *scan) {
         for (uint32 g = range.first; g <= range.last && g < count; g++) wanted[g] = true;
     }
     for (uint32 g = 0; g < count; g++) {
-        if (!wanted[g]) continue;
-        const format::Granule about = format::granule_at(*segment.index, g);
-        if (filter->by_time && !times_overlap(*filter, about.time_min, about.time_max)) continue;
+        if (!wanted[g] || (by_filter != nullptr && !has_granule(by_filter, g))) continue;
         scan->granules[scan->granule_count++] = g;
     }
     scan->counters.granules_skipped += count - scan->granule_count;

@@ -15,6 +15,7 @@
 
 #include "engine/server.h"
 //
+#include "engine/key_conditions.h"
 #include "engine/pages.h"
 
 namespace historian::engine {
@@ -45,6 +46,8 @@ struct ScanFilter {
     bool by_tag;
     const TagFilter *tags;  // sorted by bytes (memcmp, then length), distinct; none: no row can match
     uint32 tag_count;
+    const KeyCondition *keys;  // on other columns; all must hold
+    uint32 key_count;
     bool tail_only;              // no segment is wanted
     const bool *needed_columns;  // one a column of the table, or nullptr for all; columns that are not needed read as NULL
 };
@@ -57,6 +60,7 @@ struct ScanCounters {
     uint64 granules_skipped;
     uint64 tail_pages_read;
     uint64 tail_pages_skipped;
+    uint64 skipped_by_keys[kCountedConditionsMax];  // of granules_skipped: by the filter's conditions one by one
 };
 
 /// Shared state of a parallel scan, in dynamic shared memory.

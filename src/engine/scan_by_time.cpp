@@ -219,13 +219,13 @@ void part_segment(TimeMerge *merge, uint32 item_number) {
     read->context = context;
     read->parts = 1;  // this function's
     scan->counters.segments_read++;
+    const uint64 *wanted = granules_by_filter(scan, read->segment, context);
     for (uint32 g = 0; g < read->segment.header.granule_count; g++) {
-        const format::Granule about = format::granule_at(*read->segment.index, g);
-        const ScanFilter *filter = scan->filter;
-        if (filter != nullptr && filter->by_time && !times_overlap(*filter, about.time_min, about.time_max)) {
+        if (wanted != nullptr && !has_granule(wanted, g)) {
             scan->counters.granules_skipped++;
             continue;
         }
+        const format::Granule about = format::granule_at(*read->segment.index, g);
         const uint32 before = merge->part_count;
         add_part(merge, item_number, g, about.time_min, about.time_max, about.has_null_time);
         read->parts += merge->part_count - before;

@@ -115,6 +115,10 @@ void store_tail_row_at(TableScan *scan, OffsetNumber offset, TupleTableSlot *slo
 
 // ------------------------------------------------------------------------------------------------------------- segments
 
+/// The granules that the filter's times and its conditions on other columns leave, as a set of bits; nullptr: all.
+uint64 *granules_by_filter(TableScan *scan, const OpenSegment &segment, MemoryContext context);
+inline bool has_granule(const uint64 *set, uint32 granule) { return ((set[granule / 64] >> (granule % 64)) & 1) != 0; }
+
 /// Rows [first, end) of a granule.
 struct RowSpan {
     uint32 first;

@@ -86,6 +86,7 @@ void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain
 struct SplitClauses {
     List *tag;
     List *time;
+    List *keys;  // of other columns
 };
 SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses);
 
