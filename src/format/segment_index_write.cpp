@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "codec/hash.h"
 #include "format/segment_index.h"
 #include "format/version.h"
@@ -36,7 +38,9 @@ Status write_extras(const IndexSource &source, std::span<std::int64_t> numbers, 
                     ByteWriter &out) noexcept {
     out.varint(source.filter_header_bytes);
     out.varint(source.filter_blocks_bytes);
-    out.varint(words_version());
+    const bool has_words = std::any_of(source.extras.begin(), source.extras.end(),
+                                       [](const ColumnExtras &column) { return column.keys == codec::KeyKind::word; });
+    out.varint(has_words ? words_version() : 0);
     for (const ColumnExtras &column : source.extras) {
         out.u8(static_cast<std::uint8_t>(column.keys) | (column.least != nullptr ? kTraitRange : 0));
         out.varint(column.model.size());
