@@ -42,7 +42,8 @@ void narrow_by_filter(Relation rel, const OpenSegment &segment, const KeyStep &s
     const format::KeyFilter &filter = open_filter(rel, segment);
     const format::ByteRange range = format::key_range(filter, step.hash);
     std::byte block[format::kFilterBlockBytes];
-    if (range.byte_count > sizeof(block)) elog(ERROR, "a filter's block has %llu bytes", static_cast<unsigned long long>(range.byte_count));
+    if (range.byte_count > sizeof(block))
+        elog(ERROR, "a filter's block has %llu bytes", static_cast<unsigned long long>(range.byte_count));
     const format::ByteRange blocks = format::filter_blocks_range(*segment.index);
     if (range.byte_count > 0)
         read_segment_range(rel, segment.slot, segment.entry, {blocks.offset + range.offset, range.byte_count}, block);
@@ -78,8 +79,8 @@ void narrow_by_keys(Relation rel, const OpenSegment &segment, const KeyCondition
     for (uint32 c = 0; c < condition_count; c++) {
         const KeyCondition &condition = conditions[c];
         GranuleStack stack = {nullptr, words, 0};
-        stack.sets = static_cast<uint64 *>(
-            palloc_extended(sizeof(uint64) * words * Max(depth_needed(condition), 1), MCXT_ALLOC_HUGE));
+        stack.sets =
+            static_cast<uint64 *>(palloc_extended(sizeof(uint64) * words * Max(depth_needed(condition), 1), MCXT_ALLOC_HUGE));
         for (uint32 i = 0; i < condition.step_count; i++) {
             const KeyStep &step = condition.steps[i];
             switch (step.operation) {

@@ -5,6 +5,7 @@
 #include "engine/row.h"
 #include "engine/row_slot.h"
 #include "engine/scan_by_time.h"
+#include "engine/scan_search.h"
 #include "engine/tid.h"
 #include "engine/visibility.h"
 
@@ -185,6 +186,7 @@ bool next_granule(TableScan *scan, bool forward) {
     const RowSpan wanted = wanted_rows(scan, scan->granule);
     scan->row_first = wanted.first;
     scan->row_end = wanted.end;
+    search_granule(scan, scan->searches, scan->granule, scan->found);
     scan->row_index = forward ? static_cast<int64>(scan->row_first) - 1 : static_cast<int64>(scan->row_end);
     return true;
 }
@@ -193,6 +195,7 @@ void enter_segment(TableScan *scan, const ScanItem &item, bool forward) {
     use_segment(scan, item);
     scan->counters.segments_read++;
     choose_granules(scan);
+    begin_searches(scan->searches, scan->choice_context);
     scan->granule_index = forward ? -1 : static_cast<int64>(scan->granule_count);
     scan->row_first = scan->row_end = 0;
     scan->row_index = forward ? 0 : -1;  // outside the empty row range: the first step opens a granule
@@ -204,9 +207,13 @@ bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
         const bool inside =
             scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end);
         if (inside) {
-            if (has_row(scan->deleted, scan->granule->about.first_row + static_cast<uint32>(scan->row_index))) continue;
+            const auto row = static_cast<uint32>(scan->row_index);
+            const FoundRows &found = *scan->found;
+            if (found.is_limited && !has_bit(found.possible, row)) continue;
+            if (has_row(scan->deleted, scan->granule->about.first_row + row)) continue;
+            scan->row_is_certain = found.is_limited && has_bit(found.certain, row);
             const bool *needed = scan->filter != nullptr ? scan->filter->needed_columns : nullptr;
-            store_sealed_row(slot, scan->granule, static_cast<uint32>(scan->row_index), needed);
+            store_sealed_row(slot, scan->granule, row, needed);
             return true;
         }
         CHECK_FOR_INTERRUPTS();
@@ -226,6 +233,7 @@ bool next_tail_row(TableScan *scan, const ScanItem &item, bool forward, TupleTab
     for (;;) {
         scan->visible_index += forward ? 1 : -1;
         if (scan->visible_index >= 0 && scan->visible_index < scan->visible_count) {
+            scan->row_is_certain = false;
             store_visible_row(scan, scan->visible_index, slot);
             return true;
         }
@@ -337,6 +345,8 @@ TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter,
     scan->keys = key_columns(rel);
     scan->times_may_be_null = !TupleDescAttr(RelationGetDescr(rel), scan->keys.time - 1)->attnotnull;
     scan->granule = make_granule(rel, RelationGetDescr(rel), scan->keys, context);
+    scan->searches = static_cast<SegmentSearches *>(MemoryContextAllocZero(context, sizeof(SegmentSearches)));
+    scan->found = static_cast<FoundRows *>(MemoryContextAllocZero(context, sizeof(FoundRows)));
     scan->tail_buffer = InvalidBuffer;
     if (snapshot != nullptr && IsMVCCSnapshot(snapshot)) PredicateLockRelation(rel, snapshot);
     build_fingerprints(scan);
@@ -383,6 +393,8 @@ void end_scan(TableScan *scan) {
     close_tail_page(scan);
     MemoryContextDelete(scan->context);
 }
+
+bool row_is_certain(const TableScan *scan) { return scan->row_is_certain; }
 
 const ScanCounters &scan_counters(const TableScan *scan) { return scan->counters; }
 

@@ -1,7 +1,10 @@
 #include "engine/scan_by_time.h"
 
+#include "engine/scan_search.h"
+
 #include "engine/report.h"
 #include "engine/row_slot.h"
+#include "engine/segment_cache.h"
 #include "engine/tail_summary.h"
 #include "engine/validate.h"
 
@@ -19,6 +22,7 @@ constexpr uint32 kWhole = PG_UINT32_MAX;  // a segment whose granules are not in
 struct ReadSegment {
     OpenSegment segment;
     RowSet deleted;
+    SegmentSearches searches;
     MemoryContext context;
     uint32 parts;  // in the heap
 };
@@ -31,6 +35,7 @@ struct Cursor {
     int64 row;
     const int64 *times;  // of its rows by number; nullptr: all lie before or behind every other part
     int64 *space;        // for the times of a granule or a page
+    FoundRows found;     // of a granule: by the filter's searches
     // A granule.
     Granule *granule;
     ReadSegment *segment;
@@ -214,9 +219,10 @@ void part_segment(TimeMerge *merge, uint32 item_number) {
     const ScanItem &item = scan->items[item_number];
     ReadSegment *read = &merge->segments[item_number];
     MemoryContext context = AllocSetContextCreate(merge->context, "historian segment", ALLOCSET_DEFAULT_SIZES);
-    open_segment(scan->rel, item.slot, item.entry, context, &read->segment);
+    borrow_open_segment(scan->rel, item.slot, item.entry, context, &read->segment);
     read->deleted = deleted_rows(scan->rel, item.slot, item.entry, scan->snapshot, context);
     read->context = context;
+    begin_searches(&read->searches, context);
     read->parts = 1;  // this function's
     scan->counters.segments_read++;
     const uint64 *wanted = granules_by_filter(scan, read->segment, context);
@@ -265,6 +271,7 @@ Cursor *open_granule_part(TimeMerge *merge, const Part &part) {
     cursor->granule->keys = scan->keys;
     open_granule(cursor->granule, &cursor->segment->segment, part.number);
     scan->counters.granules_read++;
+    search_granule(scan, &cursor->segment->searches, cursor->granule, &cursor->found);
     const RowSpan wanted = wanted_rows(scan, cursor->granule);
     cursor->first = wanted.first;
     cursor->end = wanted.end;
@@ -275,9 +282,12 @@ Cursor *open_granule_part(TimeMerge *merge, const Part &part) {
 
 // ------------------------------------------------------------------------------------------------------------------- rows
 
-bool is_deleted(const Cursor *cursor) {
-    return cursor->block == InvalidBlockNumber &&
-           has_row(cursor->segment->deleted, cursor->granule->about.first_row + static_cast<uint32>(cursor->row));
+// Of a granule's row: whether the filter's searches or a deletion are against it.
+bool is_passed_over(const Cursor *cursor) {
+    if (cursor->block != InvalidBlockNumber) return false;
+    const auto row = static_cast<uint32>(cursor->row);
+    if (cursor->found.is_limited && !has_bit(cursor->found.possible, row)) return true;
+    return has_row(cursor->segment->deleted, cursor->granule->about.first_row + row);
 }
 
 // Goes to the first row, or from the row that was given to the next; false at the cursor's end.
@@ -289,7 +299,7 @@ bool step(TimeMerge *merge, const Part &part, bool is_first) {
     else
         cursor->row += by;
     for (; cursor->row >= cursor->first && cursor->row < cursor->end; cursor->row += by) {
-        if (is_deleted(cursor)) continue;
+        if (is_passed_over(cursor)) continue;
         if (!merge->has_turned) return true;
         const Position at = {cursor->times[cursor->row], part.item, part.number, cursor->row};
         if (merge->descending ? is_before(at, merge->turned_at) : is_before(merge->turned_at, at)) return true;
@@ -373,6 +383,8 @@ bool next_row_by_time(TimeMerge *merge, bool descending, TupleTableSlot *slot) {
     }
     if (merge->part_count == 0) return false;
     const Cursor *cursor = merge->heap[0].cursor;
+    merge->scan->row_is_certain = cursor->block == InvalidBlockNumber && cursor->found.is_limited &&
+                                  has_bit(cursor->found.certain, static_cast<uint32>(cursor->row));
     if (cursor->block != InvalidBlockNumber) {
         give_tail_row(merge, cursor, slot);
     } else {

@@ -30,6 +30,12 @@ struct KeptSegment {  // all zeros: free
 struct SummaryReader;
 struct TimeMerge;
 
+/// Possible rows of a granule that are so few that they are rebuilt one by one.
+inline constexpr uint32 kFewRowsMax = 256;
+
+struct SegmentSearches;
+struct FoundRows;
+
 struct TableScan {
     Relation rel;
     Snapshot snapshot;
@@ -75,6 +81,9 @@ struct TableScan {
     uint32 row_first;  // rows [row_first, row_end) of the granule are wanted
     uint32 row_end;
     int64 row_index;
+    SegmentSearches *searches;  // of the current segment
+    FoundRows *found;           // in the granule
+    bool row_is_certain;
 };
 
 /// Whether the filter's times and [time_min, time_max] have one in common.

@@ -178,10 +178,8 @@ void open_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memory
     segment->parts->models = static_cast<codec::TemplateModel **>(MemoryContextAllocZero(context, models_bytes));
 }
 
-namespace {
-
-// A range of a segment, in memory of `context`.
-std::span<const std::byte> read_range(Relation rel, const OpenSegment &segment, format::ByteRange range, MemoryContext context) {
+std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
+                                             MemoryContext context) {
     if (range.byte_count > segment.entry.byte_count)
         report_damage(rel, segment.entry.extents[0].first_block, "A part of a segment is longer than the segment.");
     auto *bytes = static_cast<std::byte *>(MemoryContextAllocHuge(context, Max(range.byte_count, 1)));
@@ -189,13 +187,11 @@ std::span<const std::byte> read_range(Relation rel, const OpenSegment &segment, 
     return {bytes, range.byte_count};
 }
 
-}  // namespace
-
 const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segment, uint32 column) {
     codec::TemplateModel **model = &segment.parts->models[column];
     const format::ByteRange range = format::model_range(*segment.index, column);
     if (*model == nullptr && range.byte_count > 0) {
-        const std::span<const std::byte> bytes = read_range(rel, segment, range, segment.parts->context);
+        const std::span<const std::byte> bytes = read_segment_part(rel, segment, range, segment.parts->context);
         Arena arena = arena_in(segment.parts->context);
         check_status(format::open_model(bytes, arena, model), rel, "read the templates of a segment");
     }
@@ -206,7 +202,7 @@ const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment) {
     SegmentParts *parts = segment.parts;
     if (!parts->filter_is_open) {
         const format::ByteRange range = format::filter_header_range(*segment.index);
-        const std::span<const std::byte> bytes = read_range(rel, segment, range, parts->context);
+        const std::span<const std::byte> bytes = read_segment_part(rel, segment, range, parts->context);
         check_status(format::open_key_filter(bytes, &parts->filter), rel, "open the filter of a segment");
         const bool fits = parts->filter.granule_count == segment.header.granule_count &&
                           parts->filter.blocks_bytes == format::filter_blocks_range(*segment.index).byte_count;
@@ -216,13 +212,15 @@ const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment) {
     return parts->filter;
 }
 
-void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context,
-                format::ColumnVector *decoded) {
-    const std::span<const std::byte> chunk =
-        read_range(rel, segment, format::chunk_range(*segment.index, granule, column), context);
+void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, std::span<const uint32> rows,
+                MemoryContext context, format::ColumnVector *decoded) {
+    const format::ByteRange range = format::chunk_range(*segment.index, granule, column);
+    const std::span<const std::byte> chunk = read_segment_part(rel, segment, range, context);
     const codec::TemplateModel *model = column_model(rel, segment, column);
     Arena arena = arena_in(context);
-    check_status(format::decode_chunk(*segment.index, granule, column, chunk, model, arena, decoded), rel, "read a segment");
+    const Status status = rows.empty() ? format::decode_chunk(*segment.index, granule, column, chunk, model, arena, decoded)
+                                       : format::decode_chunk(*segment.index, granule, column, chunk, model, arena, decoded);
+    check_status(status, rel, "read a segment");
 }
 
 }  // namespace historian::engine

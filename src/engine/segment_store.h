@@ -4,8 +4,8 @@
 #include "engine/server.h"
 //
 #include "codec/arena.h"
-#include "engine/wal.h"
 #include "codec/templates.h"
+#include "engine/wal.h"
 #include "format/key_filter.h"
 #include "format/segment.h"
 
@@ -71,8 +71,14 @@ const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segmen
 /// The filter of keys of a segment that has one (format::filter_header_range()).
 const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);
 
+/// A range of a segment, read into memory of `context`.
+std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
+                                             MemoryContext context);
+
 /// Decodes one column of one granule into memory of `context`.
-void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context,
-                format::ColumnVector *decoded);
+///
+/// rows   those that are wanted, ascending; none: all
+void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, std::span<const uint32> rows,
+                MemoryContext context, format::ColumnVector *decoded);
 
 }  // namespace historian::engine

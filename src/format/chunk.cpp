@@ -268,7 +268,8 @@ Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<co
     Mask mask;
     if (const Status status = decode_mask(in, row_count, arena, &mask); !status.ok()) return status;
     decoded->nulls = mask.nulls;
-    return is_number(type.kind) ? decode_numbers(in, mask, arena, decoded) : decode_entries(in, type, mask, model, arena, decoded);
+    return is_number(type.kind) ? decode_numbers(in, mask, arena, decoded)
+                                : decode_entries(in, type, mask, model, arena, decoded);
 }
 
 Status decode_tag_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,

@@ -177,7 +177,8 @@ Granule granule_at(const SegmentIndex &index, std::uint32_t granule) noexcept;
 /// Where the chunk of a granule and column lies; byte_count 0 for an absent column. Never outside the segment.
 ByteRange chunk_range(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column) noexcept;
 
-/// Where the model of a column's templates lies, a chunk whose stream codec::parse_template_model() reads; byte_count 0: it has none.
+/// Where the model of a column's templates lies, a chunk whose stream codec::parse_template_model() reads; byte_count 0: it has
+/// none.
 ByteRange model_range(const SegmentIndex &index, std::uint32_t column) noexcept;
 
 /// Checks the checksum of a model's bytes and parses them.

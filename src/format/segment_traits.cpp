@@ -105,8 +105,8 @@ struct KeyCollector {
 ///
 /// arrivals   where each sorted row stands in the order of arrival
 template <typename T, typename Visit>
-void for_each_value(const BuilderColumn &column, const RowBlocks<T> &values, const Granule &granule, const std::uint32_t *arrivals,
-                    Visit visit) noexcept {
+void for_each_value(const BuilderColumn &column, const RowBlocks<T> &values, const Granule &granule,
+                    const std::uint32_t *arrivals, Visit visit) noexcept {
     for (std::uint32_t row = granule.first_row; row < granule.first_row + granule.row_count; ++row) {
         const std::uint32_t arrival = arrivals[row];
         const std::uint8_t *is_null = column.nulls.find(arrival);
@@ -114,14 +114,14 @@ void for_each_value(const BuilderColumn &column, const RowBlocks<T> &values, con
     }
 }
 
-void collect_keys_of(const Finish &finish, std::uint32_t column, const std::uint32_t *arrivals, KeyCollector &collector) noexcept {
+void collect_keys_of(const Finish &finish, std::uint32_t column, const std::uint32_t *arrivals,
+                     KeyCollector &collector) noexcept {
     const BuilderColumn &source = finish.builder.columns[column];
     const Granule &granule = finish.list.granules[collector.granule];
     collector.recent.forget();
     if (is_number(source.type.kind)) {
-        for_each_value(source, source.numbers, granule, arrivals, [&](std::int64_t number) {
-            add_key(*collector.filter, collector.granule, number_key(number, column));
-        });
+        for_each_value(source, source.numbers, granule, arrivals,
+                       [&](std::int64_t number) { add_key(*collector.filter, collector.granule, number_key(number, column)); });
     } else if (finish.builder.traits[column].keys == KeyKind::word) {
         for_each_value(source, source.texts, granule, arrivals, [&](const Text &text) { collector.add_words(text, column); });
     } else {

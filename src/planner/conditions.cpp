@@ -152,6 +152,7 @@ bool add_key_condition(const OperatorCall &call, ConditionList *list) {
     if (!classify_key_comparison(condition, call.op, call.collation, call.is_array, &condition.comparison)) return false;
     Oid left_type;
     op_input_types(call.op, &left_type, &condition.value_type);
+    if (condition.comparison != Comparison::search && !says_something(condition)) return false;
     append_condition(list, condition);
     return true;
 }

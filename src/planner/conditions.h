@@ -8,10 +8,10 @@
 //   tag = value, tag = ANY (value), and these joined by OR: for types whose equality is equality of bytes
 //   time <, <=, =, >=, > value; time = ANY (value); time <@ range: value of the column's type; for timestamptz also timestamp and
 //   date, for timestamp also date, whose conversion to the column's type is what PostgreSQL's operator does
-// and of a log table what key_terms.h says of other columns.
-// Never understood of tags and times, because equal values may differ in bytes: numeric, float, bpchar, citext, texts under a nondeterministic
-// collation. Nor timestamp columns compared with timestamptz: there the column is converted, and daylight saving makes that
-// conversion unsorted.
+//   of a log table what key_terms.h says of other columns
+// Never understood of tags and times, because equal values may differ in bytes: numeric, float, bpchar, citext, texts under a
+// nondeterministic collation. Nor timestamp columns compared with timestamptz: there the column is converted, and daylight saving
+// makes that conversion unsorted.
 #pragma once
 
 #include "engine/server.h"
@@ -79,6 +79,13 @@ inline bool is_tag_condition(const Condition &condition) {
 }
 
 inline bool is_key_condition(const Condition &condition) { return condition.comparison >= Comparison::text_equal; }
+
+/// Whether the last clause of a list is one search, `column @@ query`: the scan finds its rows, and says of which the clause need
+/// not be checked again, so that the node and not its qual has it.
+inline bool ends_in_search(const ConditionList &list) {
+    return list.count > 0 && list.items[list.count - 1].comparison == Comparison::search &&
+           (list.count == 1 || list.items[list.count - 2].clause != list.items[list.count - 1].clause);
+}
 
 /// Adds the comparisons of a clause to the list; false, and nothing added, when the clause cannot skip data.
 ///

@@ -197,8 +197,8 @@ void append_value(const Condition &condition, Datum value, StepList *list) {
                                       step.column);
     } else {
         const varlena *flat = PG_DETOAST_DATUM_PACKED(value);
-        step.hash = format::bytes_key({reinterpret_cast<const std::byte *>(VARDATA_ANY(flat)), VARSIZE_ANY_EXHDR(flat)},
-                                      step.column);
+        step.hash =
+            format::bytes_key({reinterpret_cast<const std::byte *>(VARDATA_ANY(flat)), VARSIZE_ANY_EXHDR(flat)}, step.column);
     }
     append_step(step, list);
 }
@@ -246,6 +246,25 @@ bool classify_key_comparison(const Condition &condition, Oid op, Oid collation, 
     if (right_type != wanted && !(is_integer(wanted) && is_integer(right_type))) return false;
     *comparison = is_array ? Comparison::value_any : Comparison::value_equal;
     return true;
+}
+
+bool says_something(const Condition &condition) {
+    if (!IsA(condition.value, Const)) return true;
+    const Const *constant = reinterpret_cast<const Const *>(condition.value);
+    StepList list = {};
+    append_key_steps(condition, {true, constant->constisnull, constant->constvalue}, &list);
+    if (list.count != 1) return true;
+    const KeyStep &step = list.steps[0];
+    return step.operation != KeyOperation::any && !(step.operation == KeyOperation::conjunction && step.count == 0);
+}
+
+const search::Query *parse_search(Datum value) {
+    const std::string_view characters = text_of(PointerGetDatum(PG_DETOAST_DATUM_COPY(value)));
+    Arena arena = engine::arena_in(CurrentMemoryContext);
+    search::Query *query = static_cast<search::Query *>(palloc(sizeof(search::Query)));
+    *query = search::Query{};
+    if (parse_query(characters, arena, query).fault != search::QueryFault::none) elog(ERROR, "could not parse a search_query");
+    return query;
 }
 
 void append_disjunction(uint32 count, StepList *list) { append_operation(KeyOperation::disjunction, count, list); }

@@ -13,6 +13,7 @@
 #include "engine/key_conditions.h"
 #include "planner/conditions.h"
 #include "planner/scan_filter.h"
+#include "search/query.h"
 
 namespace historian::planner {
 
@@ -28,8 +29,14 @@ struct StepList {
     uint32 room;
 };
 
+/// Whether a condition with a constant excludes anything at all: LIKE '%x%' does not, having no whole word.
+bool says_something(const Condition &condition);
+
 /// Adds the steps that leave one set for a condition whose value is known.
 void append_key_steps(const Condition &condition, const ConditionValue &value, StepList *list);
+
+/// The query of a search_query, with all its memory in the current memory context.
+const search::Query *parse_search(Datum value);
 
 /// Joins the last sets.
 void append_disjunction(uint32 count, StepList *list);

@@ -17,7 +17,7 @@ enum class PatternKind : uint8 { like, like_any_case, regex, regex_any_case };
 
 /// What a pattern takes literally, piece by piece.
 struct LiteralPiece {
-    char *bytes;    // room for the whole pattern
+    char *bytes;  // room for the whole pattern
     uint32 size;
     bool is_begin;  // of the text
     bool is_end;    // the text ends behind it
@@ -49,7 +49,8 @@ void for_each_whole_word(const LiteralPiece &piece, bool any_case, Visit visit) 
             is_usable = is_usable && !IS_HIGHBIT_SET(piece.bytes[end]);
             piece.bytes[end] = pg_ascii_tolower(static_cast<unsigned char>(piece.bytes[end]));
         }
-        // Behind an ASCII word in a piece of other text there may be a mark that belongs to its last letter: only ASCII bounds it.
+        // Behind an ASCII word in a piece of other text there may be a mark that belongs to its last letter: only ASCII bounds
+        // it.
         const bool is_bounded = (begin > 0 || piece.is_begin) && (end < piece.size || piece.is_end);
         const std::string_view word{piece.bytes + begin, end - begin};
         if (end > begin && is_usable && is_bounded && !(any_case && word.find('i') != std::string_view::npos)) visit(word);

@@ -66,10 +66,37 @@ sub time_condition
         sub { 'NOT ("time" < ' . $time->() . ')' })->();
 }
 
+# What an index of words may answer. The values that it is about: text_value() and series_expression() in Values.pm.
+sub word_condition
+{
+    my ($name) = @_;
+    my $number = int(rand(3000));
+    my $word = one_of('value', 'message', 'tab', 'there', 'x', 'quote', $number, 'message ' . $number, 'value ' . int(rand(6)));
+    my $query = one_of($word, $word, $word, "value | $word", "-$word", "message -$word", "$word $word", 'val*', '*ue', 'm*e', '*',
+        "\x{bbfc}\x{ad6d}", "\x{ad6d}", "CAF\x{c9}", "\"$word\"", "NOT (value | message)", '', '...');
+    $query = quote($query);
+    return "$name @@ search($query)" if rand() < 0.5;
+    return "search($query) @@ $name" if rand() < 0.1;
+    return one_of("$name LIKE '%$word%'", "$name LIKE '$word%'", "$name LIKE 'value _'", "$name LIKE '$word'",
+        "$name ILIKE '% $number'", "$name ILIKE 'MESSAGE $number'", "$name ~ 'message $number'", "$name ~ 'e [0-9]+\$'",
+        "$name ~* 'VALUE . '", "$name NOT LIKE '$word%'",
+        "$name = '$word'", "$name IN ('$word', 'message 7', 'value 1')", "$name = '$word' OR $name @@ search($query)");
+}
+
 sub value_condition
 {
     my ($state) = @_;
     my ($column) = one_of(@{ $state->{columns} });
+    return word_condition($column->{name}) if $column->{type} eq 'text' && rand() < 0.6;
+    my $has_keys = qr/^(int[248]|oid|uuid|inet|macaddr|date|bool|model\.state|text|varchar.40.|timestamptz)$/;
+    if ($column->{type} =~ $has_keys && rand() < 0.5)
+    {
+        my $value = sub { return quote(random_value($column->{type}, $column->{role}), $column->{type}) };
+        return "$column->{name} = " . $value->() if rand() < 0.6;
+        my $list = join ', ', map { $value->() } 1 .. 1 + int(rand(4));
+        return "$column->{name} IN ($list)" if rand() < 0.7;
+        return "$column->{name} = " . $value->() . " OR $column->{name} = " . $value->();
+    }
     return "$column->{name}::text = " . quote(random_value($column->{type})) if rand() < 0.3;
     return one_of("$column->{name} IS NULL", "$column->{name} IS NOT NULL", "length($column->{name}::text) > 3", 'true');
 }
