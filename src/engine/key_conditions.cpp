@@ -54,7 +54,8 @@ void push_key(Relation rel, const OpenSegment &segment, const KeyStep &step, Gra
     uint64 *set = stack->push();
     fill(set, stack->words, true);
     if (step.has_number) narrow_by_range(segment, step, set);
-    if (format::key_kind(*segment.index, step.column) == step.kind) narrow_by_filter(rel, segment, step, {set, stack->words});
+    const bool has_keys = step.kind != codec::KeyKind::reserved && format::key_kind(*segment.index, step.column) == step.kind;
+    if (has_keys) narrow_by_filter(rel, segment, step, {set, stack->words});
 }
 
 void combine(const KeyStep &step, GranuleStack *stack) {

@@ -21,7 +21,7 @@ enum class KeyOperation : uint8 {
 
 struct KeyStep {
     KeyOperation operation;
-    codec::KeyKind kind;  // key: what its column must keep, or nothing is known
+    codec::KeyKind kind;  // key: what its column must keep, or nothing is known; reserved: only its range is asked
     bool has_number;      // key: it stands for a number, which a column's range may exclude too
     uint32 count;         // conjunction, disjunction
     uint32 column;        // key: from 0
