@@ -272,6 +272,62 @@ Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<co
                                 : decode_entries(in, type, mask, model, arena, decoded);
 }
 
+Status open_message_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
+                          Arena &arena, OpenMessages *messages) noexcept {
+    *messages = {};
+    std::span<const std::byte> stream;
+    if (const Status status = open_chunk(chunk, &stream); !status.ok()) return status;
+    ByteReader in{stream};
+    Mask mask;
+    if (const Status status = decode_mask(in, row_count, arena, &mask); !status.ok()) return status;
+    messages->nulls = mask.nulls;
+    messages->value_count = mask.value_count;
+    if (mask.value_count == 0) return in.status_at_end();
+    return codec::open_template_granule(model, in.bytes(in.remaining()), mask.value_count, arena, &messages->granule);
+}
+
+Status decode_message_rows(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
+                           std::span<const std::uint32_t> rows, Arena &arena, ColumnVector *decoded) noexcept {
+    *decoded = {};
+    decoded->row_count = row_count;
+    decoded->kind = PhysicalKind::bytes;
+    OpenMessages messages;
+    if (const Status status = open_message_chunk(row_count, chunk, model, arena, &messages); !status.ok()) return status;
+    decoded->nulls = messages.nulls;
+    auto *entry_of_row = arena.array<std::uint32_t>(row_count);
+    auto *values = arena.array<std::uint32_t>(rows.size());
+    auto *no_text = arena.array<std::uint64_t>(2);
+    if (entry_of_row == nullptr || values == nullptr || no_text == nullptr) {
+        return {StatusCode::out_of_memory, "no memory to decode texts"};
+    }
+    std::fill_n(entry_of_row, row_count, 0u);
+    no_text[0] = no_text[1] = 0;
+    decoded->entry_of_row = entry_of_row;
+    decoded->entry_offsets = no_text;
+    decoded->entry_count = messages.value_count != 0 ? 1 : 0;
+
+    // The wanted rows by their places among those that are not NULL.
+    std::uint32_t count = 0;
+    std::uint32_t place = 0;
+    std::uint32_t row = 0;
+    for (const std::uint32_t wanted : rows) {
+        for (; row < wanted; ++row) place += messages.nulls == nullptr || messages.nulls[row] == 0;
+        if (messages.nulls == nullptr || messages.nulls[wanted] == 0) values[count++] = place;
+    }
+    if (count == 0) return Status::success();
+    codec::DecodedTexts texts;
+    if (const Status status = codec::decode_template_rows(*messages.granule, {values, count}, &texts); !status.ok())
+        return status;
+    decoded->entry_data = texts.data;
+    decoded->entry_offsets = texts.offsets;
+    decoded->entry_count = texts.entry_count;
+    const std::uint32_t *entry = texts.entry_of_row;
+    for (const std::uint32_t wanted : rows) {
+        if (messages.nulls == nullptr || messages.nulls[wanted] == 0) entry_of_row[wanted] = *entry++;
+    }
+    return Status::success();
+}
+
 Status decode_tag_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,
                         std::span<std::int64_t> rows_per_tag) noexcept {
     std::span<const std::byte> stream;

@@ -72,6 +72,22 @@ Status open_chunk(std::span<const std::byte> chunk, std::span<const std::byte> *
 Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk,
                           const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept;
 
+/// A chunk of messages whose template numbers are known, but not its texts yet.
+struct OpenMessages {
+    const std::uint8_t *nulls = nullptr;        // one byte a row, 1 = NULL; nullptr when no row is NULL
+    std::uint32_t value_count = 0;              // rows that are not NULL: the granule's
+    codec::TemplateGranule *granule = nullptr;  // nullptr when value_count is 0
+};
+
+/// chunk    of a column with this model; must live as long as the granule
+/// errors   truncated, corrupt, unsupported, out_of_memory
+Status open_message_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
+                          Arena &arena, OpenMessages *messages) noexcept;
+
+/// As decode_value_chunk() of a column with a model, but for some rows only (decode_chunk_rows()).
+Status decode_message_rows(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
+                           std::span<const std::uint32_t> rows, Arena &arena, ColumnVector *decoded) noexcept;
+
 /// rows_per_tag   output, one a tag: each at least 1, row_count together
 Status decode_tag_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,
                         std::span<std::int64_t> rows_per_tag) noexcept;

@@ -204,6 +204,14 @@ bool may_have_number(const SegmentIndex &index, std::uint32_t granule, std::uint
 Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
                     const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept;
 
+/// The same for a column of kind bytes of which only some rows are wanted: of messages only these are made.
+///
+/// rows      ascending, each below the granule's row count
+/// decoded   output: entry_of_row is valid for these rows and for NULL rows; others have some entry, or an empty text
+Status decode_chunk_rows(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
+                         const codec::TemplateModel *model, std::span<const std::uint32_t> rows, Arena &arena,
+                         ColumnVector *decoded) noexcept;
+
 /// What the values of a decoded column count in SegmentHeader::raw_bytes.
 ///
 /// tag_number_bytes   of the tag's column what the SortKey says; 0 of every other column

@@ -124,6 +124,21 @@ Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint3
     return decode_value_chunk(type, of_rows.row_count, chunk, model, arena, decoded);
 }
 
+Status decode_chunk_rows(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
+                         const codec::TemplateModel *model, std::span<const std::uint32_t> rows, Arena &arena,
+                         ColumnVector *decoded) noexcept {
+    assert(granule < index.header.granule_count && column < index.header.column_count);
+    // To find a single message costs a few times what it costs to go on to the next.
+    constexpr std::uint32_t kAllRowsShare = 8;
+    const std::uint32_t row_count = index.granules[granule].row_count;
+    const bool is_messages =
+        model != nullptr && column != index.header.tag_column && index.types[column].kind == PhysicalKind::bytes;
+    if (!is_messages || rows.size() > row_count / kAllRowsShare) {
+        return decode_chunk(index, granule, column, chunk, model, arena, decoded);
+    }
+    return decode_message_rows(row_count, chunk, *model, rows, arena, decoded);
+}
+
 std::uint64_t count_raw_bytes(const ColumnVector &column, std::uint32_t tag_number_bytes) noexcept {
     if (column.kind == PhysicalKind::absent) return 0;
     const std::uint32_t bytes_each = tag_number_bytes != 0 ? tag_number_bytes : number_bytes(column.kind);
