@@ -119,6 +119,7 @@ struct GatheredGranule {
     std::uint32_t word_column_count = 0;
     std::uint64_t other_word_bytes = 0;
 
+    std::uint32_t *latest_followers = nullptr;
     Room<std::int64_t> values;
     Room<std::uint16_t> rows;
     Room<std::int64_t> sizes;      // of the columns' streams
@@ -152,7 +153,8 @@ struct TemplateBuilder {
     std::uint32_t column_count = 0;
     FinalTemplate *templates = nullptr;  // template 1 is the first
     std::uint32_t template_count = 0;
-    Text *dictionary = nullptr;  // word 1 is the first
+    std::uint32_t *followers = nullptr;  // of templates 0 to template_count
+    Text *dictionary = nullptr;          // word 1 is the first
     std::uint32_t word_count = 0;
 
     GatheredGranule gathered;
@@ -174,6 +176,7 @@ inline Status no_builder_memory() noexcept { return {StatusCode::out_of_memory, 
 Status merge_templates(TemplateBuilder &builder) noexcept;
 Status make_columns(TemplateBuilder &builder) noexcept;
 Status write_template_texts(TemplateBuilder &builder) noexcept;
+Status find_followers(TemplateBuilder &builder) noexcept;
 Status make_dictionary(TemplateBuilder &builder) noexcept;
 Status choose_guesses(TemplateBuilder &builder, EncodeSpace &space) noexcept;
 

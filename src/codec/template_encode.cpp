@@ -136,7 +136,8 @@ Status encode_parts(TemplateBuilder &builder, std::span<const std::uint32_t> mes
         *size = out.size() - start;
         start = out.size();
     };
-    const Status numbered = encode_template_numbers({gathered.numbers, messages.size()}, space, out, order);
+    const Followers followers{{builder.followers, std::size_t{builder.template_count} + 1}, gathered.latest_followers};
+    const Status numbered = encode_template_numbers({gathered.numbers, messages.size()}, followers, space, out, order);
     if (!numbered.ok()) return numbered;
     part(&parts->numbers);
     if (const Status status = encode_small(builder, space, out); !status.ok()) return status;
@@ -243,7 +244,8 @@ std::size_t template_model_bytes_max(const TemplateBuilder &builder) noexcept {
     }
     for (std::uint32_t w = 0; w < builder.word_count; ++w) word_bytes += builder.dictionary[w].size;
     return text_block_bytes_max(builder.template_count, text_bytes) + text_block_bytes_max(builder.word_count, word_bytes) +
-           integer_list_bytes_max(holes) + 4 * integer_list_bytes_max(builder.column_count) + 256;
+           integer_list_bytes_max(builder.template_count + 1) + integer_list_bytes_max(holes) +
+           4 * integer_list_bytes_max(builder.column_count) + 256;
 }
 
 namespace {
@@ -288,6 +290,8 @@ Status encode_template_model(const TemplateBuilder &builder, EncodeSpace &space,
     if (texts == nullptr) return no_builder_memory();
     for (std::uint32_t t = 0; t < builder.template_count; ++t) texts[t] = builder.templates[t].text;
     Status status = encode_text_block({texts, builder.template_count}, space, out);
+    const auto follower = [&](std::size_t t) { return std::int64_t{builder.followers[t]}; };
+    if (status.ok()) status = encode_list(std::size_t{builder.template_count} + 1, follower, space, out);
     if (status.ok()) status = encode_holes(builder, space, out);
     const BuilderColumn *columns = builder.columns;
     const std::size_t count = builder.column_count;

@@ -152,8 +152,10 @@ Status open_parts(TemplateGranule &granule, ByteReader &in) noexcept {
         return {StatusCode::corrupt, "a granule of messages has an impossible size"};
     }
     ByteReader numbers{parts[1]};
-    Status status =
-        decode_template_numbers(numbers, order, granule.model->texts.count, *granule.arena, {granule.numbers, granule.row_count});
+    const std::size_t number_count = std::size_t{granule.model->texts.count} + 1;
+    const Followers followers{{granule.model->followers, number_count}, granule.arena->array<std::uint32_t>(number_count)};
+    if (followers.latest == nullptr) return no_template_memory();
+    Status status = decode_template_numbers(numbers, order, followers, *granule.arena, {granule.numbers, granule.row_count});
     if (status.ok()) status = numbers.status_at_end();
     return status.ok() ? find_columns(granule, parts[0], streams) : status;
 }

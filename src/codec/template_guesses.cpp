@@ -21,8 +21,8 @@ constexpr std::uint32_t kRunsMax = 32;
 // Holes before a column that are tried as its context.
 constexpr std::uint32_t kContextsMax = 6;
 
-// A column of fewer bits a value has nothing to gain.
-constexpr std::uint64_t kBitsMin = 1;
+// A column of less than a bit a value has nothing to gain.
+constexpr std::uint32_t kValuesPerByte = 8;
 
 constexpr unsigned kEchoSlotBits = 14;
 constexpr std::uint64_t kEchoValueMin = 1000;  // smaller numbers meet by chance
@@ -85,9 +85,7 @@ std::uint32_t holes_before(const TemplateBuilder &builder, std::uint32_t column,
     return count;
 }
 
-bool comparable(const BuilderColumn &a, const BuilderColumn &b) noexcept {
-    return a.type == b.type && (a.type.kind == HoleKind::word) == (b.type.kind == HoleKind::word);
-}
+bool comparable(const BuilderColumn &a, const BuilderColumn &b) noexcept { return a.type == b.type; }
 
 std::uint32_t depth_with(const TemplateBuilder &builder, std::uint32_t column, const Candidate &candidate) noexcept {
     std::uint32_t depth = 0;
@@ -167,9 +165,8 @@ void judge_column(Judge &judge, std::uint32_t c) noexcept {
     const bool has_echo = echoes >= judged.count / kEchoShare && comparable(column, builder.columns[judge.echo_sources[c]]);
     judged.count = std::min(judged.count, kJudgedValuesMax);
     const std::uint64_t plain_bits = estimate_plain_bits(judged);
-    if (plain_bits < kBitsMin * judged.count) return;
     const std::size_t plain_bytes = encoded_bytes(judge, judged.values, judged.count);
-    if (plain_bytes < judged.count / 8) return;
+    if (plain_bytes < judged.count / kValuesPerByte) return;
 
     Best best{{}, plain_bytes - plain_bytes / 16};
     std::uint32_t before[kContextsMax];
@@ -184,9 +181,9 @@ void judge_column(Judge &judge, std::uint32_t c) noexcept {
         try_candidate(judge, c, judged, plain_bits, {source, kNoNumber}, &best);
         std::uint32_t shared[kContextsMax];
         const std::uint32_t shared_count = holes_before(builder, source, shared);
-        std::uint32_t node = builder.columns[c].node;
         // All holes before the column, not just the nearest, that the source has too.
-        for (node = builder.nodes.items[node].parent; node != kNoNumber; node = builder.nodes.items[node].parent) {
+        std::uint32_t node = builder.nodes.items[builder.columns[c].node].parent;
+        for (; node != kNoNumber; node = builder.nodes.items[node].parent) {
             const std::uint32_t context = builder.nodes.items[node].column;
             if (context == kNoNumber || std::find(shared, shared + shared_count, context) == shared + shared_count) continue;
             try_candidate(judge, c, judged, plain_bits, {source, context}, &best);

@@ -31,6 +31,7 @@ struct TemplatePiece {
 struct TemplateModel {
     TextBlock texts;
     TextBlock words;
+    std::uint32_t *followers = nullptr;  // of templates 0 to texts.count
     std::uint32_t column_count = 0;
     ModelColumn *columns = nullptr;
 

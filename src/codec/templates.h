@@ -28,6 +28,7 @@
 //     column_count     varint
 //     word_count       varint
 //     texts            text block (text_block.h) of template_count texts: templates 1, 2, ...; frequent ones first
+//     followers        list, one a template from 0 on: which template most often comes next
 //     holes            list, one a hole in the order of the texts: its column minus the column of the hole before it in the same
 //                      template, or minus 0
 //     kinds, widths    list each, one a column: HoleKind, and its width or format

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -81,8 +82,10 @@ Segment encode_segment(std::span<const Text> lines, Seconds *spent) {
     const double added = now();
     require(choose_templates(*builder, space), "choose");
     const double chosen = now();
-    Bytes room(template_model_bytes_max(*builder));
-    ByteWriter model{room};
+    // Not zeroed, as in the server.
+    std::size_t room_bytes = template_model_bytes_max(*builder);
+    std::unique_ptr<std::byte[]> room{new std::byte[room_bytes]};
+    ByteWriter model{{room.get(), room_bytes}};
     require(encode_template_model(*builder, space, model), "model");
     segment.model.assign(model.written().begin(), model.written().end());
     std::vector<std::uint32_t> rows;
@@ -90,8 +93,11 @@ Segment encode_segment(std::span<const Text> lines, Seconds *spent) {
         rows.clear();
         for (std::uint32_t i = first; i < lines.size() && i < first + kStreamValuesMax; ++i) rows.push_back(i);
         const std::size_t most = template_granule_bytes_max(*builder, rows);
-        if (room.size() < most) room.resize(most);
-        ByteWriter out{room};
+        if (room_bytes < most) {
+            room_bytes = most + most / 4;
+            room.reset(new std::byte[room_bytes]);
+        }
+        ByteWriter out{{room.get(), room_bytes}};
         require(encode_template_granule(*builder, rows, space, out), "granule");
         segment.granules.emplace_back(out.written().begin(), out.written().end());
         segment.rows.push_back(static_cast<std::uint32_t>(rows.size()));
