@@ -67,10 +67,10 @@ Status plant(TemplateBuilder &builder, NumberTable &table, Cluster &cluster) noe
 }
 
 /// Where each hole of the cluster gets its value from in messages of this raw template.
-Status find_sources(TemplateBuilder &builder, const Cluster &cluster, Element *own, RawTemplate &raw) noexcept {
+Status find_sources(TemplateBuilder &builder, const Cluster &cluster, RawTemplate &raw) noexcept {
     raw.holes = builder.arena->array<HoleSource>(cluster.node_count);
     if (raw.holes == nullptr) return no_builder_memory();
-    split_skeleton(raw, own);
+    const Element *own = raw.elements;
     std::int32_t place = 0;
     for (std::uint32_t i = 0; i < cluster.element_count; ++i) {
         if (!is_hole(cluster.elements[i])) continue;
@@ -257,8 +257,6 @@ bool dictionary_before(const Word &a, const Word &b) noexcept {
 
 Status make_columns(TemplateBuilder &builder) noexcept {
     NumberTable table;
-    auto *elements = builder.arena->array<Element>(kSkeletonBytesMax);
-    if (elements == nullptr) return no_builder_memory();
     for (std::uint32_t i = 0; i < builder.raw_templates.count; ++i) {
         RawTemplate &raw = builder.raw_templates.items[i];
         Cluster &cluster = builder.clusters.items[raw.cluster];
@@ -266,7 +264,7 @@ Status make_columns(TemplateBuilder &builder) noexcept {
         if (cluster.nodes == nullptr) {
             if (const Status status = plant(builder, table, cluster); !status.ok()) return status;
         }
-        if (const Status status = find_sources(builder, cluster, elements, raw); !status.ok()) return status;
+        if (const Status status = find_sources(builder, cluster, raw); !status.ok()) return status;
     }
     const Status looked = for_each_hole(builder, [&](Message &message, const RawTemplate &raw, const HoleSource &source) {
         const std::uint8_t width = source.place < 0 ? 0 : widths_of(message, raw)[source.place];

@@ -1,5 +1,6 @@
 // Writing granules and the model (templates.h).
 #include <algorithm>
+#include <utility>
 
 #include "codec/codec_id.h"
 #include "codec/template_builder.h"
@@ -123,62 +124,69 @@ Status encode_columns(TemplateBuilder &builder, EncodeSpace &space, std::size_t 
     return out.status();
 }
 
-struct PartSizes {
-    std::size_t sizes = 0, numbers = 0, small = 0, words = 0, escapes = 0;
+/// What the head says of the parts.
+struct Parts {
+    std::size_t sizes_bytes = 0;
+    std::size_t numbers_bytes = 0;
+    std::size_t small_bytes = 0;
+    std::size_t words_bytes = 0;
+    std::size_t escapes_bytes = 0;
+    std::size_t stream_count = 0;
+    std::uint8_t order = 0;
 };
 
-/// All parts but the head and `sizes`, which come last here.
-Status encode_parts(TemplateBuilder &builder, std::span<const std::uint32_t> messages, EncodeSpace &space, PartSizes *parts,
-                    std::uint8_t *order, std::size_t *stream_count, ByteWriter &out) noexcept {
+Status encode_escapes(TemplateBuilder &builder, std::span<const std::uint32_t> messages, EncodeSpace &space,
+                      ByteWriter &out) noexcept {
     GatheredGranule &gathered = builder.gathered;
-    std::size_t start = out.size();
-    const auto part = [&](std::size_t *size) {
-        *size = out.size() - start;
-        start = out.size();
-    };
-    const Followers followers{{builder.followers, std::size_t{builder.template_count} + 1}, gathered.latest_followers};
-    const Status numbered = encode_template_numbers({gathered.numbers, messages.size()}, followers, space, out, order);
-    if (!numbered.ok()) return numbered;
-    part(&parts->numbers);
-    if (const Status status = encode_small(builder, space, out); !status.ok()) return status;
-    part(&parts->small);
-    if (const Status status = encode_other_words(gathered, space, out); !status.ok()) return status;
-    part(&parts->words);
     std::size_t escapes = 0;
     for (std::size_t i = 0; i < messages.size(); ++i) {
         const Message &message = builder.message(messages[i]);
         if (gathered.numbers[i] == 0) gathered.texts[escapes++] = {message.data, message.size};
     }
-    if (const Status status = encode_text_block({gathered.texts, escapes}, space, out); !status.ok()) return status;
-    part(&parts->escapes);
-    return encode_columns(builder, space, stream_count, out);
+    return encode_text_block({gathered.texts, escapes}, space, out);
+}
+
+/// All parts but the head and `sizes`, which are known last.
+Status encode_parts(TemplateBuilder &builder, std::span<const std::uint32_t> messages, EncodeSpace &space, Parts *parts,
+                    ByteWriter &out) noexcept {
+    GatheredGranule &gathered = builder.gathered;
+    std::size_t start = out.size();
+    const auto bytes_of_part = [&] { return out.size() - std::exchange(start, out.size()); };
+    const Followers followers{{builder.followers, std::size_t{builder.template_count} + 1}, gathered.latest_followers};
+    Status status = encode_template_numbers({gathered.numbers, messages.size()}, followers, space, out, &parts->order);
+    parts->numbers_bytes = bytes_of_part();
+    if (status.ok()) status = encode_small(builder, space, out);
+    parts->small_bytes = bytes_of_part();
+    if (status.ok()) status = encode_other_words(gathered, space, out);
+    parts->words_bytes = bytes_of_part();
+    if (status.ok()) status = encode_escapes(builder, messages, space, out);
+    parts->escapes_bytes = bytes_of_part();
+    return status.ok() ? encode_columns(builder, space, &parts->stream_count, out) : status;
 }
 
 Status encode_templated(TemplateBuilder &builder, std::span<const std::uint32_t> messages, std::uint64_t content_bytes,
                         EncodeSpace &space, ByteWriter &out) noexcept {
     if (const Status status = gather_granule(builder, messages); !status.ok()) return status;
     const std::size_t mark = out.size();
-    PartSizes parts;
-    std::uint8_t order = 0;
-    std::size_t stream_count = 0;
-    Status status = encode_parts(builder, messages, space, &parts, &order, &stream_count, out);
-    if (!status.ok()) return status;
-
-    // The sizes are known now; they move to the front.
-    const std::size_t tail = out.size();
-    status = encode_integer_list({builder.gathered.sizes.items, stream_count}, space, out);
-    if (!status.ok()) return status;
-    parts.sizes = out.size() - tail;
+    Parts parts;
+    if (const Status status = encode_parts(builder, messages, space, &parts, out); !status.ok()) return status;
+    const std::size_t sizes = out.size();
+    const std::span<const std::int64_t> stream_sizes{builder.gathered.sizes.items, parts.stream_count};
+    if (const Status status = encode_integer_list(stream_sizes, space, out); !status.ok()) return status;
     const std::size_t head = out.size();
+    parts.sizes_bytes = head - sizes;
     out.u8(static_cast<std::uint8_t>(CodecId::template_texts));
-    out.u8(order);
+    out.u8(parts.order);
     out.varint(content_bytes);
-    for (const std::size_t size : {parts.sizes, parts.numbers, parts.small, parts.words, parts.escapes}) out.varint(size);
+    for (const std::size_t size :
+         {parts.sizes_bytes, parts.numbers_bytes, parts.small_bytes, parts.words_bytes, parts.escapes_bytes}) {
+        out.varint(size);
+    }
     if (!out.status().ok()) return out.status();
+    // From parts, sizes, head to head, sizes, parts.
     std::byte *begin = out.end() - (out.size() - mark);
-    std::byte *sizes = out.end() - (out.size() - tail);
-    std::rotate(begin, sizes, out.end());                                    // sizes, head, parts
-    std::rotate(begin, begin + (head - tail), begin + (out.size() - tail));  // head, sizes, parts
+    std::byte *new_parts = std::rotate(begin, begin + (sizes - mark), out.end());
+    std::rotate(begin, begin + parts.sizes_bytes, new_parts);
     return Status::success();
 }
 
@@ -196,7 +204,7 @@ Status gather_granule(TemplateBuilder &builder, std::span<const std::uint32_t> m
             const HoleSource &source = raw->holes[h];
             ColumnValues &column = gathered.columns[source.column];
             column.values[column.count] = source.place < 0 ? ~source.place : message.values[source.place];
-            const_cast<std::uint16_t *>(column.rows)[column.count++] = static_cast<std::uint16_t>(i);
+            column.rows[column.count++] = static_cast<std::uint16_t>(i);
         }
     }
     return number_words(builder);

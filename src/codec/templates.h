@@ -23,6 +23,15 @@
 //     mac          six pairs [0-9a-f] with colons                word         anything: an entry of the dictionary, or other text
 //     A word of the text next to a hole may go on inside it ("sensor_" and a hole); elsewhere it is whole.
 //
+// Searching a word (templates_of_column() and its neighbours are for this)
+//     1. In a template's text, where no hole touches it: all of the template's messages have it. One scan of template numbers.
+//     2. In a hole: the type says whether it can be there at all ("failed" cannot be in a number); the dictionary's words are
+//     looked
+//        through once a segment; other words are in the granule.
+//     3. Across a hole's edge, when text that touches the hole begins or ends the word ("sensor_" and "0042"): such templates'
+//     messages
+//        are rebuilt and looked at, after the same test of types. So are messages of template 0.
+//
 // Model, after the codec number (varints as in byte_writer.h; lists are encode_integer_list())
 //     template_count   varint
 //     column_count     varint
