@@ -12,8 +12,7 @@ constexpr std::size_t kValueBlockBytes = 64 * 1024;
 constexpr std::uint32_t kFineTemplatesMin = 384;
 constexpr std::uint32_t kFineTemplateShare = 16;
 
-// New templates beyond this many, and this share of the messages, are not learned: prose has none, and would take memory for
-// them.
+// New templates beyond this many, and this share of the messages, are not learned: prose has none, and they take memory.
 constexpr std::uint32_t kTemplatesMin = 4096;
 constexpr std::uint32_t kTemplateShare = 4;
 constexpr std::uint32_t kTemplatesMax = 1u << 16;

@@ -1,5 +1,5 @@
-// What a TemplateBuilder knows: messages as they were cut, and what choose_templates() makes of them. Inside the template codec
-// only.
+// What a TemplateBuilder knows: messages as they were cut, and what choose_templates() makes of them. For the template codec
+// alone.
 //
 //     raw template   one skeleton, as the parser cut it
 //     cluster        raw templates that became one template (template_merge.cpp)

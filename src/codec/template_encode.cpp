@@ -210,35 +210,59 @@ Status gather_granule(TemplateBuilder &builder, std::span<const std::uint32_t> m
     return number_words(builder);
 }
 
-std::size_t template_granule_bytes_max(const TemplateBuilder &builder, std::span<const std::uint32_t> messages) noexcept {
+namespace {
+
+/// What a granule's messages are before they are encoded.
+struct GranuleContent {
     std::uint64_t content_bytes = 0;
-    std::size_t values = 0;
+    std::uint64_t escape_bytes = 0;  // of messages without a template
+    std::size_t escape_count = 0;
+    std::size_t value_count = 0;
+};
+
+GranuleContent look_at(const TemplateBuilder &builder, std::span<const std::uint32_t> messages) noexcept {
+    GranuleContent content;
     for (const std::uint32_t i : messages) {
         const Message &message = builder.message(i);
         const RawTemplate *raw = builder.raw_template_of(message);
-        content_bytes += message.size;
-        if (raw != nullptr) values += raw->hole_source_count;
+        content.content_bytes += message.size;
+        if (raw != nullptr) content.value_count += raw->hole_source_count;
+        if (raw != nullptr && raw->number != 0) continue;
+        content.escape_bytes += message.size;
+        ++content.escape_count;
     }
+    return content;
+}
+
+}  // namespace
+
+std::size_t template_granule_bytes_max(const TemplateBuilder &builder, std::span<const std::uint32_t> messages) noexcept {
+    const GranuleContent content = look_at(builder, messages);
+    const std::size_t plain = texts_bytes_max(messages.size(), content.content_bytes);
+    if (content.escape_count == messages.size()) return plain;
     // A value: 24 bytes in a column, at most 64 / kColumnValuesMin of the column's own, or 10 in `small`, twice, and its length
-    // and count among the other words.
-    return 96 * values + 4 * content_bytes + texts_bytes_max(messages.size(), content_bytes) +
-           8 * integers_bytes_max(messages.size()) + 1024;
+    // and count among the other words. Both forms are written before the shorter is kept.
+    return plain + 96 * content.value_count + 2 * (content.content_bytes - content.escape_bytes) +
+           text_block_bytes_max(content.escape_count, content.escape_bytes) + 8 * integers_bytes_max(messages.size()) + 1024;
 }
 
 Status encode_template_granule(TemplateBuilder &builder, std::span<const std::uint32_t> messages, EncodeSpace &space,
                                ByteWriter &out) noexcept {
-    std::uint64_t content_bytes = 0;
-    for (const std::uint32_t i : messages) content_bytes += builder.message(i).size;
+    const GranuleContent content = look_at(builder, messages);
     const std::size_t mark = out.size();
-    if (const Status status = encode_templated(builder, messages, content_bytes, space, out); !status.ok()) return status;
-    const std::size_t rival = out.size();
-    if ((rival - mark) * kPlainTrialShare < content_bytes) return out.status();
+    std::size_t rival = mark;
+    if (content.escape_count != messages.size()) {
+        if (const Status status = encode_templated(builder, messages, content.content_bytes, space, out); !status.ok())
+            return status;
+        rival = out.size();
+        if ((rival - mark) * kPlainTrialShare < content.content_bytes) return out.status();
+    }
     for (std::size_t i = 0; i < messages.size(); ++i) {
         const Message &message = builder.message(messages[i]);
         builder.gathered.texts[i] = {message.data, message.size};
     }
     if (const Status status = encode_texts({builder.gathered.texts, messages.size()}, space, out); !status.ok()) return status;
-    out.keep_shorter(mark, rival);
+    if (rival != mark) out.keep_shorter(mark, rival);
     return out.status();
 }
 

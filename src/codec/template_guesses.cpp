@@ -1,5 +1,4 @@
-// Which columns get a guess (column_guess.h), judged by the first granule-sized run of messages in which a column has enough
-// values.
+// Which columns get a guess (column_guess.h), judged by the first run of kStreamValuesMax messages that has enough of its values.
 //
 // Tried are: the column's own past, with one of the holes before it as context; the holes before it in the same message; and
 // columns whose last value it repeats ("echoes"), alone or with a hole that both share as context.

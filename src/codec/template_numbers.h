@@ -7,8 +7,7 @@
 //
 // The expected number is what followed the last one the last time; at first what the model says (followers). In order 2 it is
 // what followed the last two the last time, if something did. The last two lie in kPairSlots slots: the high bits of (last +
-// (last but one) * 0x9E3779B1) * 0x9E3779B97F4A7C15; pairs may share one, it only costs. Before the first message both count as
-// 0.
+// (last but one) * 0x9E3779B1) * 0x9E3779B97F4A7C15; pairs may share one, it only costs. Before the first message both are 0.
 #pragma once
 
 #include "codec/integers.h"

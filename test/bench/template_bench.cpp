@@ -1,7 +1,6 @@
 // What templates make of log files: size against zstd, and speed. One thread; the best of three runs.
 //     build/template_bench file ...      each file's lines are messages; prints rows of the table in src/codec/README.md
-// A segment takes 1,048,576 messages at most, a granule 4,096; everything is counted. zstd compresses the whole file as one
-// stream.
+// A segment takes 1,048,576 messages at most, a granule 4,096; everything is counted. zstd makes one stream of the whole file.
 #include <zstd.h>
 
 #include <algorithm>
