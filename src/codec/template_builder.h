@@ -57,6 +57,7 @@ struct RawTemplate {
 struct Cluster {
     Element *elements = nullptr;  // of its first raw template
     std::uint32_t element_count = 0;
+    std::uint32_t word_count = 0;
     std::uint32_t first_count = 0;    // messages of the first raw template
     std::uint32_t variant_count = 0;  // raw templates
     std::uint64_t shape_hash = 0;

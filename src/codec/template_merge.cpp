@@ -42,19 +42,17 @@ std::uint64_t hash_shape(std::span<const Element> elements) noexcept {
 /// Whether at least half of the words are the same, and everything else is.
 bool alike(const Cluster &cluster, std::span<const Element> elements) noexcept {
     if (cluster.element_count != elements.size()) return false;
-    std::uint32_t words = 0;
-    std::uint32_t same = 0;
+    std::uint32_t different = 0;
     for (std::uint32_t i = 0; i < cluster.element_count; ++i) {
         const Element &own = cluster.elements[i];
         if (own.kind != elements[i].kind) return false;
-        if (own.kind == Element::Kind::letters) {
-            ++words;
-            same += !own.varies && same_text(own, elements[i]);
-        } else if (!same_text(own, elements[i])) {
-            return false;
+        if (own.kind != Element::Kind::letters) {
+            if (!same_text(own, elements[i])) return false;
+        } else if (own.varies || !same_text(own, elements[i])) {
+            if (2 * ++different > cluster.word_count) return false;
         }
     }
-    return words > 0 && 2 * same >= words;
+    return cluster.word_count > 0;
 }
 
 /// How many holes a cluster would have together with these elements.
@@ -134,6 +132,7 @@ Status add_to_cluster(Merge &merge, RawTemplate &raw) noexcept {
     cluster.first_count = raw.message_count;
     cluster.message_count = raw.message_count;
     cluster.variant_count = 1;
+    for (const Element &element : elements_of(raw)) cluster.word_count += element.kind == Element::Kind::letters;
     if (first == kNoNumber) {
         merge.shapes.add(raw.shape_hash, clusters.count);
     } else {

@@ -239,6 +239,19 @@ TEST_F(TemplateTest, WebServersLinesAreCutCoarsely) {
     EXPECT_TRUE(has_template(*model, "10.0.0.<> GET <> <>"));
 }
 
+TEST_F(TemplateTest, CoarselyCutJsonKeepsItsNumbers) {
+    std::mt19937_64 random{15};
+    Messages messages;
+    for (int i = 0; i < 5000; ++i) {
+        std::string words;
+        for (int w = 0; w < 6; ++w) words += std::string(1 + random() % 9, static_cast<char>('a' + random() % 26)) + " ";
+        messages.push_back("{\"id\":\"" + hex(random() | 0xa000000000000000, 16) + "abc\",\"text\":\"" + words +
+                           "\",\"n\":" + std::to_string(random() % 9000) + "}");
+    }
+    const TemplateModel *model = parse(check_messages(messages));
+    EXPECT_TRUE(has_template(*model, "{\"id\":\"<>abc\",\"text\":\"<>\",\"n\":<>}"));
+}
+
 TEST_F(TemplateTest, TemplateNumbersAndColumnsAreReadAlone) {
     const Messages messages = make_messages(5000, 10);
     const EncodedMessages encoded = encode_messages(messages);
