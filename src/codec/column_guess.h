@@ -20,7 +20,7 @@ inline constexpr unsigned kContextSlotBits = 11;
 
 /// The values of one column in a granule and the rows they stand in, ascending.
 struct ColumnValues {
-    const std::uint16_t *rows = nullptr;
+    std::uint16_t *rows = nullptr;
     std::int64_t *values = nullptr;
     std::uint32_t count = 0;
 };

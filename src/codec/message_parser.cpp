@@ -13,7 +13,7 @@ constexpr std::uint32_t kHexDigitsMax = 16;
 constexpr std::uint32_t kLongHexDigitsMin = 6;
 constexpr std::uint32_t kDigitRunsMax = 3;
 
-// Shorter quoted texts are mostly names, which templates do better.
+// Shorter quoted texts are mostly names, and those without a space one value, which templates do better.
 constexpr std::ptrdiff_t kQuotedBytesMin = 24;
 
 enum Class : std::uint8_t { kPlain = 0, kDigit = 1, kLetter = 2, kMinus = 3, kQuote = 4, kSlash = 5, kMark = 6 };
@@ -110,8 +110,12 @@ private:
 
     const std::uint8_t *parse_quoted(const std::uint8_t *quote) noexcept {
         const std::uint8_t *close = quote + 1;
-        while (close < end_ && *close != '"') close += *close == '\\' && close + 1 < end_ ? 2 : 1;
-        if (close >= end_ || close - quote <= kQuotedBytesMin || holes_ >= kHolesMax) return copy(quote, quote + 1);
+        bool has_space = false;
+        while (close < end_ && *close != '"') {
+            has_space |= *close == ' ';
+            close += *close == '\\' && close + 1 < end_ ? 2 : 1;
+        }
+        if (close >= end_ || close - quote <= kQuotedBytesMin || !has_space) return copy(quote, quote + 1);
         *skeleton_++ = '"';
         add_word(quote + 1, close);
         *skeleton_++ = '"';

@@ -8,8 +8,8 @@
 //     digits; two runs of digits with one point between; "-" before them where no word ends
 //     6 or more hex digits of one case with a digit and a letter; fewer, when they change twice; what follows "0x"
 //     of other runs with digits, each run of digits alone; all of the run, when that would be more than three
-// Everything else is text. An IPv4 address so is four numbers. Coarse cutting also makes words of paths and of long quoted texts:
-// for messages which vary in their words, like those of web servers.
+// Everything else is text. An IPv4 address so is four numbers. Coarse cutting also makes words of paths, and of quoted texts that
+// are long and have a space: for messages which vary in their words, like those of web servers.
 //
 // Invariant: skeleton, values and widths together give the message back, byte for byte (hole_text.h).
 #pragma once

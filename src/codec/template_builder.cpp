@@ -9,12 +9,13 @@ namespace {
 constexpr std::size_t kValueBlockBytes = 64 * 1024;
 
 // Messages whose fine templates are more than this many, and more than this share of them, vary in their words: cut coarsely.
-constexpr std::uint32_t kFineTemplatesMin = 256;
-constexpr std::uint32_t kFineTemplateShare = 8;
+constexpr std::uint32_t kFineTemplatesMin = 384;
+constexpr std::uint32_t kFineTemplateShare = 16;
 
-// New templates beyond this many, and this share of the messages, are not learned: prose has no templates.
+// New templates beyond this many, and this share of the messages, are not learned: prose has none, and they take memory.
 constexpr std::uint32_t kTemplatesMin = 4096;
-constexpr std::uint32_t kTemplateShare = 2;
+constexpr std::uint32_t kTemplateShare = 4;
+constexpr std::uint32_t kTemplatesMax = 1u << 16;
 
 /// Memory for the values and widths of one message.
 std::int64_t *take_values(TemplateBuilder &builder, std::uint32_t count) noexcept {
@@ -42,7 +43,8 @@ Status find_raw_template(TemplateBuilder &builder, std::uint32_t *number) noexce
                std::memcmp(all.items[other].skeleton, parsed.skeleton, parsed.skeleton_bytes) == 0;
     });
     if (*number != NumberTable::kNone) return Status::success();
-    if (all.count >= kTemplatesMin && all.count > builder.message_count / kTemplateShare) return Status::success();
+    const bool many = all.count >= kTemplatesMin && all.count > builder.message_count / kTemplateShare;
+    if (many || all.count == kTemplatesMax) return Status::success();
     const auto hash_of = [&](std::uint32_t other) {
         return hash_bytes({reinterpret_cast<const std::byte *>(all.items[other].skeleton), all.items[other].skeleton_bytes});
     };
@@ -140,6 +142,7 @@ Status choose_templates(TemplateBuilder &builder, EncodeSpace &space) noexcept {
     if (const Status status = merge_templates(builder); !status.ok()) return status;
     if (const Status status = make_columns(builder); !status.ok()) return status;
     if (const Status status = write_template_texts(builder); !status.ok()) return status;
+    if (const Status status = find_followers(builder); !status.ok()) return status;
     if (const Status status = make_dictionary(builder); !status.ok()) return status;
     builder.gathered.columns = builder.arena->array<ColumnValues>(builder.column_count);
     if (builder.gathered.columns == nullptr) return no_builder_memory();

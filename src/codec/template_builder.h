@@ -1,5 +1,5 @@
-// What a TemplateBuilder knows: messages as they were cut, and what choose_templates() makes of them. Inside the template codec
-// only.
+// What a TemplateBuilder knows: messages as they were cut, and what choose_templates() makes of them. For the template codec
+// alone.
 //
 //     raw template   one skeleton, as the parser cut it
 //     cluster        raw templates that became one template (template_merge.cpp)
@@ -30,17 +30,6 @@ struct HoleSource {
     std::uint32_t column = 0;  // a node while templates are chosen, afterwards its column
 };
 
-struct RawTemplate {
-    const std::uint8_t *skeleton = nullptr;
-    HoleSource *holes = nullptr;  // of the final template; hole_source_count of them
-    std::uint32_t skeleton_bytes = 0;
-    std::uint32_t hole_count = 0;  // values of a message
-    std::uint32_t hole_source_count = 0;
-    std::uint32_t message_count = 0;
-    std::uint32_t cluster = kNoNumber;
-    std::uint32_t number = 0;  // of the final template; 0: none
-};
-
 /// A piece of a skeleton: a run of letters, a mark, or what stands between.
 struct Element {
     enum class Kind : std::uint8_t { between, letters, hole };
@@ -50,10 +39,28 @@ struct Element {
     bool varies = false;  // letters of a cluster: a hole there
 };
 
+struct RawTemplate {
+    const std::uint8_t *skeleton = nullptr;
+    Element *elements = nullptr;
+    HoleSource *holes = nullptr;   // of the final template; hole_source_count of them
+    std::uint64_t shape_hash = 0;  // of everything but the words
+    std::uint32_t element_count = 0;
+    std::uint32_t skeleton_bytes = 0;
+    std::uint32_t hole_count = 0;  // values of a message
+    std::uint32_t hole_source_count = 0;
+    std::uint32_t message_count = 0;
+    std::uint32_t cluster = kNoNumber;
+    std::uint32_t number = 0;  // of the final template; 0: none
+    bool stays_alone = false;  // it joins no other's cluster
+};
+
 struct Cluster {
     Element *elements = nullptr;  // of its first raw template
     std::uint32_t element_count = 0;
-    std::uint32_t first_count = 0;  // messages of the first raw template
+    std::uint32_t word_count = 0;
+    std::uint32_t first_count = 0;    // messages of the first raw template
+    std::uint32_t variant_count = 0;  // raw templates
+    std::uint64_t shape_hash = 0;
     std::uint32_t message_count = 0;
     std::uint32_t next_of_shape = kNoNumber;
     std::uint32_t number = 0;
@@ -119,6 +126,7 @@ struct GatheredGranule {
     std::uint32_t word_column_count = 0;
     std::uint64_t other_word_bytes = 0;
 
+    std::uint32_t *latest_followers = nullptr;
     Room<std::int64_t> values;
     Room<std::uint16_t> rows;
     Room<std::int64_t> sizes;      // of the columns' streams
@@ -152,7 +160,8 @@ struct TemplateBuilder {
     std::uint32_t column_count = 0;
     FinalTemplate *templates = nullptr;  // template 1 is the first
     std::uint32_t template_count = 0;
-    Text *dictionary = nullptr;  // word 1 is the first
+    std::uint32_t *followers = nullptr;  // of templates 0 to template_count
+    Text *dictionary = nullptr;          // word 1 is the first
     std::uint32_t word_count = 0;
 
     GatheredGranule gathered;
@@ -174,6 +183,7 @@ inline Status no_builder_memory() noexcept { return {StatusCode::out_of_memory, 
 Status merge_templates(TemplateBuilder &builder) noexcept;
 Status make_columns(TemplateBuilder &builder) noexcept;
 Status write_template_texts(TemplateBuilder &builder) noexcept;
+Status find_followers(TemplateBuilder &builder) noexcept;
 Status make_dictionary(TemplateBuilder &builder) noexcept;
 Status choose_guesses(TemplateBuilder &builder, EncodeSpace &space) noexcept;
 
@@ -181,10 +191,5 @@ Status choose_guesses(TemplateBuilder &builder, EncodeSpace &space) noexcept;
 ///
 /// messages   at most kStreamValuesMax
 Status gather_granule(TemplateBuilder &builder, std::span<const std::uint32_t> messages) noexcept;
-
-/// The elements of a skeleton.
-///
-/// elements   output, or nullptr to only count them
-std::uint32_t split_skeleton(const RawTemplate &raw, Element *elements) noexcept;
 
 }  // namespace historian::codec

@@ -67,10 +67,10 @@ Status plant(TemplateBuilder &builder, NumberTable &table, Cluster &cluster) noe
 }
 
 /// Where each hole of the cluster gets its value from in messages of this raw template.
-Status find_sources(TemplateBuilder &builder, const Cluster &cluster, Element *own, RawTemplate &raw) noexcept {
+Status find_sources(TemplateBuilder &builder, const Cluster &cluster, RawTemplate &raw) noexcept {
     raw.holes = builder.arena->array<HoleSource>(cluster.node_count);
     if (raw.holes == nullptr) return no_builder_memory();
-    split_skeleton(raw, own);
+    const Element *own = raw.elements;
     std::int32_t place = 0;
     for (std::uint32_t i = 0; i < cluster.element_count; ++i) {
         if (!is_hole(cluster.elements[i])) continue;
@@ -198,6 +198,22 @@ Status write_text(TemplateBuilder &builder, const Cluster &cluster, std::uint8_t
     return Status::success();
 }
 
+/// Frequent templates first, by powers of two; similar texts side by side, because zstd looks not far.
+bool template_before(const Cluster &a, const Cluster &b) noexcept {
+    const int a_uses = std::bit_width(a.message_count);
+    const int b_uses = std::bit_width(b.message_count);
+    if (a_uses != b_uses) return a_uses > b_uses;
+    for (std::uint32_t i = 0; i < a.element_count && i < b.element_count; ++i) {
+        const Element &one = a.elements[i];
+        const Element &other = b.elements[i];
+        const int order = std::memcmp(one.text, other.text, std::min(one.byte_count, other.byte_count));
+        if (order != 0) return order < 0;
+        if (one.byte_count != other.byte_count) return one.byte_count < other.byte_count;
+    }
+    if (a.element_count != b.element_count) return a.element_count < b.element_count;
+    return false;
+}
+
 /// Raw templates know columns from here on, not nodes.
 void finish_sources(TemplateBuilder &builder, RawTemplate &raw) noexcept {
     std::uint32_t kept = 0;
@@ -241,8 +257,6 @@ bool dictionary_before(const Word &a, const Word &b) noexcept {
 
 Status make_columns(TemplateBuilder &builder) noexcept {
     NumberTable table;
-    auto *elements = builder.arena->array<Element>(kSkeletonBytesMax);
-    if (elements == nullptr) return no_builder_memory();
     for (std::uint32_t i = 0; i < builder.raw_templates.count; ++i) {
         RawTemplate &raw = builder.raw_templates.items[i];
         Cluster &cluster = builder.clusters.items[raw.cluster];
@@ -250,7 +264,7 @@ Status make_columns(TemplateBuilder &builder) noexcept {
         if (cluster.nodes == nullptr) {
             if (const Status status = plant(builder, table, cluster); !status.ok()) return status;
         }
-        if (const Status status = find_sources(builder, cluster, elements, raw); !status.ok()) return status;
+        if (const Status status = find_sources(builder, cluster, raw); !status.ok()) return status;
     }
     const Status looked = for_each_hole(builder, [&](Message &message, const RawTemplate &raw, const HoleSource &source) {
         const std::uint8_t width = source.place < 0 ? 0 : widths_of(message, raw)[source.place];
@@ -269,10 +283,8 @@ Status write_template_texts(TemplateBuilder &builder) noexcept {
     for (std::uint32_t c = 0; c < count; ++c) {
         if (clusters[c].message_count >= kClusterMessagesMin) order[builder.template_count++] = c;
     }
-    std::sort(order, order + builder.template_count, [&](std::uint32_t a, std::uint32_t b) {
-        return clusters[a].message_count != clusters[b].message_count ? clusters[a].message_count > clusters[b].message_count
-                                                                      : a < b;
-    });
+    std::sort(order, order + builder.template_count,
+              [&](std::uint32_t a, std::uint32_t b) { return template_before(clusters[a], clusters[b]); });
     builder.templates = builder.arena->array<FinalTemplate>(builder.template_count);
     if (builder.templates == nullptr) return no_builder_memory();
     for (std::uint32_t t = 0; t < builder.template_count; ++t) {
@@ -284,6 +296,30 @@ Status write_template_texts(TemplateBuilder &builder) noexcept {
         RawTemplate &raw = builder.raw_templates.items[i];
         raw.number = clusters[raw.cluster].number;
         finish_sources(builder, raw);
+    }
+    return Status::success();
+}
+
+Status find_followers(TemplateBuilder &builder) noexcept {
+    const std::size_t count = std::size_t{builder.template_count} + 1;
+    builder.followers = builder.arena->array<std::uint32_t>(count);
+    builder.gathered.latest_followers = builder.arena->array<std::uint32_t>(count);
+    auto *votes = builder.arena->array<std::uint32_t>(count);
+    if (builder.followers == nullptr || builder.gathered.latest_followers == nullptr || votes == nullptr)
+        return no_builder_memory();
+    std::fill_n(builder.followers, count, 0u);
+    std::fill_n(votes, count, 0u);
+    // The majority, by Boyer and Moore's vote; where there is none, one of many.
+    std::uint32_t last = 0;
+    for (std::uint32_t i = 0; i < builder.message_count; ++i) {
+        const RawTemplate *raw = builder.raw_template_of(builder.message(i));
+        const std::uint32_t number = raw == nullptr ? 0 : raw->number;
+        if (votes[last] == 0) builder.followers[last] = number;
+        if (builder.followers[last] == number)
+            ++votes[last];
+        else
+            --votes[last];
+        last = number;
     }
     return Status::success();
 }

@@ -1,5 +1,6 @@
 // Writing granules and the model (templates.h).
 #include <algorithm>
+#include <utility>
 
 #include "codec/codec_id.h"
 #include "codec/template_builder.h"
@@ -123,61 +124,69 @@ Status encode_columns(TemplateBuilder &builder, EncodeSpace &space, std::size_t 
     return out.status();
 }
 
-struct PartSizes {
-    std::size_t sizes = 0, numbers = 0, small = 0, words = 0, escapes = 0;
+/// What the head says of the parts.
+struct Parts {
+    std::size_t sizes_bytes = 0;
+    std::size_t numbers_bytes = 0;
+    std::size_t small_bytes = 0;
+    std::size_t words_bytes = 0;
+    std::size_t escapes_bytes = 0;
+    std::size_t stream_count = 0;
+    std::uint8_t order = 0;
 };
 
-/// All parts but the head and `sizes`, which come last here.
-Status encode_parts(TemplateBuilder &builder, std::span<const std::uint32_t> messages, EncodeSpace &space, PartSizes *parts,
-                    std::uint8_t *order, std::size_t *stream_count, ByteWriter &out) noexcept {
+Status encode_escapes(TemplateBuilder &builder, std::span<const std::uint32_t> messages, EncodeSpace &space,
+                      ByteWriter &out) noexcept {
     GatheredGranule &gathered = builder.gathered;
-    std::size_t start = out.size();
-    const auto part = [&](std::size_t *size) {
-        *size = out.size() - start;
-        start = out.size();
-    };
-    const Status numbered = encode_template_numbers({gathered.numbers, messages.size()}, space, out, order);
-    if (!numbered.ok()) return numbered;
-    part(&parts->numbers);
-    if (const Status status = encode_small(builder, space, out); !status.ok()) return status;
-    part(&parts->small);
-    if (const Status status = encode_other_words(gathered, space, out); !status.ok()) return status;
-    part(&parts->words);
     std::size_t escapes = 0;
     for (std::size_t i = 0; i < messages.size(); ++i) {
         const Message &message = builder.message(messages[i]);
         if (gathered.numbers[i] == 0) gathered.texts[escapes++] = {message.data, message.size};
     }
-    if (const Status status = encode_text_block({gathered.texts, escapes}, space, out); !status.ok()) return status;
-    part(&parts->escapes);
-    return encode_columns(builder, space, stream_count, out);
+    return encode_text_block({gathered.texts, escapes}, space, out);
+}
+
+/// All parts but the head and `sizes`, which are known last.
+Status encode_parts(TemplateBuilder &builder, std::span<const std::uint32_t> messages, EncodeSpace &space, Parts *parts,
+                    ByteWriter &out) noexcept {
+    GatheredGranule &gathered = builder.gathered;
+    std::size_t start = out.size();
+    const auto bytes_of_part = [&] { return out.size() - std::exchange(start, out.size()); };
+    const Followers followers{{builder.followers, std::size_t{builder.template_count} + 1}, gathered.latest_followers};
+    Status status = encode_template_numbers({gathered.numbers, messages.size()}, followers, space, out, &parts->order);
+    parts->numbers_bytes = bytes_of_part();
+    if (status.ok()) status = encode_small(builder, space, out);
+    parts->small_bytes = bytes_of_part();
+    if (status.ok()) status = encode_other_words(gathered, space, out);
+    parts->words_bytes = bytes_of_part();
+    if (status.ok()) status = encode_escapes(builder, messages, space, out);
+    parts->escapes_bytes = bytes_of_part();
+    return status.ok() ? encode_columns(builder, space, &parts->stream_count, out) : status;
 }
 
 Status encode_templated(TemplateBuilder &builder, std::span<const std::uint32_t> messages, std::uint64_t content_bytes,
                         EncodeSpace &space, ByteWriter &out) noexcept {
     if (const Status status = gather_granule(builder, messages); !status.ok()) return status;
     const std::size_t mark = out.size();
-    PartSizes parts;
-    std::uint8_t order = 0;
-    std::size_t stream_count = 0;
-    Status status = encode_parts(builder, messages, space, &parts, &order, &stream_count, out);
-    if (!status.ok()) return status;
-
-    // The sizes are known now; they move to the front.
-    const std::size_t tail = out.size();
-    status = encode_integer_list({builder.gathered.sizes.items, stream_count}, space, out);
-    if (!status.ok()) return status;
-    parts.sizes = out.size() - tail;
+    Parts parts;
+    if (const Status status = encode_parts(builder, messages, space, &parts, out); !status.ok()) return status;
+    const std::size_t sizes = out.size();
+    const std::span<const std::int64_t> stream_sizes{builder.gathered.sizes.items, parts.stream_count};
+    if (const Status status = encode_integer_list(stream_sizes, space, out); !status.ok()) return status;
     const std::size_t head = out.size();
+    parts.sizes_bytes = head - sizes;
     out.u8(static_cast<std::uint8_t>(CodecId::template_texts));
-    out.u8(order);
+    out.u8(parts.order);
     out.varint(content_bytes);
-    for (const std::size_t size : {parts.sizes, parts.numbers, parts.small, parts.words, parts.escapes}) out.varint(size);
+    for (const std::size_t size :
+         {parts.sizes_bytes, parts.numbers_bytes, parts.small_bytes, parts.words_bytes, parts.escapes_bytes}) {
+        out.varint(size);
+    }
     if (!out.status().ok()) return out.status();
+    // From parts, sizes, head to head, sizes, parts.
     std::byte *begin = out.end() - (out.size() - mark);
-    std::byte *sizes = out.end() - (out.size() - tail);
-    std::rotate(begin, sizes, out.end());                                    // sizes, head, parts
-    std::rotate(begin, begin + (head - tail), begin + (out.size() - tail));  // head, sizes, parts
+    std::byte *new_parts = std::rotate(begin, begin + (sizes - mark), out.end());
+    std::rotate(begin, begin + parts.sizes_bytes, new_parts);
     return Status::success();
 }
 
@@ -195,41 +204,65 @@ Status gather_granule(TemplateBuilder &builder, std::span<const std::uint32_t> m
             const HoleSource &source = raw->holes[h];
             ColumnValues &column = gathered.columns[source.column];
             column.values[column.count] = source.place < 0 ? ~source.place : message.values[source.place];
-            const_cast<std::uint16_t *>(column.rows)[column.count++] = static_cast<std::uint16_t>(i);
+            column.rows[column.count++] = static_cast<std::uint16_t>(i);
         }
     }
     return number_words(builder);
 }
 
-std::size_t template_granule_bytes_max(const TemplateBuilder &builder, std::span<const std::uint32_t> messages) noexcept {
+namespace {
+
+/// What a granule's messages are before they are encoded.
+struct GranuleContent {
     std::uint64_t content_bytes = 0;
-    std::size_t values = 0;
+    std::uint64_t escape_bytes = 0;  // of messages without a template
+    std::size_t escape_count = 0;
+    std::size_t value_count = 0;
+};
+
+GranuleContent look_at(const TemplateBuilder &builder, std::span<const std::uint32_t> messages) noexcept {
+    GranuleContent content;
     for (const std::uint32_t i : messages) {
         const Message &message = builder.message(i);
         const RawTemplate *raw = builder.raw_template_of(message);
-        content_bytes += message.size;
-        if (raw != nullptr) values += raw->hole_source_count;
+        content.content_bytes += message.size;
+        if (raw != nullptr) content.value_count += raw->hole_source_count;
+        if (raw != nullptr && raw->number != 0) continue;
+        content.escape_bytes += message.size;
+        ++content.escape_count;
     }
+    return content;
+}
+
+}  // namespace
+
+std::size_t template_granule_bytes_max(const TemplateBuilder &builder, std::span<const std::uint32_t> messages) noexcept {
+    const GranuleContent content = look_at(builder, messages);
+    const std::size_t plain = texts_bytes_max(messages.size(), content.content_bytes);
+    if (content.escape_count == messages.size()) return plain;
     // A value: 24 bytes in a column, at most 64 / kColumnValuesMin of the column's own, or 10 in `small`, twice, and its length
-    // and count among the other words.
-    return 96 * values + 4 * content_bytes + texts_bytes_max(messages.size(), content_bytes) +
-           8 * integers_bytes_max(messages.size()) + 1024;
+    // and count among the other words. Both forms are written before the shorter is kept.
+    return plain + 96 * content.value_count + 2 * (content.content_bytes - content.escape_bytes) +
+           text_block_bytes_max(content.escape_count, content.escape_bytes) + 8 * integers_bytes_max(messages.size()) + 1024;
 }
 
 Status encode_template_granule(TemplateBuilder &builder, std::span<const std::uint32_t> messages, EncodeSpace &space,
                                ByteWriter &out) noexcept {
-    std::uint64_t content_bytes = 0;
-    for (const std::uint32_t i : messages) content_bytes += builder.message(i).size;
+    const GranuleContent content = look_at(builder, messages);
     const std::size_t mark = out.size();
-    if (const Status status = encode_templated(builder, messages, content_bytes, space, out); !status.ok()) return status;
-    const std::size_t rival = out.size();
-    if ((rival - mark) * kPlainTrialShare < content_bytes) return out.status();
+    std::size_t rival = mark;
+    if (content.escape_count != messages.size()) {
+        if (const Status status = encode_templated(builder, messages, content.content_bytes, space, out); !status.ok())
+            return status;
+        rival = out.size();
+        if ((rival - mark) * kPlainTrialShare < content.content_bytes) return out.status();
+    }
     for (std::size_t i = 0; i < messages.size(); ++i) {
         const Message &message = builder.message(messages[i]);
         builder.gathered.texts[i] = {message.data, message.size};
     }
     if (const Status status = encode_texts({builder.gathered.texts, messages.size()}, space, out); !status.ok()) return status;
-    out.keep_shorter(mark, rival);
+    if (rival != mark) out.keep_shorter(mark, rival);
     return out.status();
 }
 
@@ -243,7 +276,8 @@ std::size_t template_model_bytes_max(const TemplateBuilder &builder) noexcept {
     }
     for (std::uint32_t w = 0; w < builder.word_count; ++w) word_bytes += builder.dictionary[w].size;
     return text_block_bytes_max(builder.template_count, text_bytes) + text_block_bytes_max(builder.word_count, word_bytes) +
-           integer_list_bytes_max(holes) + 4 * integer_list_bytes_max(builder.column_count) + 256;
+           integer_list_bytes_max(builder.template_count + 1) + integer_list_bytes_max(holes) +
+           4 * integer_list_bytes_max(builder.column_count) + 256;
 }
 
 namespace {
@@ -288,6 +322,8 @@ Status encode_template_model(const TemplateBuilder &builder, EncodeSpace &space,
     if (texts == nullptr) return no_builder_memory();
     for (std::uint32_t t = 0; t < builder.template_count; ++t) texts[t] = builder.templates[t].text;
     Status status = encode_text_block({texts, builder.template_count}, space, out);
+    const auto follower = [&](std::size_t t) { return std::int64_t{builder.followers[t]}; };
+    if (status.ok()) status = encode_list(std::size_t{builder.template_count} + 1, follower, space, out);
     if (status.ok()) status = encode_holes(builder, space, out);
     const BuilderColumn *columns = builder.columns;
     const std::size_t count = builder.column_count;

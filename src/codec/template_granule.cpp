@@ -112,23 +112,31 @@ Status prepare(TemplateGranule &granule, std::uint32_t column, const ColumnValue
     return find_rows(granule, needed);
 }
 
-/// Adds the guesses to a column's differences.
-Status add_guesses(TemplateGranule &granule, GranuleColumn &column, std::int64_t *values) noexcept {
-    const ModelColumn &type = granule.model->columns[column.column];
-    const ColumnValues *context = nullptr;
-    if (const Status status = prepare(granule, type.context, &context); !status.ok()) return status;
-    if (const Status status = find_rows(granule, column); !status.ok()) return status;
+/// Not inlined: its tables are on the stack, and add_guesses() recurses.
+[[gnu::noinline]] void apply_guesses(const ColumnValues &column, const ColumnValues *source, const ColumnValues *context,
+                                     std::int64_t *values) noexcept {
     const auto add = [&](std::uint32_t i, std::int64_t guess) {
         values[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(values[i]) + static_cast<std::uint64_t>(guess));
         return values[i];
     };
-    if (type.source == column.column) {
-        guess_from_past(column.decoded, context, add);
-        return Status::success();
+    if (source == &column) {
+        guess_from_past(column, context, add);
+    } else if (source != nullptr) {
+        guess_from_source(column, *source, context, add);
     }
-    const ColumnValues *source = nullptr;
-    if (const Status status = prepare(granule, type.source, &source); !status.ok()) return status;
-    if (source != nullptr) guess_from_source(column.decoded, *source, context, add);
+}
+
+/// Adds the guesses to a column's differences.
+Status add_guesses(TemplateGranule &granule, GranuleColumn &column, std::int64_t *values) noexcept {
+    const ModelColumn &type = granule.model->columns[column.column];
+    const ColumnValues *context = nullptr;
+    const ColumnValues *source = &column.decoded;
+    if (const Status status = prepare(granule, type.context, &context); !status.ok()) return status;
+    if (const Status status = find_rows(granule, column); !status.ok()) return status;
+    if (type.source != column.column) {
+        if (const Status status = prepare(granule, type.source, &source); !status.ok()) return status;
+    }
+    apply_guesses(column.decoded, source, context, values);
     return Status::success();
 }
 
@@ -152,8 +160,10 @@ Status open_parts(TemplateGranule &granule, ByteReader &in) noexcept {
         return {StatusCode::corrupt, "a granule of messages has an impossible size"};
     }
     ByteReader numbers{parts[1]};
-    Status status =
-        decode_template_numbers(numbers, order, granule.model->texts.count, *granule.arena, {granule.numbers, granule.row_count});
+    const std::size_t number_count = std::size_t{granule.model->texts.count} + 1;
+    const Followers followers{{granule.model->followers, number_count}, granule.arena->array<std::uint32_t>(number_count)};
+    if (followers.latest == nullptr) return no_template_memory();
+    Status status = decode_template_numbers(numbers, order, followers, *granule.arena, {granule.numbers, granule.row_count});
     if (status.ok()) status = numbers.status_at_end();
     return status.ok() ? find_columns(granule, parts[0], streams) : status;
 }

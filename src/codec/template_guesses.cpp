@@ -1,5 +1,4 @@
-// Which columns get a guess (column_guess.h), judged by the first granule-sized run of messages in which a column has enough
-// values.
+// Which columns get a guess (column_guess.h), judged by the first run of kStreamValuesMax messages that has enough of its values.
 //
 // Tried are: the column's own past, with one of the holes before it as context; the holes before it in the same message; and
 // columns whose last value it repeats ("echoes"), alone or with a hole that both share as context.
@@ -21,8 +20,8 @@ constexpr std::uint32_t kRunsMax = 32;
 // Holes before a column that are tried as its context.
 constexpr std::uint32_t kContextsMax = 6;
 
-// A column of fewer bits a value has nothing to gain.
-constexpr std::uint64_t kBitsMin = 1;
+// A column of less than a bit a value has nothing to gain.
+constexpr std::uint32_t kValuesPerByte = 8;
 
 constexpr unsigned kEchoSlotBits = 14;
 constexpr std::uint64_t kEchoValueMin = 1000;  // smaller numbers meet by chance
@@ -85,10 +84,6 @@ std::uint32_t holes_before(const TemplateBuilder &builder, std::uint32_t column,
     return count;
 }
 
-bool comparable(const BuilderColumn &a, const BuilderColumn &b) noexcept {
-    return a.type == b.type && (a.type.kind == HoleKind::word) == (b.type.kind == HoleKind::word);
-}
-
 std::uint32_t depth_with(const TemplateBuilder &builder, std::uint32_t column, const Candidate &candidate) noexcept {
     std::uint32_t depth = 0;
     if (candidate.source != column) depth = builder.columns[candidate.source].guess_depth + 1;
@@ -96,30 +91,36 @@ std::uint32_t depth_with(const TemplateBuilder &builder, std::uint32_t column, c
     return depth;
 }
 
-struct Best {
-    Candidate candidate;
-    std::size_t bytes = 0;
+/// A column on trial, and the best guess so far.
+struct Trial {
+    std::uint32_t column = 0;
+    ColumnValues judged;
+    std::uint64_t plain_bits = 0;
+    Candidate best;
+    std::size_t best_bytes = 0;
 };
 
-void try_candidate(Judge &judge, std::uint32_t column, const ColumnValues &judged, std::uint64_t plain_bits,
-                   const Candidate &candidate, Best *best) noexcept {
+void try_candidate(Judge &judge, Trial &trial, const Candidate &candidate) noexcept {
     TemplateBuilder &builder = judge.builder;
-    if (depth_with(builder, column, candidate) > kGuessDepthMax) return;
+    if (depth_with(builder, trial.column, candidate) > kGuessDepthMax) return;
+    const ColumnValues &judged = trial.judged;
     const ColumnValues *context = candidate.context == kNoNumber ? nullptr : &builder.gathered.columns[candidate.context];
     const auto subtract = [&](std::uint32_t i, std::int64_t guess) {
         judge.differences[i] =
             static_cast<std::int64_t>(static_cast<std::uint64_t>(judged.values[i]) - static_cast<std::uint64_t>(guess));
         return judged.values[i];
     };
-    if (candidate.source == column)
+    if (candidate.source == trial.column) {
         guess_from_past(judged, context, subtract);
-    else
+    } else {
         guess_from_source(judged, builder.gathered.columns[candidate.source], context, subtract);
+    }
     const std::uint64_t bits = estimate_bits(judge.differences, judged.count);
-    if (bits + bits / 8 >= plain_bits) return;
+    if (bits + bits / 8 >= trial.plain_bits) return;
     const std::size_t bytes = encoded_bytes(judge, judge.differences, judged.count);
-    if (bytes >= best->bytes) return;
-    *best = {candidate, bytes};
+    if (bytes >= trial.best_bytes) return;
+    trial.best = candidate;
+    trial.best_bytes = bytes;
 }
 
 /// What repeats values of other columns, over the whole run.
@@ -157,45 +158,47 @@ void find_echoes(Judge &judge, std::uint32_t message_count) noexcept {
     }
 }
 
+void try_echo(Judge &judge, Trial &trial) noexcept {
+    const TemplateBuilder &builder = judge.builder;
+    const std::uint32_t source = judge.echo_sources[trial.column];
+    try_candidate(judge, trial, {source, kNoNumber});
+    std::uint32_t of_source[kContextsMax];
+    const std::uint32_t count = holes_before(builder, source, of_source);
+    // All holes before the column, not just the nearest, that the source has too.
+    std::uint32_t node = builder.nodes.items[builder.columns[trial.column].node].parent;
+    for (; node != kNoNumber; node = builder.nodes.items[node].parent) {
+        const std::uint32_t context = builder.nodes.items[node].column;
+        const bool shared = context != kNoNumber && std::find(of_source, of_source + count, context) != of_source + count;
+        if (shared) try_candidate(judge, trial, {source, context});
+    }
+}
+
 void judge_column(Judge &judge, std::uint32_t c) noexcept {
     TemplateBuilder &builder = judge.builder;
     BuilderColumn &column = builder.columns[c];
-    ColumnValues judged = builder.gathered.columns[c];
+    Trial trial{c, builder.gathered.columns[c], 0, {}, 0};
+    ColumnValues &judged = trial.judged;
     if (column.judged || judged.count < kJudgedValuesMin) return;
     column.judged = true;
-    const std::uint32_t echoes = judge.echo_counts[c];
-    const bool has_echo = echoes >= judged.count / kEchoShare && comparable(column, builder.columns[judge.echo_sources[c]]);
+    const bool echoes =
+        judge.echo_counts[c] >= judged.count / kEchoShare && column.type == builder.columns[judge.echo_sources[c]].type;
     judged.count = std::min(judged.count, kJudgedValuesMax);
-    const std::uint64_t plain_bits = estimate_plain_bits(judged);
-    if (plain_bits < kBitsMin * judged.count) return;
+    trial.plain_bits = estimate_plain_bits(judged);
     const std::size_t plain_bytes = encoded_bytes(judge, judged.values, judged.count);
-    if (plain_bytes < judged.count / 8) return;
+    if (plain_bytes < judged.count / kValuesPerByte) return;
 
-    Best best{{}, plain_bytes - plain_bytes / 16};
+    trial.best_bytes = plain_bytes - plain_bytes / 16;
     std::uint32_t before[kContextsMax];
     const std::uint32_t before_count = holes_before(builder, c, before);
     for (std::uint32_t i = 0; i < before_count; ++i) {
-        try_candidate(judge, c, judged, plain_bits, {c, before[i]}, &best);
-        if (comparable(column, builder.columns[before[i]]))
-            try_candidate(judge, c, judged, plain_bits, {before[i], kNoNumber}, &best);
+        try_candidate(judge, trial, {c, before[i]});
+        if (column.type == builder.columns[before[i]].type) try_candidate(judge, trial, {before[i], kNoNumber});
     }
-    if (has_echo) {
-        const std::uint32_t source = judge.echo_sources[c];
-        try_candidate(judge, c, judged, plain_bits, {source, kNoNumber}, &best);
-        std::uint32_t shared[kContextsMax];
-        const std::uint32_t shared_count = holes_before(builder, source, shared);
-        std::uint32_t node = builder.columns[c].node;
-        // All holes before the column, not just the nearest, that the source has too.
-        for (node = builder.nodes.items[node].parent; node != kNoNumber; node = builder.nodes.items[node].parent) {
-            const std::uint32_t context = builder.nodes.items[node].column;
-            if (context == kNoNumber || std::find(shared, shared + shared_count, context) == shared + shared_count) continue;
-            try_candidate(judge, c, judged, plain_bits, {source, context}, &best);
-        }
-    }
-    if (best.candidate.source == kNoNumber) return;
-    column.source = best.candidate.source;
-    column.context = best.candidate.context;
-    column.guess_depth = depth_with(builder, c, best.candidate);
+    if (echoes) try_echo(judge, trial);
+    if (trial.best.source == kNoNumber) return;
+    column.source = trial.best.source;
+    column.context = trial.best.context;
+    column.guess_depth = depth_with(builder, c, trial.best);
 }
 
 }  // namespace

@@ -64,6 +64,20 @@ Status cut_texts(TemplateModel &model, Arena &arena) noexcept {
     return Status::success();
 }
 
+Status read_followers(ByteReader &in, TemplateModel &model, Arena &arena) noexcept {
+    const std::size_t count = std::size_t{model.texts.count} + 1;
+    if (!plausible_list(count, in.remaining())) return {StatusCode::corrupt, "a model lacks followers"};
+    auto *numbers = arena.array<std::int64_t>(count);
+    model.followers = arena.array<std::uint32_t>(count);
+    if (numbers == nullptr || model.followers == nullptr) return no_template_memory();
+    if (const Status status = decode_integer_list(in, {numbers, count}, arena); !status.ok()) return status;
+    for (std::size_t t = 0; t < count; ++t) {
+        if (static_cast<std::uint64_t>(numbers[t]) >= count) return {StatusCode::corrupt, "a follower lies outside the model"};
+        model.followers[t] = static_cast<std::uint32_t>(numbers[t]);
+    }
+    return Status::success();
+}
+
 Status read_holes(ByteReader &in, TemplateModel &model, Arena &arena) noexcept {
     const std::uint32_t count = model.hole_starts[model.texts.count];
     if (!plausible_list(count, in.remaining())) return {StatusCode::corrupt, "a model has more holes than columns for them"};
@@ -152,6 +166,7 @@ Status parse_template_model(std::span<const std::byte> bytes, Arena &arena, Temp
     TemplateModel &model = *new (memory) TemplateModel;
     model.column_count = static_cast<std::uint32_t>(columns);
     Status status = decode_text_block(in, templates, arena, &model.texts);
+    if (status.ok()) status = read_followers(in, model, arena);
     if (status.ok()) status = cut_texts(model, arena);
     if (status.ok()) status = read_holes(in, model, arena);
     if (status.ok()) status = read_columns(in, model, arena);

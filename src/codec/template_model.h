@@ -31,11 +31,12 @@ struct TemplatePiece {
 struct TemplateModel {
     TextBlock texts;
     TextBlock words;
+    std::uint32_t *followers = nullptr;  // of templates 0 to texts.count
     std::uint32_t column_count = 0;
     ModelColumn *columns = nullptr;
 
-    // Template t (from 0) has the holes hole_starts[t] to hole_starts[t + 1], and one piece more than holes, from hole_starts[t]
-    // + t on.
+    // Template t (from 0) has the holes hole_starts[t] to hole_starts[t + 1], and one piece more than holes: pieces from
+    // hole_starts[t] + t on.
     std::uint32_t *hole_starts = nullptr;
     std::uint32_t *hole_columns = nullptr;
     TemplatePiece *pieces = nullptr;

@@ -79,19 +79,30 @@ Status decode_everything(TemplateGranule &granule, Cursor *cursors) noexcept {
     return decode_escapes(granule);
 }
 
-/// Memory for count texts of content_bytes together.
-Status prepare_texts(Arena &arena, std::size_t count, std::uint64_t content_bytes, std::uint64_t **offsets, TextWriter *out,
-                     DecodedTexts *texts) noexcept {
-    auto *entries = arena.array<std::uint32_t>(count);
-    *offsets = arena.array<std::uint64_t>(count + 1);
-    auto *data = arena.array<std::byte>(content_bytes + kHoleBytesMax);
-    if (entries == nullptr || *offsets == nullptr || data == nullptr) return no_template_memory();
-    for (std::uint32_t i = 0; i < count; ++i) entries[i] = i;
-    (*offsets)[0] = 0;
-    *out = {data, data + content_bytes};
-    *texts = {data, *offsets, entries, static_cast<std::uint32_t>(count)};
-    return Status::success();
-}
+/// Texts that are being written.
+struct Output {
+    TextWriter out;
+    std::byte *data = nullptr;
+    std::uint64_t *offsets = nullptr;
+    std::uint32_t *entries = nullptr;
+    std::uint32_t count = 0;
+
+    /// Memory for count_max texts of content_bytes together.
+    Status prepare(Arena &arena, std::size_t count_max, std::uint64_t content_bytes) noexcept {
+        entries = arena.array<std::uint32_t>(count_max);
+        offsets = arena.array<std::uint64_t>(count_max + 1);
+        data = arena.array<std::byte>(content_bytes + kHoleBytesMax);
+        if (entries == nullptr || offsets == nullptr || data == nullptr) return no_template_memory();
+        offsets[0] = 0;
+        out = {data, data + content_bytes};
+        return Status::success();
+    }
+    void end_text() noexcept {
+        entries[count] = count;
+        offsets[++count] = static_cast<std::uint64_t>(out.next - data);
+    }
+    DecodedTexts texts() const noexcept { return {data, offsets, entries, count}; }
+};
 
 /// Room that the text of a row never exceeds.
 Status bound_row(TemplateGranule &granule, std::uint32_t row, std::uint64_t *bytes_max) noexcept {
@@ -166,22 +177,21 @@ Status decode_template_granule(TemplateGranule &granule, DecodedTexts *texts) no
     auto *cursors = granule.arena->array<Cursor>(granule.column_count);
     if (cursors == nullptr) return no_template_memory();
     if (const Status status = decode_everything(granule, cursors); !status.ok()) return status;
-    TextWriter out;
-    std::uint64_t *offsets = nullptr;
-    const Status prepared = prepare_texts(*granule.arena, granule.row_count, granule.content_bytes, &offsets, &out, texts);
-    if (!prepared.ok()) return prepared;
-    const std::byte *begin = out.next;
+    Output output;
+    if (const Status status = output.prepare(*granule.arena, granule.row_count, granule.content_bytes); !status.ok())
+        return status;
     std::uint32_t escape = 0;
     for (std::uint32_t row = 0; row < granule.row_count; ++row) {
         if (granule.numbers[row] == 0) {
             const std::span<const std::byte> text = granule.escape_texts[escape++];
-            if (!out.add(text.data(), text.size())) return wrong_size();
-        } else if (const Status status = write_row(granule, granule.numbers[row], cursors, out); !status.ok()) {
+            if (!output.out.add(text.data(), text.size())) return wrong_size();
+        } else if (const Status status = write_row(granule, granule.numbers[row], cursors, output.out); !status.ok()) {
             return status;
         }
-        offsets[row + 1] = static_cast<std::uint64_t>(out.next - begin);
+        output.end_text();
     }
-    return out.next == out.limit ? Status::success() : wrong_size();
+    *texts = output.texts();
+    return output.out.next == output.out.limit ? Status::success() : wrong_size();
 }
 
 Status decode_template_rows(TemplateGranule &granule, std::span<const std::uint32_t> rows, DecodedTexts *texts) noexcept {
@@ -199,15 +209,13 @@ Status decode_template_rows(TemplateGranule &granule, std::span<const std::uint3
         if (const Status status = bound_row(granule, row, &of_row); !status.ok()) return status;
         bytes_max += of_row;
     }
-    TextWriter out;
-    std::uint64_t *offsets = nullptr;
-    if (const Status status = prepare_texts(*granule.arena, rows.size(), bytes_max, &offsets, &out, texts); !status.ok())
-        return status;
-    const std::byte *begin = out.next;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        if (const Status status = write_single_row(granule, rows[i], out); !status.ok()) return status;
-        offsets[i + 1] = static_cast<std::uint64_t>(out.next - begin);
+    Output output;
+    if (const Status status = output.prepare(*granule.arena, rows.size(), bytes_max); !status.ok()) return status;
+    for (const std::uint32_t row : rows) {
+        if (const Status status = write_single_row(granule, row, output.out); !status.ok()) return status;
+        output.end_text();
     }
+    *texts = output.texts();
     return Status::success();
 }
 

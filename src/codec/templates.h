@@ -23,11 +23,19 @@
 //     mac          six pairs [0-9a-f] with colons                word         anything: an entry of the dictionary, or other text
 //     A word of the text next to a hole may go on inside it ("sensor_" and a hole); elsewhere it is whole.
 //
+// Searching a word (templates_of_column() and its neighbours are for this)
+//     1. In a template's text, where no hole touches it: all of the template's messages have it. One scan of template numbers.
+//     2. In a hole: the type says whether it can be there at all ("failed" cannot be in a number); the dictionary's words are
+//        looked through once a segment; other words are in the granule.
+//     3. Across a hole's edge, when text that touches the hole begins or ends the word ("sensor_" and "0042"): messages of such
+//        templates are rebuilt and looked at, after the same test of types. So are messages of template 0.
+//
 // Model, after the codec number (varints as in byte_writer.h; lists are encode_integer_list())
 //     template_count   varint
 //     column_count     varint
 //     word_count       varint
 //     texts            text block (text_block.h) of template_count texts: templates 1, 2, ...; frequent ones first
+//     followers        list, one a template from 0 on: which template most often comes next
 //     holes            list, one a hole in the order of the texts: its column minus the column of the hole before it in the same
 //                      template, or minus 0
 //     kinds, widths    list each, one a column: HoleKind, and its width or format
@@ -42,8 +50,7 @@
 //     sizes            list: bytes of each column stream that follows
 //     numbers          template numbers (template_numbers.h), one a message
 //     small            varint 0 or frame bytes, then the values of columns with fewer than kColumnValuesMin values here, as
-//     signed
-//                      varint differences from the value before in the column; columns in ascending order
+//                      signed varint differences from the value before in the column; columns in ascending order
 //     words            what the dictionary lacks: list of how many each word column has, and a text block of them by column
 //     escapes          text block of the messages of template 0
 //     columns          an integer stream for each other column that has values here, in ascending order
@@ -53,10 +60,10 @@
 //
 // Invariants:
 //   1. decode(encode(x)) == x, byte for byte, whatever the bytes.
-//   2. A granule takes at most what encode_texts() takes for its messages.
-//   3. A template's text and its words are at most kParsedBytesMax; so a granule of n messages takes n * kParsedBytesMax of
-//   memory
-//      and what its frames of other texts hold.
+//   2. A granule takes at most a third of its messages' bytes, or what encode_texts() takes for them. Templates and words are
+//      in a model only if they are used twice.
+//   3. A template's text and its words are at most kParsedBytesMax; so n messages from templates take n * kParsedBytesMax of
+//      memory at most, and other messages what their frame can hold.
 //   4. A source or context has a lower number than its column, or is the column itself; chains are at most kGuessDepthMax long.
 //
 // source   Rodrigues et al., "CLP: Efficient and Scalable Search on Compressed Text Logs", OSDI 2021 (templates, variables,
@@ -113,7 +120,8 @@ struct TemplateBuilder;
 Status create_template_builder(Arena &arena, TemplateBuilder **builder) noexcept;
 
 /// message   its bytes must live as long as the builder
-/// errors    out_of_memory; too_large: the builder has kModelMessagesMax messages, or the message more than kTextBytesMax
+/// errors    out_of_memory: the builder cannot be used any more; too_large: the builder has kModelMessagesMax messages, or
+///           the message has more than kTextBytesMax bytes; it is not added then
 Status add_message(TemplateBuilder &builder, Text message) noexcept;
 
 /// Bytes of memory that the messages added so far hold, without their own.

@@ -1,5 +1,4 @@
-// Words: distinct byte strings with a number each, in the order in which they were first seen. For encoders; nothing of it is
-// stored.
+// Words: distinct byte strings with a number each, in the order in which they were first seen. Nothing of it is stored.
 //
 // Invariant: a word's bytes are not copied; they live as long as the message that it was first seen in.
 #pragma once

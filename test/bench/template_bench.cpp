@@ -1,7 +1,6 @@
 // What templates make of log files: size against zstd, and speed. One thread; the best of three runs.
 //     build/template_bench file ...      each file's lines are messages; prints rows of the table in src/codec/README.md
-// A segment takes 1,048,576 messages at most, a granule 4,096; everything is counted. zstd compresses the whole file as one
-// stream.
+// A segment takes 1,048,576 messages at most, a granule 4,096; everything is counted. zstd makes one stream of the whole file.
 #include <zstd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -81,8 +81,10 @@ Segment encode_segment(std::span<const Text> lines, Seconds *spent) {
     const double added = now();
     require(choose_templates(*builder, space), "choose");
     const double chosen = now();
-    Bytes room(template_model_bytes_max(*builder));
-    ByteWriter model{room};
+    // Not zeroed, as in the server.
+    std::size_t room_bytes = template_model_bytes_max(*builder);
+    std::unique_ptr<std::byte[]> room{new std::byte[room_bytes]};
+    ByteWriter model{{room.get(), room_bytes}};
     require(encode_template_model(*builder, space, model), "model");
     segment.model.assign(model.written().begin(), model.written().end());
     std::vector<std::uint32_t> rows;
@@ -90,8 +92,11 @@ Segment encode_segment(std::span<const Text> lines, Seconds *spent) {
         rows.clear();
         for (std::uint32_t i = first; i < lines.size() && i < first + kStreamValuesMax; ++i) rows.push_back(i);
         const std::size_t most = template_granule_bytes_max(*builder, rows);
-        if (room.size() < most) room.resize(most);
-        ByteWriter out{room};
+        if (room_bytes < most) {
+            room_bytes = most + most / 4;
+            room.reset(new std::byte[room_bytes]);
+        }
+        ByteWriter out{{room.get(), room_bytes}};
         require(encode_template_granule(*builder, rows, space, out), "granule");
         segment.granules.emplace_back(out.written().begin(), out.written().end());
         segment.rows.push_back(static_cast<std::uint32_t>(rows.size()));

@@ -111,16 +111,21 @@ class TemplateNumbersTest : public CodecTest {
 protected:
     std::size_t check(const std::vector<std::uint32_t> &numbers, std::uint8_t expected_order) {
         std::uint8_t order = 0;
-        const Bytes bytes = encode(4 * integers_bytes_max(numbers.size()),
-                                   [&](ByteWriter &out) { return encode_template_numbers(numbers, space_, out, &order); });
+        const Bytes bytes = encode(4 * integers_bytes_max(numbers.size()), [&](ByteWriter &out) {
+            return encode_template_numbers(numbers, followers(), space_, out, &order);
+        });
         EXPECT_EQ(order, expected_order);
         std::vector<std::uint32_t> decoded(numbers.size());
         ByteReader in{bytes};
-        EXPECT_TRUE(decode_template_numbers(in, order, UINT32_MAX - 1, arena_, decoded).ok());
+        EXPECT_TRUE(decode_template_numbers(in, order, followers(), arena_, decoded).ok());
         EXPECT_TRUE(in.status_at_end().ok());
         EXPECT_EQ(decoded, numbers);
         return bytes.size();
     }
+    Followers followers() { return {usual_, latest_.data()}; }
+
+    std::vector<std::uint32_t> usual_ = std::vector<std::uint32_t>(1000, 7);
+    std::vector<std::uint32_t> latest_ = std::vector<std::uint32_t>(1000);
 };
 
 TEST_F(TemplateNumbersTest, SequencesCostNearlyNothing) {
@@ -143,10 +148,12 @@ TEST_F(TemplateNumbersTest, NumbersThatJumpAreKeptAsTheyAre) {
 TEST_F(TemplateNumbersTest, ANumberBeyondTheModelIsRefused) {
     std::uint8_t order = 0;
     const std::vector<std::uint32_t> numbers = {1, 2, 9};
-    const Bytes bytes = encode(1000, [&](ByteWriter &out) { return encode_template_numbers(numbers, space_, out, &order); });
+    const Bytes bytes =
+        encode(1000, [&](ByteWriter &out) { return encode_template_numbers(numbers, followers(), space_, out, &order); });
     std::vector<std::uint32_t> decoded(3);
     ByteReader in{bytes};
-    EXPECT_EQ(decode_template_numbers(in, order, 8, arena_, decoded).code, StatusCode::corrupt);
+    const Followers few{followers().usual.first(9), latest_.data()};
+    EXPECT_EQ(decode_template_numbers(in, order, few, arena_, decoded).code, StatusCode::corrupt);
 }
 
 }  // namespace

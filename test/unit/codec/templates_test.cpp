@@ -123,16 +123,21 @@ TEST_F(TemplateTest, NumbersOfMixedWidthsWithZerosBecomeWords) {
 }
 
 TEST_F(TemplateTest, RareTemplatesThatDifferInAWordBecomeOne) {
+    const char *names[] = {"ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ivy", "joe"};
     Messages messages;
     for (int i = 0; i < 20000; ++i) {
-        const bool rare = i % 100 == 0;
-        messages.push_back(rare ? "session " + std::string(i % 200 == 0 ? "opened" : "closed") + " for user number " +
-                                      std::to_string(i)
-                                : "tick " + std::to_string(i));
+        if (i % 100 == 0)
+            messages.push_back("session of " + std::string(names[i / 100 % 10]) + " began with number " + std::to_string(i));
+        if (i % 100 == 1)
+            messages.push_back(std::string(i % 200 == 1 ? "opened" : "closed") + " the valve at " + std::to_string(i));
+        messages.push_back("tick " + std::to_string(i));
     }
     const TemplateModel *model = parse(check_messages(messages));
-    EXPECT_TRUE(has_template(*model, "session <> for user number <>"));
+    EXPECT_TRUE(has_template(*model, "session of <> began with number <>"));
     EXPECT_TRUE(has_template(*model, "tick <>"));
+    // Two are no variable.
+    EXPECT_TRUE(has_template(*model, "opened the valve at <>"));
+    EXPECT_TRUE(has_template(*model, "closed the valve at <>"));
 }
 
 TEST_F(TemplateTest, TemplatesThatBeginAlikeShareColumns) {
@@ -232,6 +237,19 @@ TEST_F(TemplateTest, WebServersLinesAreCutCoarsely) {
     }
     const TemplateModel *model = parse(check_messages(messages));
     EXPECT_TRUE(has_template(*model, "10.0.0.<> GET <> <>"));
+}
+
+TEST_F(TemplateTest, CoarselyCutJsonKeepsItsNumbers) {
+    std::mt19937_64 random{15};
+    Messages messages;
+    for (int i = 0; i < 5000; ++i) {
+        std::string words;
+        for (int w = 0; w < 6; ++w) words += std::string(1 + random() % 9, static_cast<char>('a' + random() % 26)) + " ";
+        messages.push_back("{\"id\":\"" + hex(random() | 0xa000000000000000, 16) + "abc\",\"text\":\"" + words +
+                           "\",\"n\":" + std::to_string(random() % 9000) + "}");
+    }
+    const TemplateModel *model = parse(check_messages(messages));
+    EXPECT_TRUE(has_template(*model, "{\"id\":\"<>abc\",\"text\":\"<>\",\"n\":<>}"));
 }
 
 TEST_F(TemplateTest, TemplateNumbersAndColumnsAreReadAlone) {
