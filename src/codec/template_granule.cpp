@@ -264,6 +264,21 @@ Status decode_other_words(TemplateGranule &granule) noexcept {
     return status;
 }
 
+Status decode_column_words(TemplateGranule &granule, std::uint32_t column, std::span<const Text> *words) noexcept {
+    *words = {};
+    if (granule.is_text_stream || granule.slots[column] == kNoColumn) return Status::success();
+    if (const Status status = decode_other_words(granule); !status.ok()) return status;
+    const GranuleColumn &wanted = granule.columns[granule.slots[column]];
+    auto *texts = granule.arena->array<Text>(wanted.other_words_count);
+    if (texts == nullptr) return no_template_memory();
+    for (std::uint32_t i = 0; i < wanted.other_words_count; ++i) {
+        const std::span<const std::byte> word = granule.other_words[wanted.other_words_first + i];
+        texts[i] = {word.data(), static_cast<std::uint32_t>(word.size())};
+    }
+    *words = {texts, wanted.other_words_count};
+    return Status::success();
+}
+
 Status decode_escapes(TemplateGranule &granule) noexcept {
     if (granule.escapes_decoded) return Status::success();
     ByteReader in{granule.escapes};

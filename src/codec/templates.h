@@ -134,7 +134,7 @@ Status choose_templates(TemplateBuilder &builder, EncodeSpace &space) noexcept;
 
 std::size_t template_model_bytes_max(const TemplateBuilder &builder) noexcept;
 
-/// errors   no_room
+/// errors   no_room, out_of_memory
 Status encode_template_model(const TemplateBuilder &builder, EncodeSpace &space, ByteWriter &out) noexcept;
 
 /// messages   1 to kStreamValuesMax, by their place in the order of add_message(), in any order
@@ -184,6 +184,11 @@ std::span<const std::uint32_t> template_numbers(const TemplateGranule &granule) 
 /// The values of one column, one for each row whose template has it, in the order of the rows; of a word column the words'
 /// numbers. column < column_count()
 Status decode_template_column(TemplateGranule &granule, std::uint32_t column, std::span<const std::int64_t> *values) noexcept;
+
+/// The words of a word column that the dictionary lacks: text i is that of the column's i-th value 0.
+///
+/// words   output: memory of the arena or the granule; empty when the column has none
+Status decode_column_words(TemplateGranule &granule, std::uint32_t column, std::span<const Text> *words) noexcept;
 
 /// The text of some rows, entry i for rows[i].
 ///

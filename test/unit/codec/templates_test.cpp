@@ -275,6 +275,24 @@ TEST_F(TemplateTest, TemplateNumbersAndColumnsAreReadAlone) {
     EXPECT_EQ(next, values.size());
 }
 
+TEST_F(TemplateTest, WordsThatTheDictionaryLacksAreReadAlone) {
+    Messages messages;
+    for (int i = 0; i < 200; ++i) messages.push_back("word x1y2z3w4v" + std::to_string(i < 100 ? 7 : i) + " here");
+    const EncodedMessages &encoded = check_messages(messages);
+    const TemplateModel *model = parse(encoded);
+    TemplateGranule *granule = open(*model, encoded, 0, arena_);
+    const std::uint32_t column = template_columns(*model, 1)[0];
+    std::span<const std::int64_t> values;
+    std::span<const Text> words;
+    ASSERT_TRUE(decode_template_column(*granule, column, &values).ok());
+    ASSERT_TRUE(decode_column_words(*granule, column, &words).ok());
+    ASSERT_EQ(word_count(*model), 1u);
+    EXPECT_EQ(values[99], 1);
+    EXPECT_EQ(values[100], 0);
+    ASSERT_EQ(words.size(), 100u);
+    EXPECT_EQ(std::string(reinterpret_cast<const char *>(words[50].data), words[50].size), "x1y2z3w4v150");
+}
+
 /// Decodes everything of bytes that may be anything.
 void decode_anything(const Bytes &model_bytes, const Bytes &granule_bytes, std::uint32_t rows) {
     TestArena arena{256u << 20};
