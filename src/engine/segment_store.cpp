@@ -218,8 +218,9 @@ void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32
     const std::span<const std::byte> chunk = read_segment_part(rel, segment, range, context);
     const codec::TemplateModel *model = column_model(rel, segment, column);
     Arena arena = arena_in(context);
-    const Status status = rows.empty() ? format::decode_chunk(*segment.index, granule, column, chunk, model, arena, decoded)
-                                       : format::decode_chunk_rows(*segment.index, granule, column, chunk, model, rows, arena, decoded);
+    const Status status = rows.empty()
+                              ? format::decode_chunk(*segment.index, granule, column, chunk, model, arena, decoded)
+                              : format::decode_chunk_rows(*segment.index, granule, column, chunk, model, rows, arena, decoded);
     check_status(status, rel, "read a segment");
 }
 
