@@ -305,6 +305,14 @@ SELECT 'absent ' || count(*) FROM (TABLE expected EXCEPT ALL TABLE stored) AS d;
 SQL
         push @faults, "rows that are not as sent: $changed" unless $changed =~ /changed 0\nabsent 0$/;
     }
+    if ($am eq 'log')
+    {
+        # Answered by filters and templates, and by reading the texts.
+        my $words = $node->safe_psql('postgres', "SELECT (SELECT count(*) FROM t WHERE note @@ search('note')), "
+            . "(SELECT count(*) FROM t WHERE note LIKE 'note %' OR note LIKE '% note%')");
+        my ($found, $there) = split /\|/, $words;
+        push @faults, "a search found $found rows of $there" if $found != $there;
+    }
     if ($is_ours)
     {
         my ($status, $out, $err) = $node->psql('postgres', "SELECT historian_check('t')");

@@ -2,7 +2,8 @@
 # the primary had) and gives the same answers; killed, it comes back; promoted, it goes on. Then the other ways to copy a
 # cluster or a database: pg_basebackup from both, CREATE DATABASE from a template by both strategies, a move to a tablespace.
 #
-# HISTORIAN_TEST_SEED repeats a run; HISTORIAN_TEST_AM=heap tests the test.
+# HISTORIAN_TEST_SEED repeats a run; HISTORIAN_TEST_AM=log runs it on log tables (014_standby_of_log_tables.pl does), =heap tests
+# the test.
 use strict;
 use warnings;
 # A standby that died is found out sooner than by default.
@@ -12,7 +13,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $am = $ENV{HISTORIAN_TEST_AM} // 'tag';
-my $is_tag = $am eq 'tag';
+my $is_ours = $am ne 'heap';
+my $time = $am eq 'log' ? '_arrival_time' : '"time"';
 my $seed = $ENV{HISTORIAN_TEST_SEED} // int(rand(1_000_000_000));
 note "seed $seed (HISTORIAN_TEST_SEED)";
 srand($seed);
@@ -28,7 +30,7 @@ max_prepared_transactions = 5
 max_standby_streaming_delay = 60s
 SETTINGS
 # "all" is read before the library is loaded and leaves our records unchecked: the name must be there too.
-$primary->append_conf('postgresql.conf', <<'SETTINGS') if $is_tag;
+$primary->append_conf('postgresql.conf', <<'SETTINGS') if $is_ours;
 shared_preload_libraries = 'historian'
 wal_consistency_checking = 'all, historian'
 SETTINGS
@@ -40,12 +42,12 @@ $standby->init_from_backup($primary, 'first', has_streaming => 1);
 $standby->append_conf('postgresql.conf', "primary_slot_name = 'standby'");
 $standby->start;
 
-$primary->safe_psql('postgres', 'CREATE EXTENSION historian') if $is_tag;
+$primary->safe_psql('postgres', 'CREATE EXTENSION historian') if $is_ours;
 $primary->safe_psql('postgres', <<"SQL");
-CREATE TABLE a (name text, "time" timestamptz, value float8, note text) USING $am;
+CREATE TABLE a (name text, $time timestamptz, value float8, note text) USING $am;
 CREATE TABLE b (line int, tag text, at timestamp, count bigint, tags jsonb) USING $am;
-CREATE UNLOGGED TABLE u (name text, "time" timestamptz, value float8) USING $am;
-CREATE TABLE empty (name text, "time" timestamptz) USING $am;
+CREATE UNLOGGED TABLE u (name text, $time timestamptz, value float8) USING $am;
+CREATE TABLE empty (name text, $time timestamptz) USING $am;
 SQL
 
 # Row count and checksum of each table that a standby can read.
@@ -66,13 +68,17 @@ sub same_answers
     $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
     my $expected = answers($primary, $database);
     is(answers($standby, $database), $expected, $what);
-    if ($is_tag)
+    if ($is_ours)
     {
         for my $table (qw(a b))
         {
             my ($status, undef, $err) = $standby->psql($database // 'postgres', "SELECT historian_check('$table')");
             is($status, 0, "$what: historian_check('$table') on the standby") or diag $err;
         }
+        # Answered by filters and templates, and by reading the texts.
+        my $found = $standby->safe_psql($database // 'postgres', "SELECT (SELECT count(*) FROM a WHERE note @@ search('NOTE 7'))"
+                . " - (SELECT count(*) FROM a WHERE note ~ '^note 7\$')");
+        is($found, 0, "$what: a search on the standby finds what is there");
     }
 }
 
@@ -99,7 +105,7 @@ sub statement
         sub { "INSERT INTO b SELECT i, 'tag' || i % 5, timestamp '2026-01-01' + i * interval '1 min', i * i, "
                 . "jsonb_build_object('i', i) FROM generate_series(1, $count) AS i" },
         sub { "COPY a FROM PROGRAM 'seq $count | sed ''s/.*/copy&\t2026-01-02 00:00:00+00\t&.5\tby COPY/'''" },
-        sub { "INSERT INTO u SELECT name, time, value FROM a LIMIT 1000" },
+        sub { "INSERT INTO u SELECT name, $time, value FROM a LIMIT 1000" },
         sub { "CREATE TEMP TABLE x (LIKE a) USING $am; INSERT INTO x $rows; INSERT INTO a TABLE x; DROP TABLE x" },
         sub { "BEGIN; CREATE TABLE c (LIKE a) USING $am; INSERT INTO c $rows; ROLLBACK" },
         sub { "DROP TABLE IF EXISTS d; CREATE TABLE d USING $am AS TABLE a" },
@@ -112,9 +118,9 @@ sub statement
         sub { "BEGIN; DELETE FROM a WHERE value < 5; CHECKPOINT; ROLLBACK" },
         sub { "BEGIN; DELETE FROM a WHERE value > 9; PREPARE TRANSACTION 'r'; VACUUM a; "
                 . one_of('COMMIT', 'ROLLBACK') . " PREPARED 'r'" },
-        ($is_tag ? sub { "SELECT delete_before('a', timestamptz '2026-01-01' + '" . int(rand(500_000)) . " s')" } : ()),
+        ($is_ours ? sub { "SELECT delete_before('a', timestamptz '2026-01-01' + '" . int(rand(500_000)) . " s')" } : ()),
         sub { 'VACUUM a' }, sub { 'VACUUM (FREEZE) b' }, sub { 'VACUUM FULL b' }, sub { 'ANALYZE a' }, sub { 'CHECKPOINT' },
-        ($is_tag ? (sub { "CALL compact('a')" }, sub { "CALL compact('b')" }, sub { "CALL compact('u')" }) : ()),
+        ($is_ours ? (sub { "CALL compact('a')" }, sub { "CALL compact('b')" }, sub { "CALL compact('u')" }) : ()),
     );
     return $kinds[int(rand(@kinds))]->();
 }
@@ -168,10 +174,10 @@ same_answers('the same answers after queries on the standby');
 
 # A database is copied page by page through WAL, or file by file.
 $primary->safe_psql('postgres', 'CREATE DATABASE source');
-$primary->safe_psql('source', ($is_tag ? 'CREATE EXTENSION historian; ' : '')
-    . "CREATE TABLE a (name text, \"time\" timestamptz, value float8, note text) USING $am; INSERT INTO a " . rows_a(20000)
+$primary->safe_psql('source', ($is_ours ? 'CREATE EXTENSION historian; ' : '')
+    . "CREATE TABLE a (name text, $time timestamptz, value float8, note text) USING $am; INSERT INTO a " . rows_a(20000)
     . "; CREATE TABLE b USING $am AS TABLE a; CREATE UNLOGGED TABLE u USING $am AS TABLE a");
-$primary->safe_psql('source', "CALL compact('a')") if $is_tag;
+$primary->safe_psql('source', "CALL compact('a')") if $is_ours;
 for my $strategy ('wal_log', 'file_copy')
 {
     $primary->safe_psql('postgres', "CREATE DATABASE copy_$strategy TEMPLATE source STRATEGY $strategy");
@@ -212,7 +218,7 @@ is($standby->safe_psql('postgres', 'SELECT count(*) FROM u'), 0, 'promoted: the 
 $standby->safe_psql('postgres', 'INSERT INTO u ' . rows_a(10) =~ s/, CASE.*END//r);
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM u'), 10, 'promoted: the unlogged table takes rows');
 $standby->safe_psql('postgres', 'INSERT INTO a ' . rows_a(1000));
-$standby->safe_psql('postgres', "CALL compact('a')") if $is_tag;
+$standby->safe_psql('postgres', "CALL compact('a')") if $is_ours;
 $standby->safe_psql('postgres', 'VACUUM a');
 $expected = answers($standby);
 $standby->kill9;
