@@ -19,6 +19,7 @@ Status find_columns(TemplateGranule &granule, std::span<const std::byte> sizes_p
     auto *counts = arena.array<std::uint32_t>(model.column_count);
     granule.slots = arena.array<std::uint32_t>(model.column_count);
     if (template_rows == nullptr || counts == nullptr || granule.slots == nullptr) return no_template_memory();
+    granule.row_counts = template_rows;
     std::fill_n(template_rows, model.texts.count + 1, 0u);
     std::fill_n(counts, model.column_count, 0u);
     for (std::uint32_t row = 0; row < granule.row_count; ++row) ++template_rows[granule.numbers[row]];
@@ -199,6 +200,11 @@ std::span<const std::uint32_t> template_numbers(const TemplateGranule &granule) 
     return {granule.numbers, granule.row_count};
 }
 
+std::span<const std::uint32_t> template_row_counts(const TemplateGranule &granule) noexcept {
+    if (granule.is_text_stream) return {};
+    return {granule.row_counts, std::size_t{granule.model->texts.count} + 1};
+}
+
 Status find_rows(TemplateGranule &granule, GranuleColumn &column) noexcept {
     if (column.decoded.rows != nullptr) return Status::success();
     auto *rows = granule.arena->array<std::uint16_t>(std::size_t{column.decoded.count} + 1);
@@ -237,6 +243,31 @@ Status decode_template_column(TemplateGranule &granule, std::uint32_t column, st
     return Status::success();
 }
 
+Status find_template_column_rows(TemplateGranule &granule, std::uint32_t column, std::span<const std::uint16_t> *rows) noexcept {
+    *rows = {};
+    if (granule.is_text_stream || granule.slots[column] == kNoColumn) return Status::success();
+    GranuleColumn &wanted = granule.columns[granule.slots[column]];
+    if (const Status status = find_rows(granule, wanted); !status.ok()) return status;
+    *rows = {wanted.decoded.rows, wanted.decoded.count};
+    return Status::success();
+}
+
+Status decode_template_other_words(TemplateGranule &granule, std::uint32_t column, TextRange *words) noexcept {
+    *words = {};
+    if (granule.is_text_stream || granule.slots[column] == kNoColumn) return Status::success();
+    if (const Status status = decode_other_words(granule); !status.ok()) return status;
+    const GranuleColumn &wanted = granule.columns[granule.slots[column]];
+    if (wanted.other_words_count == 0) return Status::success();
+    *words = {granule.other_words.data, granule.other_words.offsets + wanted.other_words_first, wanted.other_words_count};
+    return Status::success();
+}
+
+Status decode_template_escapes(TemplateGranule &granule, TextRange *texts) noexcept {
+    if (const Status status = decode_escapes(granule); !status.ok()) return status;
+    *texts = {granule.escape_texts.data, granule.escape_texts.offsets, granule.escape_count};
+    return Status::success();
+}
+
 Status decode_other_words(TemplateGranule &granule) noexcept {
     if (granule.words_decoded) return Status::success();
     const auto is_word = [&](const GranuleColumn &column) {
@@ -262,21 +293,6 @@ Status decode_other_words(TemplateGranule &granule) noexcept {
     if (status.ok()) status = in.status_at_end();
     granule.words_decoded = status.ok();
     return status;
-}
-
-Status decode_column_words(TemplateGranule &granule, std::uint32_t column, std::span<const Text> *words) noexcept {
-    *words = {};
-    if (granule.is_text_stream || granule.slots[column] == kNoColumn) return Status::success();
-    if (const Status status = decode_other_words(granule); !status.ok()) return status;
-    const GranuleColumn &wanted = granule.columns[granule.slots[column]];
-    auto *texts = granule.arena->array<Text>(wanted.other_words_count);
-    if (texts == nullptr) return no_template_memory();
-    for (std::uint32_t i = 0; i < wanted.other_words_count; ++i) {
-        const std::span<const std::byte> word = granule.other_words[wanted.other_words_first + i];
-        texts[i] = {word.data(), static_cast<std::uint32_t>(word.size())};
-    }
-    *words = {texts, wanted.other_words_count};
-    return Status::success();
 }
 
 Status decode_escapes(TemplateGranule &granule) noexcept {

@@ -66,7 +66,8 @@ struct TemplateGranule {
     const TemplateModel *model = nullptr;
     Arena *arena = nullptr;
     std::uint32_t row_count = 0;
-    std::uint32_t *numbers = nullptr;  // row_count
+    std::uint32_t *numbers = nullptr;     // row_count
+    std::uint32_t *row_counts = nullptr;  // of each template, by its number
     std::uint64_t content_bytes = 0;
 
     // A granule that is a text stream.

@@ -185,10 +185,28 @@ std::span<const std::uint32_t> template_numbers(const TemplateGranule &granule) 
 /// numbers. column < column_count()
 Status decode_template_column(TemplateGranule &granule, std::uint32_t column, std::span<const std::int64_t> *values) noexcept;
 
-/// The words of a word column that the dictionary lacks: text i is that of the column's i-th value 0.
-///
-/// words   output: memory of the arena or the granule; empty when the column has none
-Status decode_column_words(TemplateGranule &granule, std::uint32_t column, std::span<const Text> *words) noexcept;
+/// The row of each of these values, ascending.
+Status find_template_column_rows(TemplateGranule &granule, std::uint32_t column, std::span<const std::uint16_t> *rows) noexcept;
+
+/// How many rows each template has here, by its number; empty of a granule that is a text stream.
+std::span<const std::uint32_t> template_row_counts(const TemplateGranule &granule) noexcept;
+
+/// Text i is data[offsets[i] .. offsets[i + 1]).
+struct TextRange {
+    const std::byte *data = nullptr;
+    const std::uint64_t *offsets = nullptr;
+    std::uint32_t count = 0;
+    std::span<const std::byte> operator[](std::uint32_t i) const noexcept {
+        return {data + offsets[i], static_cast<std::size_t>(offsets[i + 1] - offsets[i])};
+    }
+};
+
+/// The words of a word column that the dictionary lacks: text i is that of the i-th value that is 0. (Of corrupt bytes there may
+/// be fewer or more.)
+Status decode_template_other_words(TemplateGranule &granule, std::uint32_t column, TextRange *words) noexcept;
+
+/// The texts of the rows without a template, in their order. Not of a granule that is a text stream.
+Status decode_template_escapes(TemplateGranule &granule, TextRange *texts) noexcept;
 
 /// The text of some rows, entry i for rows[i].
 ///

@@ -1,53 +1,295 @@
 #include "format/message_search.h"
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
+#include <cstring>
 #include <new>
 
 #include "format/chunk.h"
+#include "format/hole_values.h"
+#include "format/message_plan.h"
 #include "format/segment_index.h"
-#include "search/match.h"
 
 namespace historian::format {
 
 struct MessageSearch {
-    explicit MessageSearch(Arena &arena) noexcept : space(arena) {}
+    MessageSearch(const search::Query &wanted, Arena &arena) noexcept : query(&wanted), space(arena) {}
 
     const codec::TemplateModel *model = nullptr;
+    const search::Query *query;
     search::Matcher *matcher = nullptr;
     search::Tokenizer::Space space;
+    bool has_plan = false;
+    MessagePlan plan;
 };
 
 namespace {
 
+using search::NodeKind;
+
+constexpr std::uint32_t kWordRows = 64;
+
 Status no_search_memory() noexcept { return {StatusCode::out_of_memory, "no memory to search messages"}; }
 
-Status match_text(MessageSearch &search, std::string_view text, bool *matches) noexcept {
-    search::Tokenizer words(text, search.space);
+struct Answer {
+    RowBits certain;
+    RowBits possible;
+};
+
+void fill(RowBits *rows, std::uint64_t word) noexcept { std::fill(std::begin(rows->words), std::end(rows->words), word); }
+
+void intersect(RowBits *rows, const RowBits &others) noexcept {
+    for (std::size_t i = 0; i < std::size(rows->words); ++i) rows->words[i] &= others.words[i];
+}
+
+void unite(RowBits *rows, const RowBits &others) noexcept {
+    for (std::size_t i = 0; i < std::size(rows->words); ++i) rows->words[i] |= others.words[i];
+}
+
+void invert(RowBits *rows) noexcept {
+    for (std::uint64_t &word : rows->words) word = ~word;
+}
+
+bool is_all(const RowBits &rows, std::uint64_t word) noexcept {
+    return std::all_of(std::begin(rows.words), std::end(rows.words), [&](std::uint64_t other) { return other == word; });
+}
+
+/// The first `count` rows alone.
+void cut_off(RowBits *rows, std::uint32_t count) noexcept {
+    for (std::uint32_t i = 0; i < std::size(rows->words); ++i) {
+        const std::uint32_t first = i * kWordRows;
+        if (count >= first + kWordRows) continue;
+        rows->words[i] &= count <= first ? 0 : (std::uint64_t{1} << (count - first)) - 1;
+    }
+}
+
+Status match_text(MessageSearch &search, std::span<const std::byte> text, bool *matches) noexcept {
+    search::Tokenizer words(characters_of(text), search.space);
     search.matcher->begin();
     search.matcher->read(words, SIZE_MAX);
     *matches = search.matcher->finish();
     return words.status();
 }
 
-/// Makes all texts and matches each once.
-Status match_everything(MessageSearch &search, const ColumnVector &column, Arena &arena, RowBits *matching) noexcept {
-    if (column.kind == PhysicalKind::absent) return Status::success();
-    if (is_number(column.kind)) return {StatusCode::unsupported, "a column of numbers has no words"};
-    auto *matches = arena.array<std::uint8_t>(column.entry_count);
+/// Matches each text once; the rows that have it.
+Status match_texts(MessageSearch &search, const codec::DecodedTexts &texts, std::uint32_t row_count, Arena &arena,
+                   RowBits *matching) noexcept {
+    // One more: the entry of rows that are all NULL.
+    auto *matches = arena.array<std::uint8_t>(std::size_t{texts.entry_count} + 1);
     if (matches == nullptr) return no_search_memory();
-    for (std::uint32_t e = 0; e < column.entry_count; ++e) {
-        const std::uint64_t begin = column.entry_offsets[e];
+    matches[texts.entry_count] = 0;
+    for (std::uint32_t e = 0; e < texts.entry_count; ++e) {
+        const std::span text{texts.data + texts.offsets[e], static_cast<std::size_t>(texts.offsets[e + 1] - texts.offsets[e])};
         bool is_match = false;
-        const std::string_view text{reinterpret_cast<const char *>(column.entry_data) + begin,
-                                    static_cast<std::size_t>(column.entry_offsets[e + 1] - begin)};
         if (const Status status = match_text(search, text, &is_match); !status.ok()) return status;
         matches[e] = is_match;
     }
-    for (std::uint32_t row = 0; row < column.row_count; ++row) {
-        const bool is_null = column.nulls != nullptr && column.nulls[row] != 0;
-        if (!is_null && matches[column.entry_of_row[row]] != 0) matching->add(row);
+    for (std::uint32_t row = 0; row < row_count; ++row) {
+        if (matches[texts.entry_of_row[row]] != 0) matching->add(row);
     }
     return Status::success();
+}
+
+/// From the rows that are not NULL to all rows.
+void spread(const std::uint8_t *nulls, std::uint32_t row_count, RowBits *rows) noexcept {
+    if (nulls == nullptr) return;
+    const RowBits values = *rows;
+    *rows = {};
+    std::uint32_t value = 0;
+    for (std::uint32_t row = 0; row < row_count; ++row) {
+        if (nulls[row] != 0) continue;
+        if (values.has(value)) rows->add(row);
+        ++value;
+    }
+}
+
+/// Rows whose template's byte has a bit, for two bits at once.
+void gather(std::span<const std::uint32_t> numbers, const std::uint8_t *bytes, RowBits *low, RowBits *high) noexcept {
+    constexpr std::uint64_t kLowBits = 0x0101010101010101;
+    constexpr std::uint64_t kPack = 0x0102040810204080;
+    std::size_t row = 0;
+    for (std::size_t word = 0; row < numbers.size(); ++word) {
+        std::uint64_t low_bits = 0;
+        std::uint64_t high_bits = 0;
+        for (unsigned shift = 0; shift < kWordRows && row < numbers.size(); shift += 8) {
+            std::uint8_t eight[8] = {};
+            const std::size_t count = std::min<std::size_t>(8, numbers.size() - row);
+            if (count == 8) {
+                for (std::size_t i = 0; i < 8; ++i) eight[i] = bytes[numbers[row + i]];
+            } else {
+                for (std::size_t i = 0; i < count; ++i) eight[i] = bytes[numbers[row + i]];
+            }
+            std::uint64_t packed = 0;
+            std::memcpy(&packed, eight, sizeof packed);
+            low_bits |= ((packed & kLowBits) * kPack >> 56) << shift;
+            high_bits |= ((packed >> 1 & kLowBits) * kPack >> 56) << shift;
+            row += count;
+        }
+        low->words[word] |= low_bits;
+        high->words[word] |= high_bits;
+    }
+}
+static_assert(std::endian::native == std::endian::little, "the first of eight bytes becomes the lowest bit");
+
+/// A granule whose rows are asked about; rows are those that are not NULL.
+class GranuleSearch {
+public:
+    GranuleSearch(MessageSearch &search, codec::TemplateGranule &granule, Arena &arena) noexcept
+        : search_(search),
+          granule_(granule),
+          arena_(arena),
+          values_(*search.model, granule, *search.plan.finder, arena),
+          numbers_(codec::template_numbers(granule)),
+          row_counts_(codec::template_row_counts(granule)) {}
+
+    Status run(Answer *answer) noexcept {
+        const Status status = combine(answer);
+        return status.ok() ? match_escapes(answer) : status;
+    }
+
+private:
+    /// The query's nodes from the leaves up, in Kleene's logic.
+    Status combine(Answer *answer) noexcept {
+        const search::Query &query = *search_.query;
+        *answer = {};
+        if (query.nodes.empty()) return Status::success();
+        auto *answers = arena_.array<Answer>(query.nodes.size());
+        if (answers == nullptr) return no_search_memory();
+        for (std::size_t i = 0; i < query.nodes.size(); ++i) {
+            const std::uint64_t first = query.nodes[i].kind == NodeKind::conjunction ? ~std::uint64_t{0} : 0;
+            fill(&answers[i].certain, first);
+            fill(&answers[i].possible, first);
+        }
+        for (std::size_t i = 0; i < query.nodes.size(); ++i) {
+            const search::QueryNode &node = query.nodes[i];
+            Answer &parent = answers[node.parent];
+            const NodeKind above = query.nodes[node.parent].kind;
+            if (node.kind == NodeKind::phrase) {
+                const bool is_settled =
+                    node.parent != i && ((above == NodeKind::conjunction && is_all(parent.possible, 0)) ||
+                                         (above == NodeKind::disjunction && is_all(parent.certain, ~std::uint64_t{0})));
+                if (is_settled) continue;
+                if (const Status status = find_phrase(search_.plan.phrases[node.count], &answers[i]); !status.ok()) return status;
+            }
+            if (node.parent == i) break;
+            if (above == NodeKind::conjunction) {
+                intersect(&parent.certain, answers[i].certain);
+                intersect(&parent.possible, answers[i].possible);
+            } else if (above == NodeKind::disjunction) {
+                unite(&parent.certain, answers[i].certain);
+                unite(&parent.possible, answers[i].possible);
+            } else {
+                parent = {answers[i].possible, answers[i].certain};
+                invert(&parent.certain);
+                invert(&parent.possible);
+            }
+        }
+        *answer = answers[query.nodes.size() - 1];
+        return Status::success();
+    }
+
+    Status find_phrase(const PhrasePlan &phrase, Answer *answer) noexcept {
+        std::uint8_t seen = 0;
+        for (std::size_t number = 1; number < row_counts_.size(); ++number) {
+            seen |= row_counts_[number] != 0 ? phrase.verdicts[number] : 0;
+        }
+        if ((seen & kAlways) != 0) gather(numbers_, phrase.verdicts, &answer->certain, &answer->possible);
+        if ((seen & kDepends) == 0) return Status::success();
+        if (phrase.words.size() == 1) {
+            RowBits found{};
+            const Status status = find_word(phrase.words[0], &found);
+            unite(&answer->certain, found);
+            unite(&answer->possible, found);
+            return status;
+        }
+        return find_words(phrase, answer);
+    }
+
+    /// Rows that have all words of a phrase.
+    Status find_words(const PhrasePlan &phrase, Answer *answer) noexcept {
+        RowBits all;
+        fill(&all, ~std::uint64_t{0});
+        for (std::uint32_t w = 0; w < phrase.words.size(); ++w) {
+            RowBits found{};
+            RowBits none{};
+            gather(numbers_, phrase.words[w].is_free, &found, &none);
+            if (const Status status = find_word(phrase.words[w], &found); !status.ok()) return status;
+            intersect(&all, found);
+            if (is_all(all, 0)) return Status::success();
+        }
+        unite(&answer->possible, all);
+        return Status::success();
+    }
+
+    Status find_word(const WordPlan &word, RowBits *found) noexcept {
+        for (const HoleCheck &check : word.checks) {
+            bool is_here = false;
+            for (std::uint32_t use = check.first_use; use != UINT32_MAX && !is_here; use = word.uses[use].next) {
+                is_here = row_counts_[word.uses[use].template_number] != 0;
+            }
+            if (!is_here) continue;
+            if (const Status status = values_.find(word, check, found); !status.ok()) return status;
+        }
+        return Status::success();
+    }
+
+    /// Rows without a template are few, and their texts are there.
+    Status match_escapes(Answer *answer) noexcept {
+        if (row_counts_[0] == 0) return Status::success();
+        codec::TextRange texts;
+        if (const Status status = codec::decode_template_escapes(granule_, &texts); !status.ok()) return status;
+        std::uint32_t next = 0;
+        for (std::uint32_t row = 0; row < numbers_.size(); ++row) {
+            if (numbers_[row] != 0) continue;
+            bool is_match = false;
+            if (const Status status = match_text(search_, texts[next++], &is_match); !status.ok()) return status;
+            set(&answer->certain, row, is_match);
+            set(&answer->possible, row, is_match);
+        }
+        return Status::success();
+    }
+
+    static void set(RowBits *rows, std::uint32_t row, bool value) noexcept {
+        std::uint64_t &word = rows->words[row / kWordRows];
+        word = (word & ~(std::uint64_t{1} << (row % kWordRows))) | std::uint64_t{value} << (row % kWordRows);
+    }
+
+    MessageSearch &search_;
+    codec::TemplateGranule &granule_;
+    Arena &arena_;
+    HoleValues values_;
+    std::span<const std::uint32_t> numbers_;
+    std::span<const std::uint32_t> row_counts_;
+};
+
+Status search_messages(MessageSearch &search, const OpenMessages &messages, Arena &arena, Answer *answer) noexcept {
+    if (messages.granule == nullptr) return Status::success();
+    const bool has_templates = !codec::template_row_counts(*messages.granule).empty();
+    if (has_templates && search.has_plan) {
+        const Status status = GranuleSearch(search, *messages.granule, arena).run(answer);
+        cut_off(&answer->certain, messages.value_count);
+        cut_off(&answer->possible, messages.value_count);
+        return status;
+    }
+    codec::DecodedTexts texts;
+    Status status = codec::decode_template_granule(*messages.granule, &texts);
+    if (status.ok()) status = match_texts(search, texts, messages.value_count, arena, &answer->certain);
+    answer->possible = answer->certain;
+    return status;
+}
+
+/// A column without a model.
+Status search_texts(MessageSearch &search, const ColumnVector &column, Arena &arena, Answer *answer) noexcept {
+    if (column.kind == PhysicalKind::absent) return Status::success();
+    if (is_number(column.kind)) return {StatusCode::unsupported, "a column of numbers has no words"};
+    const codec::DecodedTexts texts{column.entry_data, column.entry_offsets, column.entry_of_row, column.entry_count};
+    const Status status = match_texts(search, texts, column.row_count, arena, &answer->certain);
+    for (std::uint32_t row = 0; column.nulls != nullptr && row < column.row_count; ++row) {
+        if (column.nulls[row] != 0) answer->certain.words[row / kWordRows] &= ~(std::uint64_t{1} << (row % kWordRows));
+    }
+    answer->possible = answer->certain;
+    return status;
 }
 
 }  // namespace
@@ -56,19 +298,37 @@ Status prepare_message_search(const codec::TemplateModel *model, const search::Q
                               MessageSearch **search) noexcept {
     void *memory = arena.allocate(sizeof(MessageSearch));
     if (memory == nullptr) return no_search_memory();
-    *search = new (memory) MessageSearch(arena);
-    (*search)->model = model;
-    return search::Matcher::create(query, arena, &(*search)->matcher);
+    MessageSearch &prepared = *new (memory) MessageSearch(query, arena);
+    *search = &prepared;
+    prepared.model = model;
+    if (const Status status = search::Matcher::create(query, arena, &prepared.matcher); !status.ok() || model == nullptr)
+        return status;
+    return plan_messages(*model, query, arena, &prepared.has_plan, &prepared.plan);
 }
 
 Status search_chunk(MessageSearch &search, const SegmentIndex &index, std::uint32_t granule, std::uint32_t column,
                     std::span<const std::byte> chunk, Arena &arena, RowBits *certain, RowBits *possible) noexcept {
     assert(granule < index.header.granule_count && column < index.header.column_count);
-    *certain = *possible = {};
-    ColumnVector decoded;
-    Status status = decode_chunk(index, granule, column, chunk, search.model, arena, &decoded);
-    if (status.ok()) status = match_everything(search, decoded, arena, certain);
-    *possible = *certain;
+    const std::uint32_t row_count = index.granules[granule].row_count;
+    const bool is_messages =
+        search.model != nullptr && column != index.header.tag_column && index.types[column].kind == PhysicalKind::bytes;
+    Answer answer{};
+    const std::uint8_t *nulls = nullptr;
+    Status status;
+    if (is_messages) {
+        OpenMessages messages;
+        status = open_message_chunk(row_count, chunk, *search.model, arena, &messages);
+        nulls = messages.nulls;
+        if (status.ok()) status = search_messages(search, messages, arena, &answer);
+    } else {
+        ColumnVector decoded;
+        status = decode_chunk(index, granule, column, chunk, nullptr, arena, &decoded);
+        if (status.ok()) status = search_texts(search, decoded, arena, &answer);
+    }
+    *certain = answer.certain;
+    *possible = answer.possible;
+    spread(nulls, row_count, certain);
+    spread(nulls, row_count, possible);
     return status;
 }
 

@@ -283,14 +283,14 @@ TEST_F(TemplateTest, WordsThatTheDictionaryLacksAreReadAlone) {
     TemplateGranule *granule = open(*model, encoded, 0, arena_);
     const std::uint32_t column = template_columns(*model, 1)[0];
     std::span<const std::int64_t> values;
-    std::span<const Text> words;
+    TextRange words;
     ASSERT_TRUE(decode_template_column(*granule, column, &values).ok());
-    ASSERT_TRUE(decode_column_words(*granule, column, &words).ok());
+    ASSERT_TRUE(decode_template_other_words(*granule, column, &words).ok());
     ASSERT_EQ(word_count(*model), 1u);
     EXPECT_EQ(values[99], 1);
     EXPECT_EQ(values[100], 0);
-    ASSERT_EQ(words.size(), 100u);
-    EXPECT_EQ(std::string(reinterpret_cast<const char *>(words[50].data), words[50].size), "x1y2z3w4v150");
+    ASSERT_EQ(words.count, 100u);
+    EXPECT_EQ(std::string(reinterpret_cast<const char *>(words[50].data()), words[50].size()), "x1y2z3w4v150");
 }
 
 /// Decodes everything of bytes that may be anything.

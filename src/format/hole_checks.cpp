@@ -1,0 +1,396 @@
+#include "format/hole_checks.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "codec/hole_text.h"
+
+namespace historian::format {
+namespace {
+
+using codec::HoleKind;
+using search::QueryWord;
+using search::Wanted;
+
+/// Sets of dictionary words that one wanted word has at most, one for each fixed text beside a hole: real models have a few.
+constexpr std::size_t kSetsMax = 256;
+
+constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 63;
+
+bool is_digit(char letter) noexcept { return letter >= '0' && letter <= '9'; }
+bool is_hex_digit(char letter) noexcept { return is_digit(letter) || (letter >= 'a' && letter <= 'f'); }
+bool is_above_ascii(char byte) noexcept { return static_cast<unsigned char>(byte) >= 0x80; }
+bool is_ascii(std::string_view text) noexcept { return std::none_of(text.begin(), text.end(), is_above_ascii); }
+
+/// Whether fixed text is these bytes of a word, but for case.
+bool is_same(std::string_view fixed, const char *word) noexcept {
+    for (std::size_t i = 0; i < fixed.size(); ++i) {
+        if (to_lower(fixed[i]) != word[i]) return false;
+    }
+    return true;
+}
+
+/// The part of a word between the fixed text around a hole; false when the word does not begin and end so, or nothing is between.
+bool cut_middle(std::string_view word, std::string_view prefix, std::string_view suffix, std::string_view *middle) noexcept {
+    if (word.size() <= prefix.size() + suffix.size()) return false;
+    if (!is_same(prefix, word.data()) || !is_same(suffix, word.data() + word.size() - suffix.size())) return false;
+    *middle = word.substr(prefix.size(), word.size() - prefix.size() - suffix.size());
+    return true;
+}
+
+bool read_digits(std::string_view digits, std::uint64_t *value) noexcept {
+    if (digits.size() > 19 || !std::all_of(digits.begin(), digits.end(), is_digit)) return false;
+    *value = 0;
+    for (const char digit : digits) *value = *value * 10 + static_cast<std::uint64_t>(digit - '0');
+    return true;
+}
+
+/// A number as it is written: no zero before others.
+bool read_number(std::string_view digits, std::uint64_t *value) noexcept {
+    return (digits.size() == 1 || digits[0] != '0') && read_digits(digits, value) && *value <= kSizeMax;
+}
+
+std::uint64_t power_of_ten(std::uint32_t exponent) noexcept {
+    std::uint64_t power = 1;
+    for (; exponent > 0; --exponent) power *= 10;
+    return power;
+}
+
+std::int64_t negated(std::uint64_t size) noexcept { return static_cast<std::int64_t>(0 - size); }
+
+bool fits(const QueryWord &wanted, std::string_view bytes, bool is_letter) noexcept {
+    if (wanted.wanted == Wanted::any) return true;
+    if (wanted.wanted == Wanted::pattern) return !is_letter && search::matches_pattern(bytes, wanted.bytes);
+    return bytes == wanted.bytes;
+}
+
+/// Whether one of the words of a text of ASCII is this one.
+bool ascii_has_word(std::string_view text, std::string_view word) noexcept {
+    for (std::size_t at = 0; at + word.size() <= text.size();) {
+        if (is_separator(text[at])) {
+            ++at;
+            continue;
+        }
+        std::size_t length = 0;
+        while (length < word.size() && to_lower(text[at + length]) == word[length]) ++length;
+        const bool ends = at + length == text.size() || is_separator(text[at + length]);
+        if (length == word.size() && ends) return true;
+        at += length;
+        while (at < text.size() && !is_separator(text[at])) ++at;
+    }
+    return false;
+}
+
+/// What may stand in a hole's text, of a time's names of months any letter.
+bool alphabet_allows(HoleKind kind, char letter) noexcept {
+    switch (kind) {
+        case HoleKind::number:
+        case HoleKind::padded:
+        case HoleKind::decimal: return is_digit(letter);
+        case HoleKind::time: return is_digit(letter) || (letter >= 'a' && letter <= 'z');
+        case HoleKind::word: return true;
+        default: return is_hex_digit(letter);
+    }
+}
+
+}  // namespace
+
+Status WordFinder::begin_word(const QueryWord &word, WordChecks *checks) noexcept {
+    const std::uint32_t column_count = codec::column_count(*model_);
+    if (last_of_column_ == nullptr) last_of_column_ = arena_->array<std::uint32_t>(column_count);
+    if (last_of_column_ == nullptr) return {StatusCode::out_of_memory, "no memory to search messages"};
+    std::fill_n(last_of_column_, column_count, UINT32_MAX);
+    sets_.clear();
+    word_ = word;
+    is_ascii_ = word.wanted == Wanted::word && is_ascii(word.bytes);
+    checks_ = checks;
+    return Status::success();
+}
+
+Status WordFinder::status() const noexcept {
+    const bool failed = failed_ || text_.failed() || sets_.failed() || space_.word.failed() ||
+                        space_.mapped.characters.failed() || space_.mapped.spare.failed();
+    return failed ? Status{StatusCode::out_of_memory, "no memory to search messages"} : Status::success();
+}
+
+bool WordFinder::text_has_word(const QueryWord &word, std::string_view text) noexcept {
+    if (word.wanted == Wanted::word && is_ascii(text)) return is_ascii(word.bytes) && ascii_has_word(text, word.bytes);
+    search::Tokenizer words(text, space_);
+    for (search::Word next; words.next(&next);) {
+        if (fits(word, next.bytes, next.is_letter)) return true;
+    }
+    return false;
+}
+
+bool WordFinder::value_has_word(const QueryWord &word, const HoleCheck &check, std::string_view value) noexcept {
+    if (check.prefix.empty() && check.suffix.empty()) return text_has_word(word, value);
+    text_.clear();
+    text_.append(check.prefix.data(), check.prefix.size());
+    text_.append(value.data(), value.size());
+    text_.append(check.suffix.data(), check.suffix.size());
+    return !text_.failed() && text_has_word(word, {text_.data(), text_.size()});
+}
+
+namespace {
+
+/// A unit's text for the tokenizer: with the sign before it that a mark could merge with. U+0338 makes = a sign of its own, and
+/// no word.
+std::uint32_t context_begin(const MessageUnit &unit, std::string_view text) noexcept {
+    const bool merges = unit.begin > 0 && text[unit.begin - 1] >= '<' && text[unit.begin - 1] <= '>';
+    return merges ? unit.begin - 1 : unit.begin;
+}
+
+}  // namespace
+
+Presence WordFinder::find(const MessageUnit &unit, std::uint32_t number) noexcept {
+    const std::string_view text = characters_of(codec::template_text(*model_, number));
+    if (unit.is_one_word()) {
+        const std::string_view fixed = text.substr(unit.begin, unit.end - unit.begin);
+        if (word_.wanted == Wanted::word) {
+            return fixed.size() == word_.bytes.size() && is_same(fixed, word_.bytes.data()) ? Presence::fixed : Presence::no;
+        }
+        return text_has_word(word_, fixed) ? Presence::fixed : Presence::no;
+    }
+    if (unit.is_fixed()) {
+        const std::uint32_t begin = context_begin(unit, text);
+        return text_has_word(word_, text.substr(begin, unit.end - begin)) ? Presence::fixed : Presence::no;
+    }
+    if (word_.wanted == Wanted::any) return Presence::maybe;
+    if (unit.hole_count > 1 || (unit.has_other && !unit.has_word_hole)) {
+        return alphabets_allow(unit, number) ? Presence::maybe : Presence::no;
+    }
+    return find_in_value(unit, number, false);
+}
+
+void WordFinder::add_checks(const MessageUnit &unit, std::uint32_t number) noexcept { find_in_value(unit, number, true); }
+
+// Of a unit with one hole.
+Presence WordFinder::find_in_value(const MessageUnit &unit, std::uint32_t number, bool adds) noexcept {
+    const std::string_view text = characters_of(codec::template_text(*model_, number));
+    HoleCheck check;
+    check.column = codec::template_columns(*model_, number)[unit.hole_first];
+    const codec::HoleType type = codec::hole_type(*model_, check.column);
+    const std::string_view suffix = text.substr(unit.hole_at + 1, unit.end - unit.hole_at - 1);
+    template_ = number;
+    adds_ = adds;
+    found_ = false;
+    if (type.kind == HoleKind::word) {
+        const std::uint32_t begin = context_begin(unit, text);
+        check_dictionary(check, text.substr(begin, unit.hole_at - begin), suffix);
+        return Presence::depends;
+    }
+    const std::string_view prefix = text.substr(unit.begin, unit.hole_at - unit.begin);
+    const bool is_pattern = word_.wanted == Wanted::pattern;
+    if (!is_pattern && !is_ascii_) return Presence::no;
+    if (!alphabets_allow(unit, number)) return Presence::no;
+    if (is_pattern) {
+        check.test = HoleTest::written;
+        check.prefix = prefix;
+        check.suffix = suffix;
+        add(check);
+        return Presence::depends;
+    }
+    switch (type.kind) {
+        case HoleKind::number: check_number(check, prefix, suffix); break;
+        case HoleKind::decimal: check_decimal(check, type.width, prefix, suffix); break;
+        case HoleKind::padded: check_padded(check, type.width, prefix, suffix); break;
+        case HoleKind::hex_lower:
+        case HoleKind::hex_upper: check_hex(check, type.width, prefix, suffix); break;
+        default: check_written(check, type, prefix, suffix); break;
+    }
+    return found_ ? Presence::depends : Presence::no;
+}
+
+// prefix, digits and suffix; of a number below zero: prefix, minus, digits and suffix, where the minus separates.
+void WordFinder::check_number(HoleCheck check, std::string_view prefix, std::string_view suffix) noexcept {
+    std::string_view middle;
+    std::uint64_t value = 0;
+    if (cut_middle(word_.bytes, {}, suffix, &middle) && read_number(middle, &value) && value != 0) {
+        check.test = HoleTest::equal;
+        check.a = check.b = negated(value);
+        add(check);
+    }
+    if (cut_middle(word_.bytes, prefix, suffix, &middle) && read_number(middle, &value) && value < kSizeMax) {
+        check.test = HoleTest::equal;
+        check.a = check.b = static_cast<std::int64_t>(value);
+        add(check);
+    }
+    if (!prefix.empty() && prefix.size() == word_.bytes.size() && is_same(prefix, word_.bytes.data())) {
+        check.test = HoleTest::below_zero;
+        add(check);
+    }
+}
+
+// The point separates, and so does the minus.
+void WordFinder::check_decimal(HoleCheck check, std::uint32_t digits, std::string_view prefix, std::string_view suffix) noexcept {
+    const std::uint64_t unit = power_of_ten(digits);
+    std::string_view middle;
+    std::uint64_t value = 0;
+    check.test = HoleTest::within;
+    if (cut_middle(word_.bytes, prefix, {}, &middle) && read_number(middle, &value) && value <= (kSizeMax - 1) / unit) {
+        check.a = static_cast<std::int64_t>(value * unit);
+        check.b = static_cast<std::int64_t>(std::min(value * unit + (unit - 1), kSizeMax - 1));
+        add(check);
+    }
+    if (read_number(word_.bytes, &value) && value <= kSizeMax / unit && (value != 0 || unit > 1)) {
+        check.a = negated(std::min(value * unit + (unit - 1), kSizeMax));
+        check.b = negated(std::max<std::uint64_t>(value * unit, 1));
+        add(check);
+    }
+    if (!prefix.empty() && prefix.size() == word_.bytes.size() && is_same(prefix, word_.bytes.data())) {
+        check.test = HoleTest::below_zero;
+        add(check);
+    }
+    if (cut_middle(word_.bytes, {}, suffix, &middle) && middle.size() == digits && read_digits(middle, &value)) {
+        check.test = HoleTest::fraction;
+        check.a = static_cast<std::int64_t>(unit);
+        check.b = static_cast<std::int64_t>(value);
+        add(check);
+    }
+}
+
+void WordFinder::check_padded(HoleCheck check, std::uint32_t digits, std::string_view prefix, std::string_view suffix) noexcept {
+    std::string_view middle;
+    std::uint64_t value = 0;
+    if (!cut_middle(word_.bytes, prefix, suffix, &middle) || middle.size() != digits || !read_digits(middle, &value)) return;
+    check.a = check.b = static_cast<std::int64_t>(value);
+    add(check);
+}
+
+void WordFinder::check_hex(HoleCheck check, std::uint32_t digits, std::string_view prefix, std::string_view suffix) noexcept {
+    std::string_view middle;
+    if (!cut_middle(word_.bytes, prefix, suffix, &middle)) return;
+    if (middle.size() > 16 || !std::all_of(middle.begin(), middle.end(), is_hex_digit)) return;
+    if (digits == 0 ? middle.size() > 1 && middle[0] == '0' : middle.size() != digits) return;
+    std::uint64_t value = 0;
+    for (const char digit : middle) value = value << 4 | static_cast<unsigned>(is_digit(digit) ? digit - '0' : digit - 'a' + 10);
+    check.a = check.b = static_cast<std::int64_t>(value);
+    add(check);
+}
+
+// Whether one of the words around some value of this type has the word's form: digits where it has digits. All values of a type
+// have the same form, but for the day in a time, which may have one digit.
+void WordFinder::check_written(HoleCheck check, codec::HoleType type, std::string_view prefix, std::string_view suffix) noexcept {
+    constexpr std::int64_t kTenthDay = std::int64_t{9} * 86400;
+    check.test = HoleTest::written;
+    check.prefix = prefix;
+    check.suffix = suffix;
+    std::int64_t sample = 0;
+    for (int round = 0; round < 2; ++round) {
+        std::uint8_t hole[codec::kHoleBytesMax];
+        const std::uint8_t *end = codec::write_hole(type, sample, hole);
+        text_.clear();
+        text_.append(prefix.data(), prefix.size());
+        text_.append(reinterpret_cast<const char *>(hole), static_cast<std::size_t>(end - hole));
+        text_.append(suffix.data(), suffix.size());
+        if (text_.failed()) return;
+        const std::string_view text{text_.data(), text_.size()};
+        for (std::size_t at = 0; at < text.size(); ++at) {
+            const std::size_t begin = at;
+            while (at < text.size() && !is_separator(text[at])) ++at;
+            if (at - begin != word_.bytes.size() || at == begin) continue;
+            const auto may_be = [&](std::size_t i) {
+                const bool in_hole = begin + i >= prefix.size() && begin + i < text.size() - suffix.size();
+                if (!in_hole) return to_lower(text[begin + i]) == word_.bytes[i];
+                if (type.kind == HoleKind::time) return is_digit(text[begin + i]) == is_digit(word_.bytes[i]);
+                return is_hex_digit(word_.bytes[i]);
+            };
+            std::size_t i = 0;
+            while (i < word_.bytes.size() && may_be(i)) ++i;
+            if (i == word_.bytes.size()) return add(check);
+        }
+        if (type.kind != HoleKind::time) return;
+        sample = kTenthDay * static_cast<std::int64_t>(power_of_ten(type.width & 0x0f));
+    }
+}
+
+void WordFinder::check_dictionary(HoleCheck check, std::string_view prefix, std::string_view suffix) noexcept {
+    check.test = HoleTest::dictionary;
+    check.prefix = prefix;
+    check.suffix = suffix;
+    found_ = true;
+    if (!adds_) return;
+    check.any_fits = true;
+    if (const DictionarySet *set = dictionary_set(prefix, suffix); set != nullptr) {
+        check.fits = set->fits;
+        check.any_fits = set->any_fits;
+    }
+    add(check);
+}
+
+const WordFinder::DictionarySet *WordFinder::dictionary_set(std::string_view prefix, std::string_view suffix) noexcept {
+    for (const DictionarySet &set : sets_.items()) {
+        if (set.prefix == prefix && set.suffix == suffix) return &set;
+    }
+    if (sets_.size() >= kSetsMax) return nullptr;
+    const std::uint32_t count = codec::word_count(*model_);
+    auto *fits = arena_->array<std::uint8_t>(std::size_t{count} + 1);
+    if (fits == nullptr) {
+        failed_ = true;
+        return nullptr;
+    }
+    HoleCheck between;
+    between.prefix = prefix;
+    between.suffix = suffix;
+    bool any = false;
+    fits[0] = 0;
+    for (std::uint32_t number = 1; number <= count; ++number) {
+        fits[number] = value_has_word(word_, between, characters_of(codec::word_text(*model_, number)));
+        any |= fits[number] != 0;
+    }
+    sets_.push({prefix, suffix, fits, any});
+    return sets_.failed() ? nullptr : &sets_.back();
+}
+
+// Whether the letters of the unit and of its holes' values are enough for the word.
+bool WordFinder::alphabets_allow(const MessageUnit &unit, std::uint32_t number) const noexcept {
+    if (unit.has_other || unit.has_word_hole) return true;
+    const std::string_view text = characters_of(codec::template_text(*model_, number));
+    const std::string_view fixed = text.substr(unit.begin, unit.end - unit.begin);
+    const std::span<const std::uint32_t> columns = codec::template_columns(*model_, number);
+    for (const char letter : word_.bytes) {
+        if (letter == '*' && word_.wanted == Wanted::pattern) continue;
+        bool allowed = false;
+        std::size_t hole = unit.hole_first;
+        for (std::size_t at = 0; at < fixed.size() && !allowed; ++at) {
+            allowed = fixed[at] == kHoleByte ? alphabet_allows(codec::hole_type(*model_, columns[hole++]).kind, letter)
+                                             : to_lower(fixed[at]) == letter;
+        }
+        if (!allowed) return false;
+    }
+    return true;
+}
+
+void WordFinder::add(const HoleCheck &check) noexcept {
+    found_ = true;
+    if (!adds_) return;
+    search::ArenaList<HoleCheck> &checks = checks_->checks;
+    std::uint32_t at = last_of_column_[check.column];
+    for (; at != UINT32_MAX; at = checks[at].next_of_column) {
+        const HoleCheck &other = checks[at];
+        if (other.test == check.test && other.a == check.a && other.b == check.b && other.prefix == check.prefix &&
+            other.suffix == check.suffix) {
+            break;
+        }
+    }
+    if (at == UINT32_MAX) {
+        at = static_cast<std::uint32_t>(checks.size());
+        checks.push(check);
+        if (checks.failed()) {
+            failed_ = true;
+            return;
+        }
+        checks[at].next_of_column = last_of_column_[check.column];
+        last_of_column_[check.column] = at;
+    }
+    // A template's units are looked at one after the other.
+    HoleCheck &known = checks[at];
+    if (known.first_use != UINT32_MAX && checks_->uses[known.first_use].template_number == template_) return;
+    const auto use = static_cast<std::uint32_t>(checks_->uses.size());
+    checks_->uses.push({template_, known.first_use});
+    failed_ |= checks_->uses.failed();
+    known.first_use = use;
+    known.use_count += 1;
+}
+
+}  // namespace historian::format

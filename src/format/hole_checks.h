@@ -1,0 +1,117 @@
+// Hole checks: which values of a hole make a wanted word (search/query.h) stand in a message.
+//
+// A word may stand in the fixed text, in a hole's value, or go from one into the other ("0x<>", "<>us", "sensor<>"). For a unit
+// (message_units.h) with one hole this becomes a check of the hole's column, made once per model and query: a number that must be
+// equal, a range, a set of the dictionary's words. Units of several holes, and holes that touch other characters than ASCII's,
+// may hold any word that their alphabets allow.
+#pragma once
+
+#include "format/message_units.h"
+#include "search/arena_list.h"
+#include "search/match.h"
+
+namespace historian::format {
+
+/// Whether a unit holds a word.
+enum class Presence : std::uint8_t {
+    no,       ///< never
+    fixed,    ///< always, and the unit has no hole
+    depends,  ///< on checks, which say it exactly
+    maybe,    ///< nobody knows without the text
+};
+
+enum class HoleTest : std::uint8_t {
+    equal,       ///< the value is a or b
+    below_zero,  ///< the value is
+    within,      ///< a <= value <= b
+    fraction,    ///< the value's size modulo a is b
+    dictionary,  ///< the word of this number, or one that the dictionary lacks, holds it between the fixed text beside it
+    written,     ///< the value's text holds it between the fixed text beside it
+};
+
+/// For one wanted word.
+struct HoleCheck {
+    HoleTest test = HoleTest::equal;
+    std::uint32_t column = 0;
+    std::int64_t a = 0;
+    std::int64_t b = 0;
+    std::string_view prefix;  // fixed text beside the hole: of `dictionary` and `written`
+    std::string_view suffix;
+    const std::uint8_t *fits =
+        nullptr;            // of `dictionary`: one a word's number, the first 0; nullptr: each word is to be looked at
+    bool any_fits = false;  // a word of the dictionary
+
+    std::uint32_t next_of_column = UINT32_MAX;
+    std::uint32_t first_use = UINT32_MAX;
+    std::uint32_t use_count = 0;
+};
+
+/// The checks of one wanted word, and the templates that each is for.
+struct WordChecks {
+    explicit WordChecks(Arena &arena) noexcept : checks(arena), uses(arena) {}
+
+    struct Use {
+        std::uint32_t template_number;
+        std::uint32_t next;
+    };
+    search::ArenaList<HoleCheck> checks;
+    search::ArenaList<Use> uses;
+};
+
+/// Looks for words in texts and units.
+class WordFinder {
+public:
+    WordFinder(const codec::TemplateModel &model, Arena &arena) noexcept
+        : model_(&model), arena_(&arena), space_(arena), text_(arena), sets_(arena) {}
+
+    /// For the checks of another word, which go to `checks` from now on.
+    Status begin_word(const search::QueryWord &word, WordChecks *checks) noexcept;
+
+    /// number   the unit's template
+    Presence find(const MessageUnit &unit, std::uint32_t number) noexcept;
+
+    /// The same for a unit where it depends; and adds the checks for this template.
+    void add_checks(const MessageUnit &unit, std::uint32_t number) noexcept;
+
+    /// Whether a text that is no part of a longer one has the word.
+    bool text_has_word(const search::QueryWord &word, std::string_view text) noexcept;
+    /// The same for a value of a hole between its fixed text.
+    bool value_has_word(const search::QueryWord &word, const HoleCheck &check, std::string_view value) noexcept;
+
+    Status status() const noexcept;
+
+private:
+    struct DictionarySet {
+        std::string_view prefix;
+        std::string_view suffix;
+        const std::uint8_t *fits;
+        bool any_fits;
+    };
+
+    Presence find_in_value(const MessageUnit &unit, std::uint32_t number, bool adds) noexcept;
+    void check_number(HoleCheck check, std::string_view prefix, std::string_view suffix) noexcept;
+    void check_decimal(HoleCheck check, std::uint32_t digits, std::string_view prefix, std::string_view suffix) noexcept;
+    void check_padded(HoleCheck check, std::uint32_t digits, std::string_view prefix, std::string_view suffix) noexcept;
+    void check_hex(HoleCheck check, std::uint32_t digits, std::string_view prefix, std::string_view suffix) noexcept;
+    void check_written(HoleCheck check, codec::HoleType type, std::string_view prefix, std::string_view suffix) noexcept;
+    void check_dictionary(HoleCheck check, std::string_view prefix, std::string_view suffix) noexcept;
+    const DictionarySet *dictionary_set(std::string_view prefix, std::string_view suffix) noexcept;
+    bool alphabets_allow(const MessageUnit &unit, std::uint32_t number) const noexcept;
+    void add(const HoleCheck &check) noexcept;
+
+    const codec::TemplateModel *model_;
+    Arena *arena_;
+    search::Tokenizer::Space space_;
+    search::ArenaList<char> text_;
+    search::ArenaList<DictionarySet> sets_;  // of this word
+    search::QueryWord word_;
+    bool is_ascii_ = false;  // the word's bytes, which are no pattern's
+    WordChecks *checks_ = nullptr;
+    std::uint32_t *last_of_column_ = nullptr;
+    std::uint32_t template_ = 0;
+    bool adds_ = false;   // checks are wanted, not only whether there are some
+    bool found_ = false;  // a check
+    bool failed_ = false;
+};
+
+}  // namespace historian::format

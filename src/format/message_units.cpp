@@ -1,0 +1,140 @@
+#include "format/message_units.h"
+
+#include <array>
+
+#include "search/arena_list.h"
+#include "search/mapped_text.h"
+
+namespace historian::format {
+namespace {
+
+using codec::HoleKind;
+
+enum ByteKind : std::uint8_t { kSeparator = 0, kAlphanumeric = 1, kAbove = 2, kHole = 3 };
+
+constexpr std::array<ByteKind, 256> make_kinds() noexcept {
+    std::array<ByteKind, 256> kinds{};
+    for (unsigned c = 0; c < 256; ++c) {
+        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        kinds[c] = c >= 0x80 ? kAbove : is_letter || (c >= '0' && c <= '9') ? kAlphanumeric : kSeparator;
+    }
+    kinds[static_cast<unsigned char>(kHoleByte)] = kHole;
+    return kinds;
+}
+constexpr std::array<ByteKind, 256> kKinds = make_kinds();
+
+constexpr std::array<char, 256> make_lower() noexcept {
+    std::array<char, 256> lower{};
+    for (unsigned c = 0; c < 256; ++c) lower[c] = static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    return lower;
+}
+constexpr std::array<char, 256> kLower = make_lower();
+
+// Hangul syllables, Han, Hiragana, Katakana: letters that are mapped to themselves and that only what follows can change.
+bool is_plain_cjk(search::Character character) noexcept {
+    return (character >= 0xac00 && character <= 0xd7a3) || (character >= 0x4e00 && character <= 0x9ffc) ||
+           (character >= 0x3041 && character <= 0x3096) || (character >= 0x30a1 && character <= 0x30fa);
+}
+
+enum class Atom : std::uint8_t { none, ascii, cjk, other };
+
+class UnitCutter {
+public:
+    explicit UnitCutter(search::ArenaList<MessageUnit> &units) noexcept : units_(units) {}
+
+    void cut(const codec::TemplateModel &model, std::uint32_t number) noexcept {
+        const std::string_view text = characters_of(codec::template_text(model, number));
+        const std::span<const std::uint32_t> columns = codec::template_columns(model, number);
+        std::size_t hole = 0;
+        last_ = Atom::none;
+        for (std::size_t at = 0; at < text.size();) {
+            switch (kKinds[static_cast<unsigned char>(text[at])]) {
+                case kSeparator: close(at++); break;
+                case kAlphanumeric:
+                    begin(at, Atom::ascii);
+                    unit_.has_ascii = true;
+                    for (++at; at < text.size() && kKinds[static_cast<unsigned char>(text[at])] == kAlphanumeric;) ++at;
+                    break;
+                case kHole: {
+                    const HoleKind kind = codec::hole_type(model, columns[hole]).kind;
+                    begin(at, kind == HoleKind::word ? Atom::other : Atom::ascii);
+                    add_hole(at++, hole++, kind);
+                    // The hole ends in a minus, which separates.
+                    if (kind == HoleKind::uuid_high) close(at);
+                    break;
+                }
+                default: at = read_above(text, at); break;
+            }
+        }
+        close(text.size());
+    }
+
+private:
+    std::size_t read_above(std::string_view text, std::size_t at) noexcept {
+        const auto *begins = reinterpret_cast<const unsigned char *>(text.data());
+        const unsigned char *next = nullptr;
+        const bool is_plain = is_plain_cjk(search::read_character(begins + at, begins + text.size(), &next));
+        begin(at, is_plain ? Atom::cjk : Atom::other);
+        unit_.has_cjk |= is_plain;
+        unit_.has_other |= !is_plain;
+        return static_cast<std::size_t>(next - begins);
+    }
+
+    void begin(std::size_t at, Atom atom) noexcept {
+        if ((last_ == Atom::ascii && atom == Atom::cjk) || (last_ == Atom::cjk && atom == Atom::ascii)) close(at);
+        if (last_ == Atom::none) {
+            unit_ = {};
+            unit_.begin = static_cast<std::uint32_t>(at);
+        }
+        last_ = atom;
+    }
+
+    void add_hole(std::size_t at, std::size_t hole, HoleKind kind) noexcept {
+        if (unit_.hole_count == 0) {
+            unit_.hole_at = static_cast<std::uint32_t>(at);
+            unit_.hole_first = static_cast<std::uint16_t>(hole);
+        }
+        if (unit_.hole_count < UINT8_MAX) ++unit_.hole_count;
+        unit_.has_word_hole |= kind == HoleKind::word;
+        unit_.has_value_hole |= kind != HoleKind::word;
+    }
+
+    void close(std::size_t at) noexcept {
+        if (last_ == Atom::none) return;
+        unit_.end = static_cast<std::uint32_t>(at);
+        units_.push(unit_);
+        last_ = Atom::none;
+    }
+
+    search::ArenaList<MessageUnit> &units_;
+    MessageUnit unit_;
+    Atom last_ = Atom::none;
+};
+
+static_assert(codec::kParsedBytesMax <= UINT16_MAX, "a template's holes are counted in 16 bits");
+
+}  // namespace
+
+bool is_separator(char byte) noexcept { return kKinds[static_cast<unsigned char>(byte)] == kSeparator; }
+
+char to_lower(char byte) noexcept { return kLower[static_cast<unsigned char>(byte)]; }
+
+Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *units) noexcept {
+    const std::uint32_t count = codec::template_count(model);
+    search::ArenaList<MessageUnit> list(arena);
+    auto *starts = arena.array<std::uint32_t>(std::size_t{count} + 1);
+    constexpr std::size_t kUnitsOfTemplate = 16;
+    if (starts == nullptr || !list.reserve(kUnitsOfTemplate * count))
+        return {StatusCode::out_of_memory, "no memory to search messages"};
+    UnitCutter cutter(list);
+    starts[0] = 0;
+    for (std::uint32_t number = 1; number <= count; ++number) {
+        cutter.cut(model, number);
+        starts[number] = static_cast<std::uint32_t>(list.size());
+    }
+    if (list.failed()) return {StatusCode::out_of_memory, "no memory to search messages"};
+    *units = {list.data(), starts};
+    return Status::success();
+}
+
+}  // namespace historian::format

@@ -1,0 +1,62 @@
+// Units: a template's text (codec/templates.h) cut where words cannot go on, whatever stands in its holes.
+//
+// A unit ends at each ASCII character that separates words, and where a plain CJK letter meets an ASCII letter, a digit or the
+// value of a hole that is no word: none of these ever merges with what stands before it. So a unit's words are those of the whole
+// message that stand there, and each word of a message stands in one unit.
+//
+//     "client <> connected from 10.<>.<>:<>"   client  <>  connected  from  10  <>  <>  <>
+//     "sensor<>us 온도 <>도"                     sensor<>us  온도  <>  도
+//
+// A unit without holes whose bytes are ASCII is one word.
+#pragma once
+
+#include <string_view>
+
+#include "codec/templates.h"
+
+namespace historian::format {
+
+struct MessageUnit {
+    std::uint32_t begin = 0;  // bytes of the template's text
+    std::uint32_t end = 0;
+    std::uint32_t hole_at = 0;     // where its first hole is
+    std::uint16_t hole_first = 0;  // that hole's place among those of the template
+    std::uint8_t hole_count = 0;   // a template has at most as many as a text has bytes; 255: or more
+    bool has_word_hole : 1 = false;
+    bool has_value_hole : 1 = false;  // a hole of another kind, whose text is ASCII
+    bool has_ascii : 1 = false;       // a fixed letter or digit
+    bool has_cjk : 1 = false;         // a plain CJK letter
+    bool has_other : 1 = false;       // any other character or byte above ASCII
+
+    bool is_fixed() const noexcept { return hole_count == 0; }
+    bool is_one_word() const noexcept { return hole_count == 0 && !has_cjk && !has_other; }
+    /// Whether it can be without any word.
+    bool may_be_wordless() const noexcept { return !has_ascii && !has_cjk && !has_value_hole; }
+};
+
+struct MessageUnits {
+    const MessageUnit *units = nullptr;
+    const std::uint32_t *starts = nullptr;  // template t has the units starts[t - 1] to starts[t]
+
+    std::span<const MessageUnit> of(std::uint32_t number) const noexcept {
+        return {units + starts[number - 1], starts[number] - starts[number - 1]};
+    }
+};
+
+/// errors   out_of_memory
+Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *units) noexcept;
+
+/// Whether a byte of ASCII separates words. (Bytes above ASCII do not count as such.)
+bool is_separator(char byte) noexcept;
+
+/// An ASCII letter in lower case; any other byte as it is.
+char to_lower(char byte) noexcept;
+
+inline std::string_view characters_of(std::span<const std::byte> bytes) noexcept {
+    return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
+
+/// In a template's text, in place of a hole.
+inline constexpr char kHoleByte = 1;
+
+}  // namespace historian::format
