@@ -77,6 +77,18 @@ COMMENT ON FUNCTION @extschema@.delete_before(regclass, timestamptz) IS
     'deletes the rows of a tag table, or of a partitioned table''s partitions, whose time is earlier, and returns how many: '
     'whole segments at once; rows without a time stay; part of the transaction like any DELETE; needs DELETE and SELECT';
 
+-- ------------------------------------------------------------------------------------------------ times
+
+-- One function, not overloads: a literal for before cannot be of two types at once. anycompatible lets it come as text.
+CREATE FUNCTION @extschema@.duration(span interval DEFAULT NULL, before anycompatible DEFAULT NULL,
+        after anycompatible DEFAULT NULL, from_ anycompatible DEFAULT NULL, to_ anycompatible DEFAULT NULL)
+    RETURNS tstzrange LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_duration';
+COMMENT ON FUNCTION @extschema@.duration(interval, anycompatible, anycompatible, anycompatible, anycompatible) IS
+    'the times of a span, for time <@ duration(...): (span) until now, (span, before => t), (span, after => t), (before => t), '
+    '(after => t), (from_ => a, to_ => b) in either order; both ends inclusive; now is the start of the transaction; times are '
+    'timestamptz, timestamp, date, or an interval: so long ago; a NULL argument is as if it were not given, NULL when none is. '
+    'Errors: 22023 negative, infinite or not one of the forms, 22007 not readable, 22008 out of range';
+
 -- ------------------------------------------------------------------------------------------------ MQTT
 
 -- Holds passwords: nobody but the extension's owner reads it. mqtt_status shows the rest.
