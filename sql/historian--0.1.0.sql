@@ -77,6 +77,24 @@ COMMENT ON FUNCTION @extschema@.delete_before(regclass, timestamptz) IS
     'deletes the rows of a tag table, or of a partitioned table''s partitions, whose time is earlier, and returns how many: '
     'whole segments at once; rows without a time stay; part of the transaction like any DELETE; needs DELETE and SELECT';
 
+CREATE FUNCTION @extschema@.delete_oldest(relation regclass, rows bigint) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_delete_oldest';
+COMMENT ON FUNCTION @extschema@.delete_oldest(regclass, bigint) IS
+    'deletes so many of the oldest rows of a log table, all when there are fewer, and returns how many; whole segments at once; '
+    'part of the transaction like any DELETE; needs DELETE and SELECT. '
+    'Errors: 22023 a negative number, 42809 a tag table or a partitioned one';
+
+CREATE FUNCTION @extschema@.delete_except(relation regclass, rows bigint) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_delete_except_rows';
+COMMENT ON FUNCTION @extschema@.delete_except(regclass, bigint) IS
+    'deletes the rows of a log table but for so many of the newest, and returns how many; otherwise as delete_oldest';
+
+CREATE FUNCTION @extschema@.delete_except(relation regclass, keep interval) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_delete_except_keep';
+COMMENT ON FUNCTION @extschema@.delete_except(regclass, interval) IS
+    'deletes the rows that are older than keep at the transaction''s start: delete_before(relation, now() - keep). '
+    'Errors: 22023 a negative interval';
+
 -- ------------------------------------------------------------------------------------------------ times
 
 -- One function, not overloads: a literal for before cannot be of two types at once. anycompatible lets it come as text.
