@@ -13,12 +13,20 @@ COMMENT ON FUNCTION historian.tag_handler(internal) IS 'the callbacks of access 
 CREATE ACCESS METHOD tag TYPE TABLE HANDLER historian.tag_handler;
 COMMENT ON ACCESS METHOD tag IS 'sensor points, compressed and clustered by tag and time';
 
+CREATE FUNCTION historian.log_handler(internal) RETURNS table_am_handler
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'historian_log_handler';
+COMMENT ON FUNCTION historian.log_handler(internal) IS 'the callbacks of access method log';
+
+CREATE ACCESS METHOD log TYPE TABLE HANDLER historian.log_handler;
+COMMENT ON ACCESS METHOD log IS 'records, compressed and sorted by the time of their arrival, newest first';
+
 -- ------------------------------------------------------------------------------------------------ operation
 
 CREATE PROCEDURE @extschema@.compact(relation regclass)
     LANGUAGE C AS 'MODULE_PATHNAME', 'historian_compact';
 COMMENT ON PROCEDURE @extschema@.compact(regclass) IS
-    'seals fresh rows and merges small segments of a tag table now; not inside a transaction block; for the table''s owner';
+    'seals fresh rows and merges small segments of a tag or log table now; not inside a transaction block; for the table''s '
+    'owner';
 
 CREATE FUNCTION historian.maintain() RETURNS bigint
     LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'historian_maintain';
@@ -31,7 +39,7 @@ CREATE FUNCTION @extschema@.historian_segments(relation regclass,
         OUT tag_first text, OUT tag_last text, OUT first_block bigint, OUT deleted_rows bigint)
     RETURNS SETOF record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_segments';
 COMMENT ON FUNCTION @extschema@.historian_segments(regclass) IS
-    'the tail runs and segments of a tag table; tags are shown up to 64 bytes; deleted_rows are deleted for good and '
+    'the tail runs and segments of a tag or log table; tags are shown up to 64 bytes; deleted_rows are deleted for good and '
     'not dropped yet; needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.historian_size(relation regclass,
@@ -41,7 +49,8 @@ CREATE FUNCTION @extschema@.historian_size(relation regclass,
         OUT rows_stored bigint, OUT rows_rewritten bigint)
     RETURNS record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_size';
 COMMENT ON FUNCTION @extschema@.historian_size(regclass) IS
-    'where the bytes of a tag table are: in blocks of segments, of the tail, of entries kept for old snapshots, of delete logs; '
+    'where the bytes of a tag or log table are: in blocks of segments, of the tail, of entries kept for old snapshots, '
+    'of delete logs; '
     'tail_rows and row_count without rows deleted for good; raw_bytes: the values uncompressed, 8 for a timestamp, the content '
     'of a text, 0 for NULL, deleted rows too until their segment is written again; ratio: raw_bytes / total_bytes; '
     'rows_stored and rows_rewritten: rows ever written to segments for the first time, and again by merging; '
@@ -63,18 +72,21 @@ GRANT SELECT ON @extschema@.historian_progress TO PUBLIC;
 CREATE FUNCTION @extschema@.historian_options(relation regclass, OUT name text, OUT value text, OUT source text)
     RETURNS SETOF record LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_options';
 COMMENT ON FUNCTION @extschema@.historian_options(regclass) IS
-    'the options of a tag table as they are in force, and where each comes from: table (ALTER TABLE ... SET), setting or default';
+    'the options of a tag or log table as they are in force, and where each comes from: table (ALTER TABLE ... SET), setting '
+    'or default';
 
 CREATE FUNCTION @extschema@.historian_check(relation regclass) RETURNS text
     LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_check';
 COMMENT ON FUNCTION @extschema@.historian_check(regclass) IS
-    'reads every page, checksum and row of a tag table: a summary when all is well, an error that names the place otherwise; '
+    'reads every page, checksum and row of a tag or log table: a summary when all is well, an error that names the place '
+    'otherwise; '
     'needs SELECT';
 
 CREATE FUNCTION @extschema@.delete_before(relation regclass, before timestamptz) RETURNS bigint
     LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_delete_before';
 COMMENT ON FUNCTION @extschema@.delete_before(regclass, timestamptz) IS
-    'deletes the rows of a tag table, or of a partitioned table''s partitions, whose time is earlier, and returns how many: '
+    'deletes the rows of a tag or log table, or of a partitioned table''s partitions, whose time is earlier, and returns how '
+    'many: '
     'whole segments at once; rows without a time stay; part of the transaction like any DELETE; needs DELETE and SELECT';
 
 CREATE FUNCTION @extschema@.delete_oldest(relation regclass, rows bigint) RETURNS bigint

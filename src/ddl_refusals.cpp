@@ -60,8 +60,8 @@ void for_each_constraint(Oid index, AttrNumber column, Oid value, Use use) {
 
 [[noreturn]] void report_publication_refused(Oid relid, const char *publication) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot publish table \"%s\"", get_rel_name(relid)),
-            errdetail("Publication \"%s\" publishes rows, but rows of tag tables are not replicated logically: subscribers "
-                      "would miss them.",
+            errdetail("Publication \"%s\" publishes rows, but rows of tag and log tables are not replicated logically: "
+                      "subscribers would miss them.",
                       publication),
             errhint("Publish the other tables by name, or nothing but truncation: WITH (publish = 'truncate')."));
     pg_unreachable();
@@ -103,40 +103,53 @@ void refuse_replica_identity(Relation rel) {
     if (identity != REPLICA_IDENTITY_FULL && identity != REPLICA_IDENTITY_INDEX) return;
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             errmsg("replica identities are not supported on table \"%s\"", RelationGetRelationName(rel)),
-            errdetail("Rows of tag tables are not replicated logically."), errhint("Use REPLICA IDENTITY DEFAULT or NOTHING."));
+            errdetail("Rows of tag and log tables are not replicated logically."),
+            errhint("Use REPLICA IDENTITY DEFAULT or NOTHING."));
 }
 
-void refuse_indexed(Relation rel) {
+void refuse_indexed(Relation rel, engine::TableKind kind) {
     List *indexes = RelationGetIndexList(rel);
     if (indexes == NIL) return;
-    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("table \"%s\" cannot use access method \"tag\"", RelationGetRelationName(rel)),
-            errdetail("It has index \"%s\", and tag tables have no indexes.", get_rel_name(linitial_oid(indexes))),
-            errhint("Drop its indexes, and its primary key, unique and exclusion constraints."));
+    ereport(
+        ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+        errmsg("table \"%s\" cannot use access method \"%s\"", RelationGetRelationName(rel), table_am::access_method_name(kind)),
+        errdetail("It has index \"%s\", and %s tables have no indexes.", get_rel_name(linitial_oid(indexes)),
+                  table_am::access_method_name(kind)),
+        errhint("Drop its indexes, and its primary key, unique and exclusion constraints."));
 }
 
-// The keys that a table would have if one column had another type.
-engine::KeyColumns keys_with_type(TupleDesc desc, AttrNumber column, Oid type) {
-    TupleDesc changed = CreateTupleDescCopy(desc);
-    TupleDescAttr(changed, column - 1)->atttypid = type;
-    const engine::KeyColumns keys = engine::derive_key_columns(changed);
+// A column as this command has just changed it.
+struct ChangedColumn {
+    AttrNumber number;
+    Oid type;  // InvalidOid: it is gone
+    NameData name;
+};
+
+// The keys that a table would have with a changed column.
+engine::KeyColumns keys_with_column(Relation rel, const ChangedColumn &column) {
+    TupleDesc changed = CreateTupleDescCopy(RelationGetDescr(rel));
+    TupleDescAttr(changed, column.number - 1)->atttypid = column.type;
+    TupleDescAttr(changed, column.number - 1)->attname = column.name;
+    const engine::KeyColumns keys = engine::derive_key_columns(changed, engine::table_kind(rel));
     FreeTupleDesc(changed);
     return keys;
 }
 
-// A column's type, as this command has just changed it.
-Oid new_type(Oid relid, AttrNumber column) {
-    Oid type = InvalidOid;
+ChangedColumn changed_column(Oid relid, AttrNumber column) {
+    ChangedColumn changed = {column, InvalidOid, {}};
     Relation catalog = table_open(AttributeRelationId, AccessShareLock);
     ScanKeyData keys[2];
     ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
     ScanKeyInit(&keys[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(column));
     SysScanDesc scan = systable_beginscan(catalog, AttributeRelidNumIndexId, true, SnapshotSelf, 2, keys);
     const HeapTuple tuple = systable_getnext(scan);
-    if (HeapTupleIsValid(tuple)) type = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->atttypid;
+    if (HeapTupleIsValid(tuple)) {
+        changed.type = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->atttypid;
+        changed.name = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attname;
+    }
     systable_endscan(scan);
     table_close(catalog, AccessShareLock);
-    return type;
+    return changed;
 }
 
 }  // namespace
@@ -153,7 +166,7 @@ void check_constraint_created(Oid constraint) {
 void report_exclusion_refused(const char *table) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             errmsg("exclusion constraints are not supported on table \"%s\"", table),
-            errdetail("They are kept by indexes, and tag tables have none."), errhint("Leave out EXCLUDE."));
+            errdetail("They are kept by indexes, and tag and log tables have none."), errhint("Leave out EXCLUDE."));
     pg_unreachable();
 }
 
@@ -163,7 +176,7 @@ void note_column_dropped(Oid relid, AttrNumber column) {
     if (OidIsValid(noted_key.relid) || !table_am::is_ours(relid)) return;
     Relation rel = RelationIdGetRelation(relid);
     if (!RelationIsValid(rel)) return;
-    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
+    const engine::KeyColumns keys = engine::key_columns(rel);
     if (column == keys.tag || column == keys.time) {
         noted_key.relid = relid;
         noted_key.table = rel->rd_rel->relname;
@@ -182,25 +195,30 @@ void check_dropped_key(const DroppedKey &dropped) {
     if (!OidIsValid(dropped.relid) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(dropped.relid))) return;
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             errmsg("cannot drop column \"%s\" of table \"%s\"", NameStr(dropped.column), NameStr(dropped.table)),
-            errdetail("The table is sorted by it: the tag and time columns cannot be dropped."),
-            errhint("Copy the other columns into a new table."));
+            errdetail("The table is sorted by it."), errhint("Copy the other columns into a new table."));
 }
 
 void check_column_altered(Oid relid, AttrNumber column) {
     if (!table_am::is_ours(relid)) return;
-    const Oid type = new_type(relid, column);
+    const ChangedColumn changed = changed_column(relid, column);
     Relation rel = RelationIdGetRelation(relid);
     if (!RelationIsValid(rel)) return;
-    const TupleDesc desc = RelationGetDescr(rel);
-    const bool is_known = OidIsValid(type) && column <= desc->natts;
-    const engine::KeyColumns before = engine::derive_key_columns(desc);
-    const engine::KeyColumns after = is_known ? keys_with_type(desc, column, type) : before;
+    const bool is_known = OidIsValid(changed.type) && column <= RelationGetDescr(rel)->natts;
+    const bool is_log = engine::is_log_table(rel);
+    const engine::KeyColumns before = engine::key_columns(rel);
+    const engine::KeyColumns after = is_known ? keys_with_column(rel, changed) : before;
     const char *table = pstrdup(RelationGetRelationName(rel));
     RelationClose(rel);
     if (before.tag == after.tag && before.time == after.time) return;
+    if (is_log) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("cannot change the name or type of a column of table \"%s\"", table),
+                errdetail("Log tables are sorted by their column \"%s\" of type timestamp with time zone.", engine::kArrivalTime),
+                errhint("A view may give the column another name."));
+    }
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("cannot change column \"%s\" of table \"%s\" to type %s", get_attname(relid, column, true), table,
-                   format_type_be(type)),
+            errmsg("cannot change column \"%s\" of table \"%s\" to type %s", NameStr(changed.name), table,
+                   format_type_be(changed.type)),
             errdetail("The table is sorted by tag \"%s\" and time \"%s\", which would no longer be its first timestamp column "
                       "and its first other column.",
                       get_attname(relid, before.tag, true), get_attname(relid, before.time, true)),
@@ -219,12 +237,12 @@ void check_table_family(Oid relid) {
     }
 }
 
-void check_table_may_become_ours(Oid relid) {
+void check_table_may_become_ours(Oid relid, engine::TableKind kind) {
     Relation rel = try_relation_open(relid, AccessShareLock);
     if (rel == nullptr) return;
     if (RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind)) {
-        table_am::require_key_columns(rel);
-        refuse_indexed(rel);
+        table_am::require_key_columns(rel, kind);
+        refuse_indexed(rel, kind);
         refuse_replica_identity(rel);
         refuse_published(relid);
         for_each_constraint(ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, relid, refuse_updating_key);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "engine/server.h"
+//
+#include "engine/pages.h"
 
 namespace historian {
 
@@ -32,7 +34,7 @@ void check_table_family(Oid relid);
 
 /// A heap table that is about to become a tag table: raises an error if it has something that tag tables do not have, before any
 /// row is copied.
-void check_table_may_become_ours(Oid relid);
+void check_table_may_become_ours(Oid relid, engine::TableKind kind);
 
 /// A publication that was made or altered: raises an error if it publishes rows of a tag table.
 void check_publication(const char *name);

@@ -1,5 +1,6 @@
 #include "ddl_statements.h"
 
+#include "ddl_arrival_time.h"
 #include "table_am/callbacks.h"
 
 extern "C" {
@@ -9,6 +10,8 @@ extern "C" {
 }
 
 namespace historian {
+
+using engine::TableKind;
 
 namespace {
 
@@ -35,23 +38,29 @@ void expect_new_table(const RangeVar *name, AfterStatement *after) {
 }
 
 // EXPLAIN ANALYZE CREATE TABLE AS makes the table, too.
-IntoClause *into_of(Node *utility) {
+CreateTableAsStmt *create_as_of(Node *utility) {
     if (IsA(utility, ExplainStmt)) utility = castNode(Query, castNode(ExplainStmt, utility)->query)->utilityStmt;
-    return utility != nullptr && IsA(utility, CreateTableAsStmt) ? castNode(CreateTableAsStmt, utility)->into : nullptr;
+    return utility != nullptr && IsA(utility, CreateTableAsStmt) ? castNode(CreateTableAsStmt, utility) : nullptr;
 }
 
 List **options_of_new_table(Node *utility) {
-    return IsA(utility, CreateStmt) ? &castNode(CreateStmt, utility)->options : &into_of(utility)->options;
+    return IsA(utility, CreateStmt) ? &castNode(CreateStmt, utility)->options : &create_as_of(utility)->into->options;
 }
 
 PlannedStmt *before_create(PlannedStmt *statement, AfterStatement *after) {
-    if (table_am::has_options(*options_of_new_table(statement->utilityStmt))) {
-        statement = static_cast<PlannedStmt *>(copyObjectImpl(statement));
+    statement = static_cast<PlannedStmt *>(copyObjectImpl(statement));
+    Node *utility = statement->utilityStmt;
+    if (IsA(utility, CreateStmt)) {
+        if (makes_log_table(castNode(CreateStmt, utility))) complete_arrival_time(castNode(CreateStmt, utility));
+    } else {
+        after->complete = add_arrival_time(create_as_of(utility));
+    }
+    if (table_am::has_options(*options_of_new_table(utility))) {
         List **options = options_of_new_table(statement->utilityStmt);
         *options = table_am::take_options(*options, false, &after->options);
     }
-    Node *utility = statement->utilityStmt;
-    expect_new_table(IsA(utility, CreateStmt) ? castNode(CreateStmt, utility)->relation : into_of(utility)->rel, after);
+    expect_new_table(IsA(utility, CreateStmt) ? castNode(CreateStmt, utility)->relation : create_as_of(utility)->into->rel,
+                     after);
     return statement;
 }
 
@@ -64,10 +73,11 @@ bool changes_options(const AlterTableCmd *command) {
 
 // Before any row is copied.
 void refuse_becoming_ours(const RangeVar *table, const char *access_method) {
-    if (access_method == nullptr || !table_am::is_our_access_method(get_table_am_oid(access_method, true))) return;
+    if (access_method == nullptr) return;
+    const std::optional<TableKind> kind = table_am::kind_of_access_method(get_table_am_oid(access_method, true));
     const Oid relid = RangeVarGetRelid(table, NoLock, true);
-    if (!OidIsValid(relid) || table_am::is_ours(relid) || !owns_table(relid, GetUserId())) return;
-    check_table_may_become_ours(relid);
+    if (!kind || !OidIsValid(relid) || table_am::kind_of_table(relid) == kind || !owns_table(relid, GetUserId())) return;
+    check_table_may_become_ours(relid, *kind);
 }
 
 void take_changed_options(AlterTableCmd *command, AfterStatement *after) {
@@ -125,7 +135,7 @@ void refuse_concurrent_refresh(const RefreshMatViewStmt *refresh) {
     if (!OidIsValid(relid) || !table_am::is_ours(relid)) return;
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             errmsg("cannot refresh materialized view \"%s\" concurrently", get_rel_name(relid)),
-            errdetail("That takes a unique index, and tag tables have no indexes."),
+            errdetail("That takes a unique index, and tag and log tables have no indexes."),
             errhint("Use REFRESH MATERIALIZED VIEW without CONCURRENTLY."));
 }
 
@@ -146,7 +156,7 @@ PlannedStmt *before_statement(PlannedStmt *statement, AfterStatement *after) {
     switch (nodeTag(utility)) {
         case T_CreateStmt:
         case T_CreateTableAsStmt: return before_create(statement, after);
-        case T_ExplainStmt: return into_of(utility) != nullptr ? before_create(statement, after) : statement;
+        case T_ExplainStmt: return create_as_of(utility) != nullptr ? before_create(statement, after) : statement;
         case T_AlterTableStmt: return before_alter_table(statement, after);
         case T_AlterObjectSchemaStmt: before_move(castNode(AlterObjectSchemaStmt, utility), after); break;
         case T_RefreshMatViewStmt: refuse_concurrent_refresh(castNode(RefreshMatViewStmt, utility)); break;
@@ -167,6 +177,7 @@ void after_statement(const AfterStatement &after) {
     if (after.publication != nullptr) check_publication(after.publication);
     const Oid relid = after.table != nullptr ? find_table(after) : InvalidOid;
     if (OidIsValid(relid)) {
+        if (after.complete) complete_new_table(relid);
         table_am::change_options(relid, after.options);
         if (after.check_family) check_table_family(relid);
     }

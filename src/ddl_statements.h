@@ -16,6 +16,7 @@ struct AfterStatement {
     const RangeVar *table;     // made, altered, attached or moved
     Oid created_in;            // its schema, if it is a new table
     const char *moved_to;      // the name of its schema, if it was moved there
+    bool complete;             // whether complete_new_table() is due
     bool check_family;         // whether check_table_family() is due
     const RangeVar *attached;  // a partition, to be checked with its own partitions
     table_am::OptionChanges options;

@@ -172,7 +172,7 @@ bool order_serves_index(Oid relid, const IndexStmt *index) {
     if (index->unique || index->primary || index->isconstraint || index->whereClause != nullptr) return false;
     if (strcmp(index->accessMethod, "btree") != 0 && strcmp(index->accessMethod, "brin") != 0) return false;
     const Relation rel = RelationIdGetRelation(relid);
-    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
+    const engine::KeyColumns keys = engine::key_columns(rel);
     bool serves = list_length(index->indexParams) <= 2;
     AttrNumber previous = InvalidAttrNumber;
     ListCell *cell;
@@ -193,11 +193,13 @@ bool skip_create_index(const IndexStmt *index) {
     const Oid relid = RangeVarGetRelid(index->relation, ShareLock, true);
     if (!OidIsValid(relid) || !table_am::is_ours(relid)) return false;
     const char *name = get_rel_name(relid);
+    const bool is_log = table_am::kind_of_table(relid) == engine::TableKind::log;
     if (index->excludeOpNames != NIL) report_exclusion_refused(name);
     if (!order_serves_index(relid, index)) table_am::report_index_refused(name, index->unique || index->primary);
     if (!owns_table(relid, GetUserId())) aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
-    ereport(NOTICE, errmsg("index on table \"%s\" is not needed, skipping", name),
-            errdetail("The table is clustered by tag and time already."));
+    ereport(
+        NOTICE, errmsg("index on table \"%s\" is not needed, skipping", name),
+        errdetail(is_log ? "The table is sorted by arrival time already." : "The table is clustered by tag and time already."));
     return true;
 }
 
@@ -211,10 +213,17 @@ void on_process_utility(PlannedStmt *statement, const char *query, bool read_onl
         previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
     AfterStatement after;
     statement = before_statement(statement, &after);
+    const bool outer_copy = engine::copy_is_running;
+    engine::copy_is_running = IsA(utility, CopyStmt);
     PG_TRY();
-    { next(statement, query, read_only_tree, context, params, environment, receiver, completion); }
+    {
+        next(statement, query, read_only_tree, context, params, environment, receiver, completion);
+        if (engine::copy_is_running) engine::finish_all_bulk_loads();
+        engine::copy_is_running = outer_copy;
+    }
     PG_CATCH();
     {
+        engine::copy_is_running = outer_copy;
         forget_statement(after);
         PG_RE_THROW();
     }

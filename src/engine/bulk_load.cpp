@@ -203,10 +203,12 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransa
 
 }  // namespace
 
+bool copy_is_running = false;
+
 bool may_bulk_load(Relation rel, BulkInsertStateData *bulk_state, bool single_row) {
     if (bulk_state == nullptr) return false;
     const SubTransactionId subid = GetCurrentSubTransactionId();
-    if (single_row && rel->rd_createSubid != subid && new_file_subid(rel) != subid) return false;
+    if (single_row && !copy_is_running && rel->rd_createSubid != subid && new_file_subid(rel) != subid) return false;
     const TriggerDesc *triggers = rel->trigdesc;
     return triggers == nullptr ||
            !(triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row);

@@ -2,8 +2,8 @@
 //
 // Rows collect in a builder in this backend's memory until there are enough of them, or the command ends. Nobody can look at them
 // before (rule R16), because a builder is used only
-//   - by multi_insert with a BulkInsertState on a table without row triggers (COPY), or by tuple_insert into storage that this
-//     subtransaction made (CREATE TABLE AS, REFRESH, ALTER TABLE rewriting);
+//   - by multi_insert with a BulkInsertState on a table without row triggers (COPY), or by tuple_insert of COPY or into storage
+//     that this subtransaction made (CREATE TABLE AS, REFRESH, ALTER TABLE rewriting);
 //   - and every statement that starts in this backend, and every scan of the table, finishes open builders first.
 //
 // Invariants:
@@ -18,6 +18,10 @@
 namespace historian::engine {
 
 inline constexpr uint32 kBulkRowsMin = 8192;
+
+/// Whether this backend runs COPY. It gives row after row when a default is volatile, and PostgreSQL does not say when it is
+/// over: whoever sets this calls finish_all_bulk_loads() then.
+extern bool copy_is_running;
 
 /// Whether rows of this call may wait in a builder.
 bool may_bulk_load(Relation rel, BulkInsertStateData *bulk_state, bool single_row);

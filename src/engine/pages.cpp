@@ -25,7 +25,7 @@ void validate_metapage(Relation rel, const Metapage *meta) {
     if (meta->slot_count > directory_capacity(*meta))
         report_damage(rel, format::kMetaBlock, "The directory is too small for its entries.");
     const uint32 columns = RelationGetDescr(rel)->natts;
-    if (meta->tag_attnum == 0 || meta->tag_attnum > columns || meta->time_attnum == 0 || meta->time_attnum > columns ||
+    if (meta->tag_attnum > columns || meta->time_attnum == 0 || meta->time_attnum > columns ||
         meta->tag_attnum == meta->time_attnum) {
         report_damage(rel, format::kMetaBlock, "The metapage names key columns that the table does not have.");
     }
@@ -79,11 +79,16 @@ void patch_metapage(PageEdit &edit, int page_index, const Metapage &meta) {
     edit.patch(page_index, format::kPageHeaderBytes, &meta, sizeof(meta));
 }
 
-KeyColumns derive_key_columns(TupleDesc desc) {
+KeyColumns derive_key_columns(TupleDesc desc, TableKind kind) {
     KeyColumns keys;
     for (int i = 0; i < desc->natts; i++) {
         const Form_pg_attribute column = TupleDescAttr(desc, i);
         if (column->attisdropped) continue;
+        if (kind == TableKind::log) {
+            if (column->atttypid == TIMESTAMPTZOID && strcmp(NameStr(column->attname), kArrivalTime) == 0)
+                keys.time = column->attnum;
+            continue;
+        }
         const bool is_time = column->atttypid == TIMESTAMPOID || column->atttypid == TIMESTAMPTZOID;
         if (is_time && keys.time == InvalidAttrNumber) {
             keys.time = column->attnum;
@@ -94,18 +99,18 @@ KeyColumns derive_key_columns(TupleDesc desc) {
     return keys;
 }
 
-KeyColumns key_columns(Relation rel) { return derive_key_columns(RelationGetDescr(rel)); }
+KeyColumns key_columns(Relation rel) { return derive_key_columns(RelationGetDescr(rel), table_kind(rel)); }
 
 void check_key_columns(Relation rel, const Metapage &meta, const KeyColumns &keys) {
     if (meta.tag_attnum == keys.tag && meta.time_attnum == keys.time) return;
-    report_damage(rel, format::kMetaBlock, "The table's tag and time columns are not those it was written with.");
+    report_damage(rel, format::kMetaBlock, "The table's key columns are not those it was written with.");
 }
 
 namespace {
 
 // The three fixed pages, all locked by the caller, become a table without rows.
 void write_fixed_pages(Relation rel, Buffer meta_buffer, Buffer map_buffer, Buffer directory_buffer) {
-    const KeyColumns keys = derive_key_columns(RelationGetDescr(rel));
+    const KeyColumns keys = key_columns(rel);
     Metapage meta = {};
     meta.magic = format::kMetapageMagic;
     meta.version = format::kPageFormatVersion;

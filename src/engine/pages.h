@@ -50,17 +50,37 @@ void edit_metapage(Relation rel, EditPurpose purpose, Change change) {
     UnlockReleaseBuffer(buffer);
 }
 
-/// The key columns of a table: 1-based attribute numbers.
+/// What a table keeps, and so how it is sorted.
+enum class TableKind : uint8 {
+    tag,  // points, by tag and time
+    log,  // records, by arrival time
+};
+
+/// The routine of an access method of ours: what it keeps stands beside the callbacks that PostgreSQL knows.
+struct AccessMethod {
+    TableAmRoutine routine;  // must be first
+    TableKind kind;
+};
+
+/// Of a table of ours.
+inline TableKind table_kind(Relation rel) { return reinterpret_cast<const AccessMethod *>(rel->rd_tableam)->kind; }
+inline bool is_log_table(Relation rel) { return table_kind(rel) == TableKind::log; }
+
+/// The column of a log table that its records are sorted by, of type timestamptz.
+inline constexpr char kArrivalTime[] = "_arrival_time";
+
+/// The key columns of a table: 1-based attribute numbers. A log table has no tag.
 struct KeyColumns {
     AttrNumber tag = InvalidAttrNumber;
     AttrNumber time = InvalidAttrNumber;
 };
 
-/// The first timestamp column is the time, the first other column the tag; invalid numbers where there is none.
-KeyColumns derive_key_columns(TupleDesc desc);
+/// Of a tag table the first timestamp column is the time, the first other column the tag; of a log table the column
+/// _arrival_time is the time. Invalid numbers where there is none.
+KeyColumns derive_key_columns(TupleDesc desc, TableKind kind);
 
-/// The key columns of a table. Derived each time, and the same each time: new columns come last, and the two cannot be dropped; a
-/// change of a column's type that could change them rewrites the table.
+/// The key columns of a table of ours. Derived each time, and the same each time: new columns come last, and these cannot be
+/// dropped or renamed away; a change of a column's type that could change them rewrites the table.
 KeyColumns key_columns(Relation rel);
 
 /// The key columns that a table was written with (rule R19). They differ from the derived ones only while ALTER TABLE rewrites

@@ -2,7 +2,6 @@
 
 #include "engine/delete_log.h"
 #include "engine/granule.h"
-#include "engine/oldest_rows.h"
 #include "engine/report.h"
 #include "engine/row_delete.h"
 #include "engine/row_slot.h"
@@ -136,15 +135,6 @@ uint64 delete_run(Relation rel, uint32 slot, RowRange rows, CommandId cid) {
     return deleted + delete_run(rel, slot, {rows.first + half, rows.count - half}, cid);
 }
 
-// Which rows shall go: those whose times lie from `first` to `last`, so many at most.
-struct OldTimes {
-    int64 first;
-    int64 last;
-    uint64 left;  // counts down: rows that others have deleted meanwhile too
-};
-
-inline bool is_old(const OldTimes &old, int64 time) { return time >= old.first && time <= old.last && old.left > 0; }
-
 // The old rows of a segment, run by run: adjacent ones of several granules are deleted by one record.
 struct Trim {
     Relation rel;
@@ -152,7 +142,7 @@ struct Trim {
     CommandId cid;
     Granule *granule;
     int time_column;
-    OldTimes *old;
+    int64 bound;
     RowSet gone;   // for the snapshot, before us
     RowRange run;  // not deleted yet
     uint64 deleted;
@@ -167,7 +157,6 @@ void take_rows(Trim *trim, uint32 first, uint32 count) {
     if (first != trim->run.first + trim->run.count) finish_run(trim);
     if (trim->run.count == 0) trim->run.first = first;
     trim->run.count += count;
-    trim->old->left -= count;
 }
 
 // Row by row: some are not old, or gone already.
@@ -175,29 +164,32 @@ void trim_granule(Trim *trim) {
     const format::Granule &about = trim->granule->about;
     const int64 *times = granule_times(trim->granule);
     for (uint32 row = 0; row < about.row_count; row++) {
-        Datum value = 0;
-        bool is_null = false;
-        if (times == nullptr) granule_value(trim->granule, trim->time_column, row, &value, &is_null);
-        const int64 time = times != nullptr ? times[row] : DatumGetInt64(value);
-        if (is_null || !is_old(*trim->old, time) || has_row(trim->gone, about.first_row + row)) continue;
-        take_rows(trim, about.first_row + row, 1);
+        int64 time = PG_INT64_MAX;
+        if (times != nullptr) {
+            time = times[row];
+        } else {
+            Datum value;
+            bool is_null;
+            granule_value(trim->granule, trim->time_column, row, &value, &is_null);
+            if (!is_null) time = DatumGetInt64(value);
+        }
+        if (time < trim->bound && !has_row(trim->gone, about.first_row + row)) take_rows(trim, about.first_row + row, 1);
     }
 }
 
-uint64 trim_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, OldTimes *old, Snapshot snapshot, CommandId cid) {
+uint64 trim_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, int64 bound, Snapshot snapshot, CommandId cid) {
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian trim", ALLOCSET_DEFAULT_SIZES);
     OpenSegment segment;
     open_segment(rel, slot, entry, context, &segment);
     const KeyColumns keys = key_columns(rel);
-    Trim trim = {rel, slot, cid, make_granule(rel, RelationGetDescr(rel), keys, context), keys.time - 1,
-                 old, {},   {},  0};
+    Trim trim = {rel,   slot, cid, make_granule(rel, RelationGetDescr(rel), keys, context), keys.time - 1,
+                 bound, {},   {},  0};
     trim.gone = deleted_rows(rel, slot, entry, snapshot, context);
     for (uint32 g = 0; g < segment.header.granule_count; g++) {
         CHECK_FOR_INTERRUPTS();
         const format::Granule about = format::granule_at(*segment.index, g);
-        if (about.time_min > about.time_max || about.time_min > old->last || about.time_max < old->first) continue;
-        const bool all_old = about.time_min >= old->first && about.time_max <= old->last && about.row_count <= old->left &&
-                             !about.has_null_time;
+        if (about.time_min > about.time_max || about.time_min >= bound) continue;
+        const bool all_old = about.time_max < bound && !about.has_null_time;
         if (all_old && !has_any(trim.gone, {about.first_row, about.row_count})) {
             take_rows(&trim, about.first_row, about.row_count);
             continue;
@@ -210,22 +202,21 @@ uint64 trim_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, OldT
     return trim.deleted;
 }
 
-uint64 trim_tail(Relation rel, OldTimes *old, Snapshot snapshot, CommandId cid) {
+uint64 trim_tail(Relation rel, int64 bound, Snapshot snapshot, CommandId cid) {
     ScanFilter filter = {};
     filter.by_time = true;
-    filter.time_min = old->first;
-    filter.time_max = old->last;
+    filter.time_min = PG_INT64_MIN;
+    filter.time_max = bound - 1;
     filter.tail_only = true;
     const int time_column = key_columns(rel).time;
     TableScan *scan = begin_scan(rel, snapshot, &filter, nullptr);
     TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &kRowSlotOps);
     uint64 deleted = 0;
-    while (old->left > 0 && next_row(scan, ForwardScanDirection, slot)) {
+    while (next_row(scan, ForwardScanDirection, slot)) {
         CHECK_FOR_INTERRUPTS();
         bool is_null;
         const Datum time = slot_getattr(slot, time_column, &is_null);
-        if (is_null || !is_old(*old, DatumGetInt64(time))) continue;
-        old->left--;
+        if (is_null || DatumGetInt64(time) >= bound) continue;
         ItemPointerData tid = slot->tts_tid;
         deleted += delete_one_row(rel, &tid, cid);
     }
@@ -234,39 +225,42 @@ uint64 trim_tail(Relation rel, OldTimes *old, Snapshot snapshot, CommandId cid) 
     return deleted;
 }
 
-// ------------------------------------------------------------------------------------------------------------------ ties
-
-struct Holder {  // a segment that may hold rows of the time in question
-    uint32 slot;
-    DirectoryEntry entry;
-};
-
-// What arrived first: the segment that begins earlier.
-int compare_holders(const void *a, const void *b) {
-    const Holder *first = static_cast<const Holder *>(a);
-    const Holder *second = static_cast<const Holder *>(b);
-    if (first->entry.time_min != second->entry.time_min) return first->entry.time_min < second->entry.time_min ? -1 : 1;
-    return first->slot < second->slot ? -1 : 1;
-}
-
-// Deletes so many of the rows of one time; those that came first.
-uint64 delete_ties(Relation rel, const format::Metapage &meta, int64 time, uint64 count, Snapshot snapshot, CommandId cid) {
-    OldTimes old = {time, time, count};
-    uint32 holder_count = 0;
-    uint32 room = 16;
-    Holder *holders = static_cast<Holder *>(palloc(sizeof(Holder) * room));
-    for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
-        if (entry.kind != static_cast<uint8>(EntryKind::segment) || !entry_is_visible(entry, snapshot)) return;
-        if (entry.time_min > time || entry.time_max < time) return;
-        if (holder_count == room) holders = static_cast<Holder *>(repalloc_huge(holders, sizeof(Holder) * (room *= 2)));
-        holders[holder_count++] = {slot, entry};
-    });
-    qsort(holders, holder_count, sizeof(Holder), compare_holders);
+// Deletes the first `count` rows of one time, in the order in which scans find them.
+uint64 delete_ties(Relation rel, int64 time, uint64 count, Snapshot snapshot, CommandId cid) {
+    ScanFilter filter = {};
+    filter.order = is_log_table(rel) ? ScanOrder::oldest_first : ScanOrder::stored;
+    filter.by_time = true;
+    filter.time_min = filter.time_max = time;
+    const int time_column = key_columns(rel).time;
+    TableScan *scan = begin_scan(rel, snapshot, &filter, nullptr);
+    TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &kRowSlotOps);
+    uint32 run_slot = 0;
+    RowRange run = {};
     uint64 deleted = 0;
-    for (uint32 i = 0; i < holder_count && old.left > 0; i++)
-        deleted += trim_segment(rel, holders[i].slot, holders[i].entry, &old, snapshot, cid);
-    pfree(holders);
-    deleted += trim_tail(rel, &old, snapshot, cid);
+    const auto finish_run = [&] {
+        if (run.count > 0) deleted += delete_run(rel, run_slot, run, cid);
+        run.count = 0;
+    };
+    while (count > 0 && next_row(scan, ForwardScanDirection, slot)) {
+        CHECK_FOR_INTERRUPTS();
+        bool is_null;
+        const Datum value = slot_getattr(slot, time_column, &is_null);
+        if (is_null || DatumGetInt64(value) != time) continue;
+        count--;
+        ItemPointerData tid = slot->tts_tid;
+        if (!is_sealed_tid(&tid)) {
+            deleted += delete_one_row(rel, &tid, cid);
+            continue;
+        }
+        const SealedAddress at = sealed_address(&tid);
+        if (at.slot != run_slot || at.row != run.first + run.count) finish_run();
+        if (run.count == 0) run.first = at.row;
+        run_slot = at.slot;
+        run.count++;
+    }
+    finish_run();
+    ExecDropSingleTupleTableSlot(slot);
+    end_scan(scan);
     CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
     return deleted;
 }
@@ -279,15 +273,14 @@ uint64 delete_rows_before(Relation rel, int64 bound) {
     Snapshot snapshot = GetActiveSnapshot();
     const CommandId cid = GetCurrentCommandId(true);
     PredicateLockRelation(rel, snapshot);
-    OldTimes old = {PG_INT64_MIN, bound - 1, PG_UINT64_MAX};
-    uint64 deleted = trim_tail(rel, &old, snapshot, cid);
+    uint64 deleted = trim_tail(rel, bound, snapshot, cid);
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         if (entry.kind != static_cast<uint8>(EntryKind::segment)) return;
         const bool visible = entry_is_visible(entry, snapshot);
         report_entry_conflict(rel, entry, visible, snapshot);
         if (!visible || entry.time_min > entry.time_max || entry.time_min >= bound) return;
-        const bool all_old = entry.time_max < bound && (entry.flags & format::kEntryNullTime) == 0;
-        deleted += all_old ? drop_segment(rel, slot, entry, snapshot, cid) : trim_segment(rel, slot, entry, &old, snapshot, cid);
+        const bool is_old = entry.time_max < bound && (entry.flags & format::kEntryNullTime) == 0;
+        deleted += is_old ? drop_segment(rel, slot, entry, snapshot, cid) : trim_segment(rel, slot, entry, bound, snapshot, cid);
     });
     CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);  // last: see append_rows()
     return deleted;
@@ -295,9 +288,8 @@ uint64 delete_rows_before(Relation rel, int64 bound) {
 
 uint64 delete_oldest_rows(Relation rel, const OldestRows &rows) {
     const uint64 deleted = delete_rows_before(rel, rows.time);
-    format::Metapage meta;
-    if (rows.tie_count == 0 || !read_metapage(rel, &meta)) return deleted;
-    return deleted + delete_ties(rel, meta, rows.time, rows.tie_count, GetActiveSnapshot(), GetCurrentCommandId(true));
+    if (rows.tie_count == 0) return deleted;
+    return deleted + delete_ties(rel, rows.time, rows.tie_count, GetActiveSnapshot(), GetCurrentCommandId(true));
 }
 
 }  // namespace historian::engine

@@ -1,5 +1,5 @@
-// Deleting by age or number: whole segments at once, by their directory entries; the segment that the bound goes through by runs of rows;
-// the tail row by row.
+// Deleting by age or number: whole segments at once, by their directory entries; the segment that the bound goes through by runs
+// of rows; the tail row by row.
 //
 // It is a DELETE like any other: rolled back with its transaction, invisible to older snapshots, and whoever meets it waits for
 // it. The order of a drop (B is the dropper, D one who deletes a row of the segment):

@@ -49,12 +49,14 @@ uint32 value_bytes(Datum value, Form_pg_attribute column) {
 }
 
 uint32 tag_number_bytes(TupleDesc desc, const KeyColumns &keys) {
+    if (keys.tag == InvalidAttrNumber) return 0;
     const Form_pg_attribute column = TupleDescAttr(desc, keys.tag - 1);
     return column->attbyval ? static_cast<uint32>(column->attlen) : 0;
 }
 
 format::SortKey sort_key(TupleDesc desc, const KeyColumns &keys) {
-    return {static_cast<uint32>(keys.tag - 1), static_cast<uint32>(keys.time - 1), tag_number_bytes(desc, keys)};
+    const uint32 tag = keys.tag == InvalidAttrNumber ? format::kNoColumn : static_cast<uint32>(keys.tag - 1);
+    return {tag, static_cast<uint32>(keys.time - 1), tag_number_bytes(desc, keys)};
 }
 
 ColumnType *column_types(TupleDesc desc, const KeyColumns &keys) {
@@ -147,7 +149,7 @@ TailRow form_tail_row(TupleDesc desc, const KeyColumns &keys, const Datum *value
     add_checksum(&row.tuple);
 
     const int tag = keys.tag - 1;
-    if (!nulls[tag]) {
+    if (tag >= 0 && !nulls[tag]) {
         uint8 space[8];
         row.fingerprint = tag_fingerprint(tag_bytes(values[tag], TupleDescAttr(desc, tag), space));
     }

@@ -4,19 +4,14 @@
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/row_slot.h"
-#include "engine/scan_state.h"
-#include "engine/tail_summary.h"
+#include "engine/scan_by_time.h"
 #include "engine/tid.h"
-#include "engine/validate.h"
 #include "engine/visibility.h"
-#include "format/page_summary.h"
 
 namespace historian::engine {
 
 using format::DirectoryEntry;
 using format::EntryKind;
-using format::PageKind;
-using format::TailSpecial;
 
 namespace {
 
@@ -58,41 +53,6 @@ bool segment_may_match(const ScanFilter &filter, const DirectoryEntry &entry) {
 }
 
 namespace {
-
-void build_fingerprints(TableScan *scan) {
-    if (scan->filter == nullptr || !scan->filter->by_tag) {
-        scan->fingerprints = nullptr;
-        return;
-    }
-    constexpr Size kBytes = (PG_UINT16_MAX + 1) / 8;
-    if (scan->fingerprints == nullptr) scan->fingerprints = static_cast<uint8 *>(MemoryContextAlloc(scan->context, kBytes));
-    memset(scan->fingerprints, 0, kBytes);
-    for (uint32 i = 0; i < scan->filter->tag_count; i++) {
-        const uint16 fingerprint = scan->filter->tags[i].fingerprint;
-        scan->fingerprints[fingerprint / 8] |= static_cast<uint8>(1u << (fingerprint % 8));
-    }
-}
-
-bool fingerprint_matches(const TableScan *scan, uint16 fingerprint) {
-    return scan->fingerprints == nullptr || (scan->fingerprints[fingerprint / 8] >> (fingerprint % 8)) & 1;
-}
-
-bool any_fingerprint_matches(const TableScan *scan, Page page) {
-    if (scan->fingerprints == nullptr) return true;
-    const uint16 *fingerprints = tail_special(page)->fingerprints;
-    const uint32 count = Min(PageGetMaxOffsetNumber(page), format::kTailRowsMax);
-    if (scan->filter->tag_count == 1) {
-        // The compiler vectorises this: most pages of the tail are passed over here.
-        const uint16 wanted = scan->filter->tags[0].fingerprint;
-        uint16 found = 0;
-        for (uint32 i = 0; i < count; i++) found |= static_cast<uint16>(fingerprints[i] == wanted);
-        return found != 0;
-    }
-    for (uint32 i = 0; i < count; i++) {
-        if (fingerprint_matches(scan, fingerprints[i])) return true;
-    }
-    return false;
-}
 
 // ------------------------------------------------------------------------------------------------------------ item by item
 
@@ -169,16 +129,16 @@ void choose_granules(TableScan *scan) {
     scan->counters.granules_skipped += count - scan->granule_count;
 }
 
-// Within a granule of one tag, times ascend: a time range is a row range.
-void narrow_rows(TableScan *scan) {
-    const format::Granule &about = scan->granule->about;
-    scan->row_first = 0;
-    scan->row_end = about.row_count;
+}  // namespace
+
+RowSpan wanted_rows(const TableScan *scan, Granule *granule) {
+    const format::Granule &about = granule->about;
+    const RowSpan all = {0, about.row_count};
     const ScanFilter *filter = scan->filter;
-    if (filter == nullptr || !filter->by_time || about.tag_first != about.tag_last || about.has_null_time) return;
-    if (filter->time_min <= about.time_min && about.time_max <= filter->time_max) return;
-    const int64 *times = granule_times(scan->granule);
-    if (times == nullptr) return;
+    if (filter == nullptr || !filter->by_time || about.tag_first != about.tag_last || about.has_null_time) return all;
+    if (filter->time_min <= about.time_min && about.time_max <= filter->time_max) return all;
+    const int64 *times = granule_times(granule);
+    if (times == nullptr) return all;
     const auto first_at_least = [times, &about](int64 bound, bool inclusive) {
         uint32 low = 0;
         for (uint32 high = about.row_count; low < high;) {
@@ -190,16 +150,19 @@ void narrow_rows(TableScan *scan) {
         }
         return low;
     };
-    scan->row_first = first_at_least(filter->time_min, true);
-    scan->row_end = first_at_least(filter->time_max, false);
+    return {first_at_least(filter->time_min, true), first_at_least(filter->time_max, false)};
 }
+
+namespace {
 
 bool next_granule(TableScan *scan, bool forward) {
     scan->granule_index += forward ? 1 : -1;
     if (scan->granule_index < 0 || scan->granule_index >= static_cast<int64>(scan->granule_count)) return false;
     open_granule(scan->granule, &scan->segment, scan->granules[scan->granule_index]);
     scan->counters.granules_read++;
-    narrow_rows(scan);
+    const RowSpan wanted = wanted_rows(scan, scan->granule);
+    scan->row_first = wanted.first;
+    scan->row_end = wanted.end;
     scan->row_index = forward ? static_cast<int64>(scan->row_first) - 1 : static_cast<int64>(scan->row_end);
     return true;
 }
@@ -254,26 +217,6 @@ bool next_tail_row(TableScan *scan, const ScanItem &item, bool forward, TupleTab
     }
 }
 
-// More tags than these are looked for on the pages themselves: hardly a page has none of them.
-constexpr uint32 kSummaryTagsMax = 16;
-
-// Whether a tail page need not be looked at: its summary says that it has nothing the filter wants.
-bool summary_excludes(TableScan *scan, const ScanItem &item, uint32 page_index) {
-    const ScanFilter *filter = scan->filter;
-    const bool by_tag = filter != nullptr && filter->by_tag && filter->tag_count <= kSummaryTagsMax;
-    if (!by_tag && (filter == nullptr || !filter->by_time)) return false;
-    if (!has_summary(item.entry, page_index)) return false;
-    if (scan->summaries == nullptr)
-        scan->summaries = static_cast<SummaryReader *>(MemoryContextAllocZero(scan->context, sizeof(SummaryReader)));
-    const format::PageSummary &summary = read_summary(scan->summaries, scan->rel, item.slot, item.entry, page_index);
-    if (filter->by_time && !times_overlap(*filter, summary.time_min, summary.time_max)) return true;
-    if (!by_tag) return false;
-    for (uint32 i = 0; i < filter->tag_count; i++) {
-        if (may_hold(summary, filter->tags[i].fingerprint)) return false;
-    }
-    return true;
-}
-
 }  // namespace
 
 void list_items(TableScan *scan) {
@@ -281,7 +224,7 @@ void list_items(TableScan *scan) {
     scan->items = nullptr;
     scan->item_count = 0;
     scan->item_index = -1;
-    if (scan->summaries != nullptr) *scan->summaries = {};  // newer copies of the entries tell of newer summaries
+    forget_summaries(scan);  // newer copies of the entries tell of newer summaries
     // Once is enough: what came later is not visible to the scan's snapshot (rule R20). A parallel scan's slot limit may be
     // newer.
     if (!scan->was_restarted || scan->is_empty || scan->parallel != nullptr)
@@ -299,63 +242,6 @@ void list_items(TableScan *scan) {
         }
         scan->items[scan->item_count++] = ScanItem{slot, entry};
     });
-}
-
-bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index) {
-    if (summary_excludes(scan, item, page_index)) {
-        scan->visible_count = 0;
-        scan->counters.tail_pages_skipped++;
-        return false;
-    }
-    const BlockNumber block = entry_block(item.entry, page_index);
-    const Buffer buffer = lock_page(scan->rel, block, PageLock::shared);
-    Page page = BufferGetPage(buffer);
-    if (!page_is(page, PageKind::tail) || page_trailer(page)->generation != item.entry.generation ||
-        page_trailer(page)->slot != item.slot) {
-        UnlockReleaseBuffer(buffer);
-        report_damage(scan->rel, block, "The block does not belong to the tail run that names it.");
-    }
-    const TailSpecial *special = tail_special(page);
-    const ScanFilter *filter = scan->filter;
-    const bool skip = (filter != nullptr && filter->by_time && !times_overlap(*filter, special->time_min, special->time_max)) ||
-                      !any_fingerprint_matches(scan, page);
-    scan->visible_count = 0;
-    if (skip) {
-        UnlockReleaseBuffer(buffer);
-        scan->counters.tail_pages_skipped++;
-        return false;
-    }
-    scan->counters.tail_pages_read++;
-    scan->tail_buffer = buffer;
-    HeapTupleData *tuple = &scan->tail_tuple;
-    TailPage tail = {scan->rel, block, page};
-    for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++) {
-        if (offset > format::kTailRowsMax || !fingerprint_matches(scan, special->fingerprints[offset - 1])) continue;
-        if (!tail_tuple_at(&tail, offset, tuple)) continue;
-        const bool visible = HeapTupleSatisfiesVisibility(tuple, scan->snapshot, buffer);
-        HeapCheckForSerializableConflictOut(visible, scan->rel, tuple, buffer, scan->snapshot);
-        if (!visible) continue;
-        validate_row(scan->rel, tuple);
-        scan->visible[scan->visible_count++] = offset;
-    }
-    LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-    return true;
-}
-
-void close_tail_page(TableScan *scan) {
-    if (BufferIsValid(scan->tail_buffer)) ReleaseBuffer(scan->tail_buffer);
-    scan->tail_buffer = InvalidBuffer;
-    scan->visible_count = 0;
-}
-
-void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot) {
-    Page page = BufferGetPage(scan->tail_buffer);
-    const ItemId item_id = PageGetItemId(page, scan->visible[index]);
-    HeapTupleData *tuple = &scan->tail_tuple;
-    tuple->t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item_id));
-    tuple->t_len = ItemIdGetLength(item_id);
-    ItemPointerSet(&tuple->t_self, BufferGetBlockNumber(scan->tail_buffer), scan->visible[index]);
-    store_tail_row(slot, *tuple, nullptr);
 }
 
 namespace {
@@ -412,6 +298,8 @@ void use_segment(TableScan *scan, const ScanItem &item) {
     scan->deleted = found->deleted;
 }
 
+ScanOrder default_order(Relation rel) { return is_log_table(rel) ? ScanOrder::newest_first : ScanOrder::stored; }
+
 TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter, ParallelScan *parallel) {
     finish_bulk_load(RelationGetRelid(rel));
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian scan", ALLOCSET_DEFAULT_SIZES);
@@ -420,20 +308,25 @@ TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter,
     scan->snapshot = snapshot;
     scan->filter = filter;
     scan->parallel = parallel;
+    if (parallel == nullptr) scan->order = filter != nullptr ? filter->order : default_order(rel);
     scan->context = context;
     scan->list_context = AllocSetContextCreate(context, "historian scan entries", ALLOCSET_DEFAULT_SIZES);
     scan->choice_context = AllocSetContextCreate(context, "historian granules", ALLOCSET_SMALL_SIZES);
     scan->keys = key_columns(rel);
+    scan->times_may_be_null = !TupleDescAttr(RelationGetDescr(rel), scan->keys.time - 1)->attnotnull;
     scan->granule = make_granule(rel, RelationGetDescr(rel), scan->keys, context);
     scan->tail_buffer = InvalidBuffer;
     if (snapshot != nullptr && IsMVCCSnapshot(snapshot)) PredicateLockRelation(rel, snapshot);
     build_fingerprints(scan);
     list_items(scan);
+    if (scan->order != ScanOrder::stored) scan->by_time = make_time_merge(scan);
     return scan;
 }
 
 bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot) {
     const bool forward = !ScanDirectionIsBackward(direction);
+    if (scan->by_time != nullptr)
+        return next_row_by_time(scan->by_time, (scan->order == ScanOrder::newest_first) == forward, slot);
     for (;;) {
         if (scan->in_item) {
             const ScanItem &item = current_item(scan);
@@ -461,6 +354,7 @@ void restart_scan(TableScan *scan) {
     scan->was_restarted = true;
     build_fingerprints(scan);
     list_items(scan);
+    if (scan->by_time != nullptr) restart_time_merge(scan->by_time);
 }
 
 void end_scan(TableScan *scan) {

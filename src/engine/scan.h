@@ -26,8 +26,19 @@ struct TagFilter {
     uint16 fingerprint;
 };
 
-/// What a scan may skip.
+/// The order in which rows come.
+enum class ScanOrder : uint8 {
+    stored,  // whatever is quickest: run after run, segment after segment
+    newest_first,
+    oldest_first,
+};
+
+/// That of a scan which nobody tells otherwise: log tables are read newest first.
+ScanOrder default_order(Relation rel);
+
+/// What a scan may skip, and the order that is wanted. A parallel scan has no order.
 struct ScanFilter {
+    ScanOrder order;
     bool by_time;
     int64 time_min;  // both ends inclusive, in the unit of the time column's type; empty range: time_min > time_max
     int64 time_max;

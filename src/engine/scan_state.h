@@ -1,5 +1,5 @@
-// The inside of a scan, shared by scan.cpp (rows in order), scan_sample.cpp (ANALYZE and TABLESAMPLE) and
-// scan_estimate.cpp (the planner's question). Nobody else includes it.
+// The inside of a scan, shared by scan.cpp (rows as they are stored), scan_by_time.cpp (in order of time), scan_tail.cpp,
+// scan_sample.cpp (ANALYZE and TABLESAMPLE) and scan_estimate.cpp (the planner's question). Nobody else includes it.
 #pragma once
 
 #include "engine/delete_log.h"
@@ -28,6 +28,7 @@ struct KeptSegment {  // all zeros: free
 };
 
 struct SummaryReader;
+struct TimeMerge;
 
 struct TableScan {
     Relation rel;
@@ -36,6 +37,9 @@ struct TableScan {
     ParallelScan *parallel;
     KeyColumns keys;
     bool is_empty;  // the table has no metapage
+    bool times_may_be_null;
+    ScanOrder order;
+    TimeMerge *by_time;  // unless the order is that of storage: scan_by_time.h
     format::Metapage meta;
     MemoryContext context;         // the scan
     MemoryContext list_context;    // the items; reset by restart
@@ -85,14 +89,40 @@ bool segment_may_match(const ScanFilter &filter, const format::DirectoryEntry &e
 /// Fills the items with the visible entries that the filter does not skip.
 void list_items(TableScan *scan);
 
+// ------------------------------------------------------------------------------------------------ tails (scan_tail.cpp)
+
+/// Prepares for the filter's tags, whenever they change.
+void build_fingerprints(TableScan *scan);
+
+/// Forgets the summary page that was read last: a newer copy of its entry tells of newer summaries.
+void forget_summaries(TableScan *scan);
+
+/// The earliest and the latest time of a tail page's rows, NULLs left out; min > max when there is none.
+void page_times(TableScan *scan, const ScanItem &item, uint32 page_index, int64 *time_min, int64 *time_max);
+
 /// Pins a tail page of an entry and collects its visible rows; false when the filter skips the page.
 bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index);
 
 /// Unpins the tail page, if any.
 void close_tail_page(TableScan *scan);
 
-/// The row at `visible[index]` of the pinned page, into the slot.
+/// The row at `visible[index]` of the pinned page, into the slot; its time, of NULL the earliest.
 void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot);
+int64 visible_row_time(TableScan *scan, int index);
+
+/// The row at this offset of the pinned page, into the slot.
+void store_tail_row_at(TableScan *scan, OffsetNumber offset, TupleTableSlot *slot);
+
+// ------------------------------------------------------------------------------------------------------------- segments
+
+/// Rows [first, end) of a granule.
+struct RowSpan {
+    uint32 first;
+    uint32 end;
+};
+
+/// The rows that the filter's time range leaves: within a granule of one tag, times ascend.
+RowSpan wanted_rows(const TableScan *scan, Granule *granule);
 
 /// Opens the item's segment unless it is open already.
 void use_segment(TableScan *scan, const ScanItem &item);

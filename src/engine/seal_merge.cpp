@@ -52,11 +52,13 @@ int64 time_of(const Cursor *cursor) {
 
 void read_tag(Cursor *cursor) {
     const int column = cursor->granule->keys.tag - 1;
+    cursor->tag = TagView{true, nullptr, 0};
+    if (column < 0) return;  // log tables: as if all tags were NULL
     Datum value;
     bool is_null;
     granule_value(cursor->granule, column, cursor->row, &value, &is_null);  // decodes the column if it is the first
-    cursor->tag = TagView{is_null, nullptr, 0};
     if (is_null) return;
+    cursor->tag.is_null = false;
     const format::ColumnVector &vector = cursor->granule->columns[column].vector;
     const uint32 entry = vector.entry_of_row[cursor->row];
     cursor->tag.data = vector.entry_data + vector.entry_offsets[entry];

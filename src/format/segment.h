@@ -9,7 +9,7 @@
 //
 // Invariants:
 //   1. Rows are sorted by (tag bytes in memcmp order with the shorter first, time, arrival); a NULL tag is before all tags,
-//      a NULL time before all times of its tag.
+//      a NULL time before all times of its tag. Without a tag column (log tables) every row counts as one with a NULL tag.
 //   2. A granule has 1 to kGranuleRowsMax rows of adjacent tags; a tag with kGranuleRowsLonely rows or more shares its granules
 //      with no other tag.
 //   3. Every byte string is safe to pass to every function here: the result is a value or a Status.
@@ -41,9 +41,12 @@ inline void tag_of_number(std::int64_t number, std::byte *tag) noexcept {
 
 // ---------------------------------------------------------------------------------------------------------------- writing
 
+/// In place of a column's index: there is none.
+inline constexpr std::uint32_t kNoColumn = UINT32_MAX;
+
 /// Which columns sort the segment. Indexes count from 0 over the column types given.
 struct SortKey {
-    std::uint32_t tag_column = 0;
+    std::uint32_t tag_column = 0;   // or kNoColumn
     std::uint32_t time_column = 0;  // must be of kind int8
 
     /// Where the tag's bytes stand for a number (tag_of_number()): the bytes of that number's own type, 1 to 8, which is what a
@@ -105,8 +108,8 @@ struct SegmentHeader {
     std::uint32_t row_count = 0;
     std::uint32_t granule_count = 0;
     std::uint32_t column_count = 0;
-    std::uint32_t tag_count = 0;  // without the NULL tag
-    std::uint32_t tag_column = 0;
+    std::uint32_t tag_count = 0;   // without the NULL tag
+    std::uint32_t tag_column = 0;  // or kNoColumn
     std::uint32_t time_column = 0;
 
     /// The values as one would count them uncompressed: 1, 2, 4 or 8 bytes for a number, the size of a fixed value, the content

@@ -95,6 +95,11 @@ std::uint32_t find_or_add_tag(SegmentBuilder &builder, const std::byte *data, st
     return number;
 }
 
+/// The row's tag; of segments without a tag column the NULL tag.
+Cell tag_cell(const SegmentBuilder &builder, const Cell *row) noexcept {
+    return builder.key.tag_column == kNoColumn ? Cell{.is_null = true} : row[builder.key.tag_column];
+}
+
 /// The number of a row's tag, or kNoTag when there is no memory.
 std::uint32_t tag_number(SegmentBuilder &builder, const Cell &cell) noexcept {
     if (cell.is_null) {
@@ -177,10 +182,11 @@ Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey k
     for (const ColumnType &type : types) {
         if (!valid_type(type)) return {StatusCode::unsupported, "a column has a physical kind that does not exist"};
     }
-    if (key.tag_column >= types.size() || key.time_column >= types.size() || key.tag_column == key.time_column) {
+    const bool has_tag = key.tag_column != kNoColumn;
+    if (key.time_column >= types.size() || (has_tag && (key.tag_column >= types.size() || key.tag_column == key.time_column))) {
         return {StatusCode::unsupported, "the tag and the time must be two columns"};
     }
-    if (types[key.tag_column].kind == PhysicalKind::absent || types[key.time_column].kind != PhysicalKind::int8) {
+    if ((has_tag && types[key.tag_column].kind == PhysicalKind::absent) || types[key.time_column].kind != PhysicalKind::int8) {
         return {StatusCode::unsupported, "the time must be of kind int8 and the tag present"};
     }
     assert(key.tag_number_bytes <= kNumberTagBytes);
@@ -203,9 +209,10 @@ Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey k
 Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
     if (builder.row_count >= kSegmentRowsMax) return {StatusCode::too_large, "a segment has at most 1048576 rows"};
     if (!ensure_blocks(builder)) return no_memory();
-    const std::uint32_t tag = tag_number(builder, row[builder.key.tag_column]);
+    const Cell of_tag = tag_cell(builder, row);
+    const std::uint32_t tag = tag_number(builder, of_tag);
     if (tag == kNoTag) return no_memory();
-    std::uint64_t raw_bytes = tag_raw_bytes(builder, row[builder.key.tag_column]);
+    std::uint64_t raw_bytes = tag_raw_bytes(builder, of_tag);
     std::uint64_t content_bytes = 0;
     for (std::uint32_t c = 0; c < builder.column_count; ++c) {
         BuilderColumn &column = builder.columns[c];

@@ -24,13 +24,16 @@ Status validate_header(const SegmentHeader &header) noexcept {
         header.granule_count > header.row_count || header.tag_count > header.row_count) {
         return {StatusCode::corrupt, "the header of a segment has impossible counts"};
     }
-    // Every granule has a chunk of the tag's column: what a small segment can claim takes little memory.
+    // Every granule has a chunk of the time's column: what a small segment can claim takes little memory.
     const std::uint64_t chunk_bytes = header.segment_bytes - header.index.byte_count - kSegmentHeaderBytes;
     if (header.granule_count > chunk_bytes / kChunkBytesMin) {
         return {StatusCode::corrupt, "a segment is too short for its granules"};
     }
-    if (header.column_count == 0 || header.column_count > kColumnCountMax || header.tag_column >= header.column_count ||
-        header.time_column >= header.column_count || header.tag_column == header.time_column) {
+    const bool tag_is_possible = header.tag_column == kNoColumn
+                                     ? header.tag_count == 0
+                                     : header.tag_column < header.column_count && header.tag_column != header.time_column;
+    if (header.column_count == 0 || header.column_count > kColumnCountMax || header.time_column >= header.column_count ||
+        !tag_is_possible) {
         return {StatusCode::corrupt, "the header of a segment has impossible columns"};
     }
     if (header.raw_bytes > std::uint64_t{header.row_count} * header.column_count * kValueBytesMax) {
@@ -58,7 +61,8 @@ Status read_types(ByteReader &in, Arena &arena, SegmentIndex *index) noexcept {
         chunk_column[c] = type.kind == PhysicalKind::absent ? UINT32_MAX : index->chunk_column_count++;
         types[c] = type;
     }
-    if (types[index->header.tag_column].kind == PhysicalKind::absent ||
+    const std::uint32_t tag_column = index->header.tag_column;
+    if ((tag_column != kNoColumn && types[tag_column].kind == PhysicalKind::absent) ||
         types[index->header.time_column].kind != PhysicalKind::int8) {
         return corrupt_index("a key column of a segment has an impossible kind");
     }
@@ -160,7 +164,8 @@ Status open_segment(std::span<const std::byte> header_bytes, SegmentHeader *head
     header->granule_count = in.u32();
     header->tag_count = in.u32();
     header->column_count = in.u16();
-    header->tag_column = in.u16();
+    const std::uint16_t tag_column = in.u16();
+    header->tag_column = tag_column == kNoColumnOnDisk ? kNoColumn : tag_column;
     header->time_column = in.u16();
     const bool spare_is_zero = (in.u16() | in.u32()) == 0;
     header->raw_bytes = in.u64();

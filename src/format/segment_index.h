@@ -13,6 +13,10 @@ namespace historian::format {
 inline constexpr std::uint8_t kIndexHasNullTag = 1u << 0;
 inline constexpr std::uint32_t kIndexChecksumBytes = 8;
 
+/// What the header says in place of the tag's column when there is none: the low half of kNoColumn.
+inline constexpr std::uint16_t kNoColumnOnDisk = 0xFFFF;
+static_assert(static_cast<std::uint16_t>(kNoColumn) == kNoColumnOnDisk);
+
 /// Number of integer lists that describe the granules.
 inline constexpr std::uint32_t kGranuleListCount = 6;
 

@@ -44,7 +44,7 @@ void write_segment_header(const SegmentHeader &header, ByteWriter &out) noexcept
     out.u32(header.granule_count);
     out.u32(header.tag_count);
     out.u16(static_cast<std::uint16_t>(header.column_count));
-    out.u16(static_cast<std::uint16_t>(header.tag_column));
+    out.u16(static_cast<std::uint16_t>(header.tag_column));  // kNoColumn becomes kNoColumnOnDisk
     out.u16(static_cast<std::uint16_t>(header.time_column));
     out.u16(0);
     out.u32(0);

@@ -74,6 +74,7 @@ void begin_node(CustomScanState *state, EState *estate, int) {
         node->qual_context = AllocSetContextCreate(CurrentMemoryContext, "historian qual", ALLOCSET_SMALL_SIZES);
         node->qual_arrays = static_cast<ArrayType **>(palloc0(sizeof(ArrayType *) * count));
     }
+    node->filter.order = static_cast<engine::ScanOrder>(linitial_int(plan->custom_private));
     node->filter.needed_columns = needed_columns(&plan->scan, RelationGetDescr(table));
 }
 

@@ -4,12 +4,14 @@
 #include "table_am/callbacks.h"
 
 extern "C" {
+#include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/prep.h"
 #include "optimizer/restrictinfo.h"
+#include "utils/typcache.h"
 }
 
 namespace historian::planner {
@@ -29,6 +31,7 @@ struct ScannedTable {
     RelOptInfo *rel;
     Relation table;
     KeyTypes keys;
+    bool is_log;
 };
 
 ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
@@ -56,6 +59,8 @@ CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int wo
     path->parallel_aware = workers > 0;
     path->parallel_safe = rel->consider_parallel;
     path->parallel_workers = workers;
+    const engine::ScanOrder order = workers > 0 ? engine::ScanOrder::stored : engine::default_order(scanned.table);
+    custom->custom_private = list_make1_int(static_cast<int>(order));
     return custom;
 }
 
@@ -124,6 +129,42 @@ void add_join_paths(const ScannedTable &scanned) {
     }
 }
 
+// -------------------------------------------------------------------------------------------------------- order of time
+
+// The order of time that a scan of a log table gives, as the planner knows orders; NIL when nobody asks for it, or where NULLs
+// would stand elsewhere than ORDER BY puts them.
+List *time_pathkeys(const ScannedTable &scanned, ScanDirection direction) {
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(scanned.table), scanned.keys.columns.time - 1);
+    if (!column->attnotnull) return NIL;
+    const Oid order = lookup_type_cache(column->atttypid, TYPECACHE_LT_OPR)->lt_opr;
+    const Oid wanted = ScanDirectionIsForward(direction) ? order : get_commutator(order);
+    Var *var = makeVar(static_cast<int>(scanned.rel->relid), column->attnum, column->atttypid, column->atttypmod, InvalidOid, 0);
+    return build_expression_pathkey(scanned.root, reinterpret_cast<Expr *>(var),
+#if PG_VERSION_NUM < 160000
+                                    nullptr,
+#endif
+                                    wanted, scanned.rel->relids, false);
+}
+
+// Without ORDER BY records come newest first. That is a promise to people who look at a table, not to joins, aggregates and
+// sorts: these may read in parallel, where there is no order.
+bool shows_records(const PlannerInfo *root) {
+    const Query *query = root->parse;
+    return query->sortClause == NIL && query->groupClause == NIL && query->distinctClause == NIL && !query->hasAggs &&
+           !query->hasWindowFuncs && query->setOperations == nullptr && list_length(query->jointree->fromlist) == 1;
+}
+
+// Beside the scan in the usual order, newest first, one in the opposite order, when that is of use.
+void add_oldest_first(const ScannedTable &scanned, const engine::ScanEstimate &estimate) {
+    List *pathkeys = time_pathkeys(scanned, ForwardScanDirection);
+    if (pathkeys == NIL || !pathkeys_contained_in(pathkeys, scanned.root->query_pathkeys)) return;
+    CustomPath *path = make_path(scanned, scanned.rel->lateral_relids, 0);
+    path->path.pathkeys = pathkeys;
+    path->custom_private = list_make1_int(static_cast<int>(engine::ScanOrder::oldest_first));
+    cost_scan(scanned.root, scanned.rel, &path->path, estimate);
+    add_path(scanned.rel, &path->path);
+}
+
 // ------------------------------------------------------------------------------------------------------------------- hook
 
 void add_paths(const ScannedTable &scanned) {
@@ -131,8 +172,16 @@ void add_paths(const ScannedTable &scanned) {
     CustomPath *path = make_path(scanned, rel->lateral_relids, 0);
     const engine::ScanEstimate estimate = estimate_path(scanned, &path->path);
     cost_scan(scanned.root, rel, &path->path, estimate);
+    if (scanned.is_log) {
+        path->path.pathkeys = time_pathkeys(scanned, BackwardScanDirection);
+        add_oldest_first(scanned, estimate);
+    }
     add_path(rel, &path->path);
     add_join_paths(scanned);
+    if (scanned.is_log && shows_records(scanned.root)) {
+        rel->partial_pathlist = NIL;
+        return;
+    }
     if (!rel->consider_parallel || !bms_is_empty(rel->lateral_relids)) return;
     // A segment is read by one process: more processes than segments find nothing to do.
     const int wanted = compute_parallel_worker(rel, estimate.pages + estimate.tail_pages, -1, max_parallel_workers_per_gather);
@@ -157,14 +206,14 @@ void on_set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTbl
     if (previous_set_rel_pathlist != nullptr) previous_set_rel_pathlist(root, rel, rti, entry);
     if (!may_scan(root, rel, rti, entry)) return;
     const Relation table = table_open(entry->relid, NoLock);  // locked since the query was parsed or its plan looked at
-    add_paths({root, rel, table, key_types(table)});
+    add_paths({root, rel, table, key_types(table), engine::is_log_table(table)});
     table_close(table, NoLock);
 }
 
 }  // namespace
 
 void install_planner_hooks() {
-    DefineCustomBoolVariable("historian.enable_scan", "Whether the planner may read tag tables by HistorianScan.",
+    DefineCustomBoolVariable("historian.enable_scan", "Whether the planner may read tag and log tables by HistorianScan.",
                              "Off: by sequential scans, which read everything. For comparisons.", &enable_scan, true, PGC_USERSET,
                              GUC_EXPLAIN, nullptr, nullptr, nullptr);
     RegisterCustomScanMethods(&kScanMethods);

@@ -20,6 +20,7 @@ Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targ
     CustomScan *scan = makeNode(CustomScan);
     scan->methods = &kScanMethods;
     scan->flags = path->flags;
+    scan->custom_private = path->custom_private;  // the order
     scan->scan.scanrelid = rel->relid;
     scan->scan.plan.targetlist = target_list;
     scan->scan.plan.qual = extract_actual_clauses(clauses, false);

@@ -28,8 +28,9 @@ using format::EntryKind;
 Relation open_for_reading(Oid relid) {
     Relation rel = table_open(relid, AccessShareLock);
     if (!table_am::is_ours(rel)) {
-        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("table \"%s\" is no tag table", RelationGetRelationName(rel)),
-                errhint("Such tables are made by CREATE TABLE ... USING tag."));
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                errmsg("table \"%s\" is no tag or log table", RelationGetRelationName(rel)),
+                errhint("Such tables are made by CREATE TABLE ... USING tag or log."));
     }
     if (RELATION_IS_OTHER_TEMP(rel)) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot access temporary tables of other sessions"));
@@ -208,12 +209,9 @@ extern "C" PGDLLEXPORT Datum historian_progress(PG_FUNCTION_ARGS) {
     for (int i = 0; i < engine::count_backends(); i++) {
         engine::Progress progress;
         if (!engine::read_progress(i, &progress)) continue;
-        Datum values[] = {Int32GetDatum(progress.pid),
-                          ObjectIdGetDatum(progress.database),
-                          ObjectIdGetDatum(progress.relation),
-                          CStringGetTextDatum(kWorks[static_cast<int64>(progress.work) & 3]),
-                          Int64GetDatum(progress.rows_done),
-                          Int64GetDatum(progress.row_count)};
+        Datum values[] = {Int32GetDatum(progress.pid),         ObjectIdGetDatum(progress.database),
+                          ObjectIdGetDatum(progress.relation), CStringGetTextDatum(kWorks[static_cast<int64>(progress.work) & 3]),
+                          Int64GetDatum(progress.rows_done),   Int64GetDatum(progress.row_count)};
         bool nulls[lengthof(values)] = {};
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }

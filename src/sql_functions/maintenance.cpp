@@ -58,8 +58,9 @@ Relation open_our_table(Oid relid, LOCKMODE mode) {
     Relation rel = try_relation_open(relid, mode);
     if (rel == nullptr) return nullptr;
     if (!table_am::is_ours(rel)) {
-        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("table \"%s\" is no tag table", RelationGetRelationName(rel)),
-                errhint("Such tables are made by CREATE TABLE ... USING tag."));
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                errmsg("table \"%s\" is no tag or log table", RelationGetRelationName(rel)),
+                errhint("Such tables are made by CREATE TABLE ... USING tag or log."));
     }
     return rel;
 }

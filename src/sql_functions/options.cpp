@@ -29,8 +29,9 @@ extern "C" PGDLLEXPORT Datum historian_options(PG_FUNCTION_ARGS) {
     ReturnSetInfo *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     Relation rel = relation_open(PG_GETARG_OID(0), AccessShareLock);
     if (!table_am::is_ours(rel)) {
-        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("table \"%s\" is no tag table", RelationGetRelationName(rel)),
-                errhint("Such tables are made by CREATE TABLE ... USING tag."));
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                errmsg("table \"%s\" is no tag or log table", RelationGetRelationName(rel)),
+                errhint("Such tables are made by CREATE TABLE ... USING tag or log."));
     }
     const char *texts[table_am::kOptionCount];
     table_am::read_option_texts(RelationGetRelid(rel), texts);

@@ -58,19 +58,15 @@ bool needs_every_statement(Relation parent) {
 }
 
 const char *time_column_name(Relation rel) {
-    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
+    // Others are partitions beside ours, or have partitions of ours.
+    const engine::KeyColumns keys = table_am::is_ours(rel)
+                                        ? engine::key_columns(rel)
+                                        : engine::derive_key_columns(RelationGetDescr(rel), engine::TableKind::tag);
     if (keys.time == InvalidAttrNumber) {
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
                 errmsg("table \"%s\" has no column of type timestamp with time zone or timestamp", RelationGetRelationName(rel)));
     }
     return NameStr(TupleDescAttr(RelationGetDescr(rel), keys.time - 1)->attname);
-}
-
-// Of rows of one time, those in the tail came last; a sealed row's address begins with bit 31.
-const char *order_of_arrival(bool newest_first, const char *time) {
-    const char *is_in_tail = "ctid OPERATOR(pg_catalog.<) '(2147483648,0)'::pg_catalog.tid";
-    return newest_first ? psprintf("ORDER BY %s DESC, %s DESC, ctid DESC OFFSET $1", time, is_in_tail)
-                        : psprintf("ORDER BY %s, %s, ctid LIMIT $1", time, is_in_tail);
 }
 
 int64 delete_by_statement(Relation rel, const Deletion &deletion) {
@@ -81,8 +77,8 @@ int64 delete_by_statement(Relation rel, const Deletion &deletion) {
     const char *time = quote_identifier(time_column_name(rel));
     const bool by_time = deletion.by == DeleteBy::time;
     const char *which = by_time ? psprintf("%s OPERATOR(pg_catalog.<) $1", time)
-                                : psprintf("ctid OPERATOR(pg_catalog.=) ANY (SELECT ctid FROM %s WHERE %s IS NOT NULL %s)",
-                                           table, time, order_of_arrival(deletion.by == DeleteBy::all_but_newest, time));
+                                : psprintf("ctid OPERATOR(pg_catalog.=) ANY (SELECT ctid FROM %s ORDER BY %s %s)", table, time,
+                                           deletion.by == DeleteBy::oldest ? "LIMIT $1" : "DESC OFFSET $1");
     const char *sql = psprintf("DELETE FROM %s WHERE %s", table, which);
     Oid types[] = {static_cast<Oid>(by_time ? TIMESTAMPTZOID : INT8OID)};
     Datum values[] = {by_time ? TimestampTzGetDatum(deletion.before) : Int64GetDatum(deletion.rows)};
@@ -96,8 +92,7 @@ int64 delete_by_statement(Relation rel, const Deletion &deletion) {
 
 // A time as a table's time column has it.
 int64 time_of_column(Relation rel, TimestampTz time) {
-    const Form_pg_attribute column =
-        TupleDescAttr(RelationGetDescr(rel), engine::derive_key_columns(RelationGetDescr(rel)).time - 1);
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), engine::key_columns(rel).time - 1);
     if (column->atttypid != TIMESTAMPOID) return time;
     return DatumGetTimestamp(DirectFunctionCall1(timestamptz_timestamp, TimestampTzGetDatum(time)));
 }
@@ -139,7 +134,7 @@ void refuse_count(Relation rel) {
                 errmsg("cannot delete a number of rows of partitioned table \"%s\"", RelationGetRelationName(rel)),
                 errhint("Delete by time: delete_before(), or delete_except() with keep."));
     }
-    if (table_am::is_ours(rel) && engine::derive_key_columns(RelationGetDescr(rel)).tag != InvalidAttrNumber) {
+    if (table_am::is_ours(rel) && !engine::is_log_table(rel)) {
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
                 errmsg("cannot delete a number of rows of tag table \"%s\"", RelationGetRelationName(rel)),
                 errhint("Delete by time: delete_before(), or delete_except() with keep."));
@@ -164,8 +159,8 @@ int64 delete_rows(Oid relid, const Deletion &deletion, bool is_partition) {
     } else if (!table_am::is_ours(rel)) {
         if (!is_partition) {
             ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                    errmsg("table \"%s\" is no tag table", RelationGetRelationName(rel)),
-                    errhint("Such tables are made by CREATE TABLE ... USING tag."));
+                    errmsg("table \"%s\" is no tag or log table", RelationGetRelationName(rel)),
+                    errhint("Such tables are made by CREATE TABLE ... USING tag or log."));
         }
         deleted = delete_by_statement(rel, deletion);
     } else if (RELATION_IS_OTHER_TEMP(rel)) {

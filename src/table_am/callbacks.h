@@ -6,15 +6,23 @@
 #include "engine/scan.h"
 #include "engine/scan_sample.h"
 
+#include <optional>
+
 namespace historian::table_am {
 
 /// Whether a relation is one of our tables.
 bool is_ours(Relation rel);
 bool is_ours(Oid relid);
-bool is_our_access_method(Oid access_method);
 
-/// The access method's routine: see tag_table_am.cpp.
-const TableAmRoutine *tag_routine();
+/// What a table keeps, or would keep under an access method; none when it is not ours.
+std::optional<engine::TableKind> kind_of_table(Oid relid);
+std::optional<engine::TableKind> kind_of_access_method(Oid access_method);
+
+/// As in CREATE TABLE ... USING.
+const char *access_method_name(engine::TableKind kind);
+
+/// An access method's callbacks: see access_methods.cpp.
+const TableAmRoutine *routine_of(engine::TableKind kind);
 
 // ------------------------------------------------------------------------------------------------ reading (reads.cpp)
 
@@ -59,8 +67,8 @@ void refuse_published_delete(Relation rel);
 
 // -------------------------------------------------------------------------------------------- whole tables (tables.cpp)
 
-/// Raises an error when the columns have no time or no tag.
-void require_key_columns(Relation rel);
+/// Raises an error when a table, of any access method, has not the columns that this kind is sorted by.
+void require_key_columns(Relation rel, engine::TableKind kind);
 void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid,
                            MultiXactId *min_multi);
 void relation_nontransactional_truncate(Relation rel);

@@ -57,7 +57,7 @@ int find_option(const char *name) {
     for (int i = 0; i < kOptionCount; i++)
         appendStringInfo(&names, "%shistorian.%s", i == 0 ? "" : i + 1 < kOptionCount ? ", " : " and ", kOptions[i].name);
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unrecognized option historian.%s", name),
-            errhint("The options of tag tables are %s.", names.data));
+            errhint("The options of tag and log tables are %s.", names.data));
     pg_unreachable();
 }
 
@@ -120,8 +120,8 @@ void check_label(const ObjectAddress *object, const char *label) {
     const char relkind = object->classId == RelationRelationId ? get_rel_relkind(object->objectId) : '\0';
     if (object->objectSubId != 0 || (relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW)) {
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("labels of provider historian are for tables"),
-                errdetail("They hold the options of tag tables."),
-                errhint("Use ALTER TABLE ... SET (historian.x = ...) on a tag table."));
+                errdetail("They hold the options of tag and log tables."),
+                errhint("Use ALTER TABLE ... SET (historian.x = ...) on a tag or log table."));
     }
     const char *texts[kOptionCount];
     TableOptions options;
@@ -176,12 +176,13 @@ void change_options(Oid relid, const OptionChanges &changes) {
     const char *name = get_rel_name(relid);
     if (!is_ours(relid)) {
         const bool is_partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
-        ereport(
-            ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("options of historian cannot be set on table \"%s\"", name),
-            is_partitioned ? errdetail("It is partitioned: its rows are in its partitions.") : errdetail("It is no tag table."),
-            is_partitioned ? errhint("Set them on the partitions.")
-                           : errhint("Such tables are made by CREATE TABLE ... USING tag, or ALTER TABLE ... SET ACCESS "
-                                     "METHOD tag."));
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("options of historian cannot be set on table \"%s\"", name),
+                is_partitioned ? errdetail("It is partitioned: its rows are in its partitions.")
+                               : errdetail("It is no tag or log table."),
+                is_partitioned
+                    ? errhint("Set them on the partitions.")
+                    : errhint("Such tables are made by CREATE TABLE ... USING tag or log, or ALTER TABLE ... SET ACCESS "
+                              "METHOD tag."));
     }
     if (!owns_table(relid, GetUserId())) aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
     const char *texts[kOptionCount];

@@ -10,8 +10,16 @@
 
 namespace historian::table_am {
 
-void require_key_columns(Relation rel) {
-    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel));
+void require_key_columns(Relation rel, engine::TableKind kind) {
+    const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel), kind);
+    if (kind == engine::TableKind::log) {
+        if (keys.time != InvalidAttrNumber) return;
+        ereport(ERROR, errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+                errmsg("table \"%s\" cannot use access method \"log\"", RelationGetRelationName(rel)),
+                errdetail("It has no column \"%s\" of type timestamp with time zone, by which records are sorted.",
+                          engine::kArrivalTime),
+                errhint("Add it: %s timestamptz NOT NULL DEFAULT clock_timestamp().", engine::kArrivalTime));
+    }
     if (keys.tag != InvalidAttrNumber && keys.time != InvalidAttrNumber) return;
     ereport(ERROR, errcode(ERRCODE_INVALID_TABLE_DEFINITION),
             errmsg("table \"%s\" cannot use access method \"tag\"", RelationGetRelationName(rel)),
@@ -25,7 +33,7 @@ void require_key_columns(Relation rel) {
 // too.
 void relation_set_new_file(Relation rel, const FileLocator *locator, char persistence, TransactionId *freeze_xid,
                            MultiXactId *min_multi) {
-    require_key_columns(rel);
+    require_key_columns(rel, engine::table_kind(rel));
     engine::discard_bulk_load(RelationGetRelid(rel));
     engine::forget_delete_logs();
     engine::forget_granules();

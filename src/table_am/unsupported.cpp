@@ -19,7 +19,7 @@ void report_update_refused(const char *table) {
 void report_apply_refused(const char *table) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             errmsg("cannot delete from table \"%s\" by logical replication", table),
-            errdetail("A subscription may insert into a tag table and truncate it, but the publisher sends deletes."),
+            errdetail("A subscription may insert into a tag or log table and truncate it, but the publisher sends deletes."),
             errhint("Publish without them: ALTER PUBLICATION ... SET (publish = 'insert, truncate')."));
     pg_unreachable();
 }
@@ -37,12 +37,13 @@ void report_on_conflict_refused(const char *table) {
 }
 
 void report_index_refused(const char *table, bool unique) {
-    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            unique ? errmsg("unique indexes and primary keys are not supported on table \"%s\"", table)
-                   : errmsg("indexes are not supported on table \"%s\"", table),
-            errdetail("The table is clustered by tag and time and skips what a query on them does not need."),
-            unique ? errhint("Leave out PRIMARY KEY and UNIQUE.")
-                   : errhint("Query by tag and time; keep other look-up columns in a heap table."));
+    ereport(
+        ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+        unique ? errmsg("unique indexes and primary keys are not supported on table \"%s\"", table)
+               : errmsg("indexes are not supported on table \"%s\"", table),
+        errdetail("The table is sorted by its tag and time, or by arrival time, and skips what a query on them does not need."),
+        unique ? errhint("Leave out PRIMARY KEY and UNIQUE.")
+               : errhint("Query by these columns; keep others to look up in a heap table."));
     pg_unreachable();
 }
 

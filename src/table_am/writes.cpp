@@ -31,7 +31,7 @@ void refuse_published_table(Relation rel, bool is_delete) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             is_delete ? errmsg("cannot delete from table \"%s\" while it is published", RelationGetRelationName(rel))
                       : errmsg("cannot insert into table \"%s\" while it is published", RelationGetRelationName(rel)),
-            errdetail("Logical replication of tag tables is not supported: subscribers would miss the change."),
+            errdetail("Logical replication of tag and log tables is not supported: subscribers would miss the change."),
             errhint("Publish the other tables by name, or without insert and delete (WITH (publish = 'truncate'))."));
 }
 

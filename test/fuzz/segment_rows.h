@@ -30,6 +30,8 @@ inline FuzzRows make_rows(FuzzInput &input) {
     made.types[made.key.time_column] = {PhysicalKind::int8};
     if (made.types[made.key.tag_column].kind == PhysicalKind::absent) made.types[made.key.tag_column] = {PhysicalKind::bytes};
 
+    if (input.u8() % 4 == 0) made.key.tag_column = kNoColumn;
+
     // A few texts, used again and again.
     for (std::size_t i = 0, count = 1 + input.u8() % 16; i < count; ++i) {
         std::string text(input.u8() % 40, '\0');

@@ -86,8 +86,9 @@ inline std::uint64_t raw_bytes_of(const std::vector<ColumnType> &types, SortKey 
 
 inline void sort_rows(std::vector<Row> &rows, const std::vector<ColumnType> &types, SortKey key) {
     std::stable_sort(rows.begin(), rows.end(), [&](const Row &a, const Row &b) {
-        const Value &tag_a = a[key.tag_column];
-        const Value &tag_b = b[key.tag_column];
+        const bool has_tag = key.tag_column != kNoColumn;
+        const Value tag_a = has_tag ? a[key.tag_column] : Value::null();
+        const Value tag_b = has_tag ? b[key.tag_column] : Value::null();
         if (tag_a.is_null != tag_b.is_null) return tag_a.is_null;
         if (!tag_a.is_null) {
             const std::string bytes_a = tag_bytes(tag_a, types[key.tag_column]);
@@ -180,6 +181,7 @@ inline void check_granule(OpenSegment &segment, const std::vector<ColumnType> &t
             ASSERT_TRUE(value_at(columns[c], r) == expected[c]) << "row " << granule.first_row + r << ", column " << c;
         }
         times.add(expected[key.time_column]);
+        if (key.tag_column == kNoColumn) continue;
         const Value &tag = expected[key.tag_column];
         if (!tag.is_null && (r == 0 || tag != rows[granule.first_row + r - 1][key.tag_column])) {
             check_find_tag(segment, tag_bytes(tag, types[key.tag_column]), g);
@@ -209,7 +211,7 @@ inline std::string check_round_trip(const std::vector<ColumnType> &types, SortKe
     EXPECT_EQ(segment.header.row_count, rows.size());
     EXPECT_EQ(summary.row_count, rows.size());
     EXPECT_EQ(summary.granule_count, segment.header.granule_count);
-    EXPECT_EQ(summary.has_null_tag, rows[0][key.tag_column].is_null);
+    EXPECT_EQ(summary.has_null_tag, key.tag_column == kNoColumn || rows[0][key.tag_column].is_null);
 
     EXPECT_EQ(segment.header.raw_bytes, raw_bytes_of(types, key, rows));
 

@@ -217,6 +217,18 @@ TEST(Segment, ATagWithManyRowsSharesNoGranule) {
     }
 }
 
+TEST(Segment, WithoutATagColumnIsSortedByTime) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 9000; ++i) rows.push_back(point("line " + std::to_string(i % 10), i * 7919 % 9001, i));
+    for (int i = 0; i < 10; ++i) rows.push_back(point("same time", 5000, i));
+    const std::string bytes = check_round_trip(kPointTypes, {kNoColumn, 1}, rows);
+    OpenSegment segment{bytes};
+    EXPECT_EQ(segment.header.tag_column, kNoColumn);
+    EXPECT_EQ(segment.header.granule_count, 3u);
+    EXPECT_EQ(segment.header.tag_count, 0u);
+    EXPECT_TRUE(has_null_tag(*segment.index));
+}
+
 TEST(Segment, DoesNotFindTagsThatAreNotThere) {
     std::vector<Row> rows;
     for (int i = 0; i < 1000; ++i) rows.push_back(point("tag" + std::to_string(2 * i), i, i));
@@ -271,6 +283,9 @@ TEST(Segment, RefusesWhatItCannotBuild) {
               StatusCode::too_large);
     EXPECT_EQ(create_builder(arena, kPointTypes, {0, 2}, &builder).code, StatusCode::unsupported);
     EXPECT_EQ(create_builder(arena, kPointTypes, {1, 1}, &builder).code, StatusCode::unsupported);
+    EXPECT_EQ(create_builder(arena, kPointTypes, {3, 1}, &builder).code, StatusCode::unsupported);
+    EXPECT_EQ(create_builder(arena, kPointTypes, {kNoColumn, 3}, &builder).code, StatusCode::unsupported);
+    EXPECT_EQ(create_builder(arena, kPointTypes, {kNoColumn, 0}, &builder).code, StatusCode::unsupported);
 }
 
 TEST(Segment, ABuilderIsFullAtItsLimit) {
@@ -308,7 +323,7 @@ TEST(Segment, GivesBackRandomRowsOfEveryKind) {
                                                {PhysicalKind::fixed, 12},
                                                {PhysicalKind::bytes},
                                                {PhysicalKind::absent}};
-        const SortKey key{4, 3};
+        const SortKey key{trial % 5 == 0 ? kNoColumn : 4, 3};
         const std::uint64_t tags = 1 + random() % 200;
         const std::uint64_t nulls = random() % 3 == 0 ? 1000000 : 1 + random() % 20;
         const std::uint64_t range = std::uint64_t{1} << (random() % 30);

@@ -1,18 +1,22 @@
-// The access method `tag`: its table of callbacks. All are filled in but the pairs that PostgreSQL allows to be absent: Debian's
-// server has no assertions, and a missing callback is a crash at its first use.
+// The access methods `tag` and `log`: their tables of callbacks, which are the same. All are filled in but the pairs that
+// PostgreSQL allows to be absent: Debian's server has no assertions, and a missing callback is a crash at its first use.
 #include "table_am/callbacks.h"
 
 extern "C" {
 #include "commands/defrem.h"
 
 PG_FUNCTION_INFO_V1(historian_tag_handler);
+PG_FUNCTION_INFO_V1(historian_log_handler);
 }
 
 namespace historian::table_am {
 
+using engine::AccessMethod;
+using engine::TableKind;
+
 namespace {
 
-TableAmRoutine make_tag_routine() {
+AccessMethod make_access_method(TableKind kind) {
     TableAmRoutine routine = {};
     routine.type = T_TableAmRoutine;
     routine.slot_callbacks = slot_callbacks;
@@ -60,38 +64,50 @@ TableAmRoutine make_tag_routine() {
     // Without scan_bitmap_next_block the planner makes no bitmap scans, whose pages our addresses are not.
     routine.scan_sample_next_block = scan_sample_next_block;
     routine.scan_sample_next_tuple = scan_sample_next_tuple;
-    return routine;
+    return {routine, kind};
 }
 
-const TableAmRoutine kTagRoutine = make_tag_routine();
+const AccessMethod kTag = make_access_method(TableKind::tag);
+const AccessMethod kLog = make_access_method(TableKind::log);
 
 }  // namespace
 
-const TableAmRoutine *tag_routine() { return &kTagRoutine; }
+const TableAmRoutine *routine_of(TableKind kind) { return kind == TableKind::tag ? &kTag.routine : &kLog.routine; }
 
-bool is_ours(Relation rel) { return rel->rd_tableam == &kTagRoutine; }
+bool is_ours(Relation rel) { return rel->rd_tableam == &kTag.routine || rel->rd_tableam == &kLog.routine; }
 
-bool is_our_access_method(Oid access_method) {
-    if (!OidIsValid(access_method) || access_method == HEAP_TABLE_AM_OID) return false;
+const char *access_method_name(TableKind kind) { return kind == TableKind::tag ? "tag" : "log"; }
+
+std::optional<TableKind> kind_of_access_method(Oid access_method) {
+    if (!OidIsValid(access_method) || access_method == HEAP_TABLE_AM_OID) return std::nullopt;
     HeapTuple am = SearchSysCache1(AMOID, ObjectIdGetDatum(access_method));
-    if (!HeapTupleIsValid(am)) return false;
+    if (!HeapTupleIsValid(am)) return std::nullopt;
     const Oid handler = reinterpret_cast<Form_pg_am>(GETSTRUCT(am))->amhandler;
     ReleaseSysCache(am);
     FmgrInfo function;
     fmgr_info(handler, &function);
-    return function.fn_addr == historian_tag_handler;
+    if (function.fn_addr == historian_tag_handler) return TableKind::tag;
+    if (function.fn_addr == historian_log_handler) return TableKind::log;
+    return std::nullopt;
 }
 
-bool is_ours(Oid relid) {
+std::optional<TableKind> kind_of_table(Oid relid) {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-    if (!HeapTupleIsValid(tuple)) return false;
+    if (!HeapTupleIsValid(tuple)) return std::nullopt;
     const Form_pg_class about = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
     const Oid access_method = about->relam;
     const bool is_table = about->relkind == RELKIND_RELATION || about->relkind == RELKIND_MATVIEW;
     ReleaseSysCache(tuple);
-    return is_table && is_our_access_method(access_method);
+    return is_table ? kind_of_access_method(access_method) : std::nullopt;
 }
+
+bool is_ours(Oid relid) { return kind_of_table(relid).has_value(); }
 
 }  // namespace historian::table_am
 
-extern "C" PGDLLEXPORT Datum historian_tag_handler(PG_FUNCTION_ARGS) { PG_RETURN_POINTER(historian::table_am::tag_routine()); }
+using historian::engine::TableKind;
+using historian::table_am::routine_of;
+
+extern "C" PGDLLEXPORT Datum historian_tag_handler(PG_FUNCTION_ARGS) { PG_RETURN_POINTER(routine_of(TableKind::tag)); }
+
+extern "C" PGDLLEXPORT Datum historian_log_handler(PG_FUNCTION_ARGS) { PG_RETURN_POINTER(routine_of(TableKind::log)); }
