@@ -127,8 +127,8 @@ void add_segment(RowsByTime *rows, uint32 slot, const DirectoryEntry &entry) {
     source->slot = slot;
     source->entry = entry;
     source->deleted = deleted_rows(rows->rel, slot, entry, rows->snapshot, rows->context);
-    const double bytes = static_cast<double>(BLCKSZ) * (entry_block_count(entry) + entry_log_block_count(entry));
-    const double row_bytes = bytes / Max(entry.row_count, 1);
+    // Without its delete log, which would make a deletion take space, and the next one larger.
+    const double row_bytes = static_cast<double>(BLCKSZ) * entry_block_count(entry) / Max(entry.row_count, 1);
     const uint32 row_count = entry.row_count - source->deleted.member_count;
     rows->byte_count += row_bytes * row_count;
     if (entry.time_min > entry.time_max) return;

@@ -1,8 +1,10 @@
 // delete_before(), delete_oldest(), delete_except(): deleting by age and by number.
-#include "engine/retention.h"
+#include "sql_functions/retention.h"
+
 #include "engine/bulk_load.h"
 #include "engine/gate.h"
 #include "engine/pages.h"
+#include "engine/retention.h"
 #include "table_am/callbacks.h"
 
 extern "C" {
@@ -90,41 +92,44 @@ int64 delete_by_statement(Relation rel, const Deletion &deletion) {
     return deleted;
 }
 
-// A time as a table's time column has it.
+}  // namespace
+
 int64 time_of_column(Relation rel, TimestampTz time) {
     const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), engine::key_columns(rel).time - 1);
     if (column->atttypid != TIMESTAMPOID) return time;
     return DatumGetTimestamp(DirectFunctionCall1(timestamptz_timestamp, TimestampTzGetDatum(time)));
 }
 
-uint64 delete_counted_rows(Relation rel, const Deletion &deletion) {
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian oldest rows", ALLOCSET_DEFAULT_SIZES);
-    engine::RowsByTime *rows = engine::rows_by_time(rel, context);
-    const uint64 row_count = engine::row_count_of(rows);
-    const uint64 asked = static_cast<uint64>(deletion.rows);
-    const uint64 count = deletion.by == DeleteBy::oldest ? asked : row_count > asked ? row_count - asked : 0;
-    const engine::OldestRows oldest = engine::oldest_by_count(rows, count);
-    MemoryContextDelete(context);
-    return engine::delete_oldest_rows(rel, oldest);
+namespace {
+
+void check_right(Relation rel, AclMode right) {
+    const AclResult result = pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), right);
+    if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, RelationGetRelationName(rel));
 }
 
-int64 delete_by_segment(Relation rel, const Deletion &deletion) {
+// Finds and deletes rows inside the gate, under a snapshot that was taken there: nothing has moved since.
+template <typename Delete>
+int64 delete_by_segment(Relation rel, Delete delete_them) {
     table_am::refuse_published_delete(rel);
     engine::finish_all_bulk_loads();
     engine::enter_gate(RelationGetRelid(rel));
-    PushActiveSnapshot(GetTransactionSnapshot());  // taken inside the gate: nothing has moved since
-    const uint64 deleted = deletion.by == DeleteBy::time
-                               ? engine::delete_rows_before(rel, time_of_column(rel, deletion.before))
-                               : delete_counted_rows(rel, deletion);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const uint64 deleted = delete_them();
     PopActiveSnapshot();
     engine::exit_gate(RelationGetRelid(rel));
     count_deleted_rows(rel, deleted);
     return static_cast<int64>(deleted);
 }
 
-void check_right(Relation rel, AclMode right) {
-    const AclResult result = pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), right);
-    if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, RelationGetRelationName(rel));
+int64 delete_before(Relation rel, TimestampTz before) {
+    return delete_by_segment(rel, [=] { return engine::delete_rows_before(rel, time_of_column(rel, before)); });
+}
+
+engine::OldestRows choose_by_count(Relation, engine::RowsByTime *rows, void *argument) {
+    const Deletion *deletion = static_cast<const Deletion *>(argument);
+    const uint64 row_count = engine::row_count_of(rows);
+    const uint64 asked = static_cast<uint64>(deletion->rows);
+    return engine::oldest_by_count(rows, deletion->by == DeleteBy::oldest ? asked : row_count > asked ? row_count - asked : 0);
 }
 
 // Counting is for tables whose order is that of time.
@@ -145,10 +150,7 @@ void refuse_count(Relation rel) {
 int64 delete_rows(Oid relid, const Deletion &deletion, bool is_partition) {
     const Relation rel = table_open(relid, RowExclusiveLock);
     int64 deleted = 0;
-    if (!is_partition) {  // as PostgreSQL does: rights on the table that was named
-        check_right(rel, ACL_DELETE);
-        check_right(rel, ACL_SELECT);
-    }
+    if (!is_partition) check_delete_rights(rel);  // as PostgreSQL does: rights on the table that was named
     if (deletion.by != DeleteBy::time) refuse_count(rel);
     if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE && !is_partition && needs_every_statement(rel)) {
         deleted = delete_by_statement(rel, deletion);
@@ -166,7 +168,10 @@ int64 delete_rows(Oid relid, const Deletion &deletion, bool is_partition) {
     } else if (RELATION_IS_OTHER_TEMP(rel)) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot access temporary tables of other sessions"));
     } else {
-        deleted = needs_every_row(rel) ? delete_by_statement(rel, deletion) : delete_by_segment(rel, deletion);
+        Deletion what = deletion;
+        deleted = needs_every_row(rel)              ? delete_by_statement(rel, what)
+                  : what.by == DeleteBy::time ? delete_before(rel, what.before)
+                                              : delete_chosen_rows(rel, choose_by_count, &what);
     }
     table_close(rel, NoLock);
     return deleted;
@@ -177,7 +182,26 @@ int64 delete_count(DeleteBy by, Oid relid, int64 rows) {
     return delete_rows(relid, Deletion{by, 0, rows}, false);
 }
 
-// The time that lies so long ago.
+}  // namespace
+
+int64 delete_chosen_rows(Relation rel, ChooseRows choose, void *argument) {
+    const bool row_by_row = needs_every_row(rel);
+    engine::OldestRows chosen = {};
+    const int64 deleted = delete_by_segment(rel, [&, argument, choose, rel] {
+        MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian oldest rows", ALLOCSET_DEFAULT_SIZES);
+        chosen = choose(rel, engine::rows_by_time(rel, context), argument);
+        MemoryContextDelete(context);
+        return row_by_row || chosen.row_count == 0 ? 0 : engine::delete_oldest_rows(rel, chosen);
+    });
+    if (!row_by_row || chosen.row_count == 0) return deleted;
+    return delete_by_statement(rel, Deletion{DeleteBy::oldest, 0, static_cast<int64>(chosen.row_count)});
+}
+
+void check_delete_rights(Relation rel) {
+    check_right(rel, ACL_DELETE);
+    check_right(rel, ACL_SELECT);
+}
+
 TimestampTz time_ago(const Interval *keep) {
     const TimestampTz now = GetCurrentTransactionStartTimestamp();
     const TimestampTz before = DatumGetTimestampTz(
@@ -185,8 +209,6 @@ TimestampTz time_ago(const Interval *keep) {
     if (before > now) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("keep must not be negative"));
     return before;
 }
-
-}  // namespace
 
 }  // namespace historian
 
