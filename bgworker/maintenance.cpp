@@ -1,9 +1,11 @@
-// The worker of one database: runs historian.maintain() in rounds, and keeps the list of MQTT subscriptions current.
+// The worker of one database: runs historian.maintain() in rounds and the retention policies that are due, and keeps the list of
+// MQTT subscriptions current.
 //
 // Each round is its own transaction. historian.maintain() returns how much it did; while that is more than nothing the next round
 // follows at once. An error is logged, and the pause before the next try doubles up to a minute. Without the extension the worker
 // leaves.
 #include "bgworker/launcher.h"
+#include "bgworker/retention.h"
 #include "bgworker/session.h"
 #include "bgworker/settings.h"
 #include "bgworker/subscriptions.h"
@@ -116,6 +118,7 @@ bool take_flag(bool *flag) {
 [[noreturn]] void run_database(DatabaseSlot *slot) {
     TimestampTz reread_at = 0;
     TimestampTz maintain_at = 0;
+    TimestampTz retention_at = 0;
     int error_delay_ms = 0;
     int soon_ms = maintenance_interval_ms;
     for (;;) {
@@ -145,13 +148,17 @@ bool take_flag(bool *flag) {
             soon_ms = Min(2 * soon_ms, maintenance_interval_ms);
             maintain_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms);
         }
+        if (GetCurrentTimestamp() >= retention_at) {
+            run_due_policies();
+            retention_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), maintenance_interval_ms);
+        }
         if (round == Round::worked) {
             maintain_at = 0;
             continue;
         }
         pgstat_report_stat(false);
-        const long wait_ms = Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), maintain_at),
-                                 TimestampDifferenceMilliseconds(GetCurrentTimestamp(), reread_at));
+        const TimestampTz next_at = Min(Min(maintain_at, reread_at), retention_at);
+        const long wait_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_at);
         WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait_ms, PG_WAIT_EXTENSION);
     }
 }

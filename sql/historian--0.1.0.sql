@@ -89,6 +89,124 @@ COMMENT ON FUNCTION @extschema@.delete_before(regclass, timestamptz) IS
     'many: '
     'whole segments at once; rows without a time stay; part of the transaction like any DELETE; needs DELETE and SELECT';
 
+CREATE FUNCTION @extschema@.delete_oldest(relation regclass, rows bigint) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_delete_oldest';
+COMMENT ON FUNCTION @extschema@.delete_oldest(regclass, bigint) IS
+    'deletes so many of the oldest rows of a log table, all when there are fewer, and returns how many; whole segments at once; '
+    'part of the transaction like any DELETE; needs DELETE and SELECT. '
+    'Errors: 22023 a negative number, 42809 a tag table or a partitioned one';
+
+CREATE FUNCTION @extschema@.delete_except(relation regclass, rows bigint) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_delete_except_rows';
+COMMENT ON FUNCTION @extschema@.delete_except(regclass, bigint) IS
+    'deletes the rows of a log table but for so many of the newest, and returns how many; otherwise as delete_oldest';
+
+CREATE FUNCTION @extschema@.delete_except(relation regclass, keep interval) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_delete_except_keep';
+COMMENT ON FUNCTION @extschema@.delete_except(regclass, interval) IS
+    'deletes the rows that are older than keep at the transaction''s start: delete_before(relation, now() - keep). '
+    'Errors: 22023 a negative interval';
+
+-- ------------------------------------------------------------------------------------------------ times
+
+-- One function, not overloads: a literal for before cannot be of two types at once. anycompatible lets it come as text.
+CREATE FUNCTION @extschema@.duration(span interval DEFAULT NULL, before anycompatible DEFAULT NULL,
+        after anycompatible DEFAULT NULL, from_ anycompatible DEFAULT NULL, to_ anycompatible DEFAULT NULL)
+    RETURNS tstzrange LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_duration';
+COMMENT ON FUNCTION @extschema@.duration(interval, anycompatible, anycompatible, anycompatible, anycompatible) IS
+    'the times of a span, for time <@ duration(...): (span) until now, (span, before => t), (span, after => t), (before => t), '
+    '(after => t), (from_ => a, to_ => b) in either order; both ends inclusive; now is the start of the transaction; times are '
+    'timestamptz, timestamp, date, or an interval: so long ago; a NULL argument is as if it were not given, NULL when none is. '
+    'Errors: 22023 negative, infinite or not one of the forms, 22007 not readable, 22008 out of range';
+
+-- ------------------------------------------------------------------------------------------------ retention
+
+-- What is to be kept of tables. The policy of a table that is dropped goes with it.
+CREATE TABLE historian.retention (
+    relation regclass PRIMARY KEY,
+    keep interval,                                       -- null: as long as the others leave it
+    rows bigint CHECK (rows > 0),
+    size bigint CHECK (size > 0),                        -- bytes
+    every interval,                                      -- null: historian.retention_interval
+    shrink boolean NOT NULL,                             -- give free space at the file's end back to the file system
+    set_at timestamptz NOT NULL DEFAULT now()
+) USING heap;
+REVOKE ALL ON historian.retention FROM PUBLIC;
+
+-- What the worker has done about it; not dumped.
+CREATE TABLE historian.retention_run (
+    relation regclass PRIMARY KEY,
+    last_run timestamptz,
+    last_rows_deleted bigint,
+    total_rows_deleted bigint NOT NULL DEFAULT 0,
+    held_until timestamptz,                              -- nothing is deleted before: see historian.retention_warn_share
+    warning text,
+    last_error text,
+    shrink_waits boolean NOT NULL DEFAULT false          -- there may be space to give back
+) USING heap;
+REVOKE ALL ON historian.retention_run FROM PUBLIC;
+
+-- A number in place of a name would be that of some other table after a restore.
+SELECT pg_catalog.pg_extension_config_dump('historian.retention',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) relation)');
+
+CREATE FUNCTION @extschema@.set_retention(relation regclass, keep interval DEFAULT NULL, rows bigint DEFAULT NULL,
+        size text DEFAULT NULL, every interval DEFAULT NULL, shrink boolean DEFAULT false)
+    RETURNS void LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'historian_set_retention';
+COMMENT ON FUNCTION @extschema@.set_retention(regclass, interval, bigint, text, interval, boolean) IS
+    'from now on the maintenance worker deletes, as the table''s owner, rows older than keep, the oldest ones beyond a number of '
+    'rows (log tables), and the oldest ones while the table takes more than a size (''10 GB''); every: how often; shrink: give '
+    'free space back to the file system; replaces the table''s policy. For the table''s owner. '
+    'Errors: 42501 not the owner, 22023 a value out of range, 42809 the wrong kind of table';
+
+CREATE FUNCTION @extschema@.set_retention(relation regclass, size bigint, keep interval DEFAULT NULL, rows bigint DEFAULT NULL,
+        every interval DEFAULT NULL, shrink boolean DEFAULT false)
+    RETURNS void LANGUAGE sql VOLATILE
+    AS 'SELECT @extschema@.set_retention($1, keep => $3, rows => $4, size => $2::pg_catalog.text, every => $5, shrink => $6)';
+COMMENT ON FUNCTION @extschema@.set_retention(regclass, bigint, interval, bigint, interval, boolean) IS
+    'the same with the size in bytes';
+
+CREATE FUNCTION @extschema@.drop_retention(relation regclass) RETURNS void
+    LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'historian_drop_retention';
+COMMENT ON FUNCTION @extschema@.drop_retention(regclass) IS
+    'ends the retention policy of a table; for its owner. Errors: 42704 it has none, 42501 not the owner';
+
+CREATE FUNCTION historian.run_retention(relation regclass) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_run_retention';
+REVOKE ALL ON FUNCTION historian.run_retention(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION historian.run_retention(regclass) IS
+    'what the maintenance worker calls: deletes what the table''s policy wants deleted, as its owner, and returns how many rows; '
+    'NULL when it has no policy or is locked by DDL';
+
+CREATE FUNCTION historian.shrink_step(relation regclass, first boolean) RETURNS bigint
+    LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'historian_shrink_step';
+REVOKE ALL ON FUNCTION historian.shrink_step(regclass, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION historian.shrink_step(regclass, boolean) IS
+    'what the maintenance worker calls until it returns 0: gives the file''s free end back, or moves segments away from there; '
+    'first: the first of several calls; NULL: it cannot now, try again later';
+
+CREATE VIEW historian.retention_state AS
+    SELECT p.relation, p.keep, p.rows, p.size, e.every, p.shrink, r.last_run, r.last_rows_deleted,
+        coalesce(r.total_rows_deleted, 0) AS total_rows_deleted,
+        CASE WHEN r.held_until IS NOT NULL THEN r.held_until
+            WHEN r.last_run < p.set_at OR r.last_run IS NULL THEN p.set_at
+            ELSE r.last_run + e.every END AS next_run,
+        r.warning, r.last_error, coalesce(r.shrink_waits, false) AND p.shrink AS shrink_waits
+    FROM historian.retention AS p JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) p.relation
+        LEFT JOIN historian.retention_run AS r ON r.relation OPERATOR(pg_catalog.=) p.relation,
+        LATERAL (SELECT coalesce(p.every, pg_catalog.current_setting('historian.retention_interval')::interval) AS every) AS e;
+REVOKE ALL ON historian.retention_state FROM PUBLIC;
+
+CREATE VIEW @extschema@.retention_policies WITH (security_barrier) AS
+    SELECT relation, keep, rows, size, every, shrink, last_run, last_rows_deleted, total_rows_deleted, next_run, warning,
+        last_error
+    FROM historian.retention_state
+    WHERE pg_catalog.has_table_privilege(relation, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW @extschema@.retention_policies IS
+    'The retention policies of tables that you may read, and how they fare. size is in bytes; warning: a large deletion waits '
+    'until next_run; last_error is NULL after a run that succeeded.';
+GRANT SELECT ON @extschema@.retention_policies TO PUBLIC;
+
 -- ------------------------------------------------------------------------------------------------ search
 
 -- Kept as its text, so that it is dumped as it was written.

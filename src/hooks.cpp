@@ -7,6 +7,7 @@
 #include "engine/gate.h"
 #include "engine/pages.h"
 #include "engine/stop_points.h"
+#include "sql_functions/retention_policy.h"
 #include "table_am/callbacks.h"
 
 extern "C" {
@@ -234,6 +235,7 @@ void on_process_utility(PlannedStmt *statement, const char *query, bool read_onl
 void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *argument) {
     if (previous_object_access != nullptr) previous_object_access(access, class_id, object_id, sub_id, argument);
     if (access == OAT_POST_CREATE && class_id == ConstraintRelationId) check_constraint_created(object_id);
+    if (access == OAT_DROP && class_id == RelationRelationId && sub_id == 0) forget_retention(object_id);
     if (class_id != RelationRelationId || sub_id <= 0) return;
     if (access == OAT_DROP) note_column_dropped(object_id, static_cast<AttrNumber>(sub_id));
     if (access == OAT_POST_ALTER) check_column_altered(object_id, static_cast<AttrNumber>(sub_id));

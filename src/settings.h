@@ -7,6 +7,12 @@ namespace historian {
 /// its own (table_am/options.h).
 extern int seal_interval_s;
 
+/// historian.retention_warn_share: a retention policy that is to delete a larger share of a table's rows at once says so before.
+extern double retention_warn_share;
+
+/// historian.retention_warn_delay: how long before.
+extern int retention_warn_delay_s;
+
 /// Defines the settings; once, when the library loads.
 void define_settings();
 

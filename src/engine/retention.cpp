@@ -225,6 +225,46 @@ uint64 trim_tail(Relation rel, int64 bound, Snapshot snapshot, CommandId cid) {
     return deleted;
 }
 
+// Deletes the first `count` rows of one time, in the order in which scans find them.
+uint64 delete_ties(Relation rel, int64 time, uint64 count, Snapshot snapshot, CommandId cid) {
+    ScanFilter filter = {};
+    filter.order = is_log_table(rel) ? ScanOrder::oldest_first : ScanOrder::stored;
+    filter.by_time = true;
+    filter.time_min = filter.time_max = time;
+    const int time_column = key_columns(rel).time;
+    TableScan *scan = begin_scan(rel, snapshot, &filter, nullptr);
+    TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &kRowSlotOps);
+    uint32 run_slot = 0;
+    RowRange run = {};
+    uint64 deleted = 0;
+    const auto finish_run = [&] {
+        if (run.count > 0) deleted += delete_run(rel, run_slot, run, cid);
+        run.count = 0;
+    };
+    while (count > 0 && next_row(scan, ForwardScanDirection, slot)) {
+        CHECK_FOR_INTERRUPTS();
+        bool is_null;
+        const Datum value = slot_getattr(slot, time_column, &is_null);
+        if (is_null || DatumGetInt64(value) != time) continue;
+        count--;
+        ItemPointerData tid = slot->tts_tid;
+        if (!is_sealed_tid(&tid)) {
+            deleted += delete_one_row(rel, &tid, cid);
+            continue;
+        }
+        const SealedAddress at = sealed_address(&tid);
+        if (at.slot != run_slot || at.row != run.first + run.count) finish_run();
+        if (run.count == 0) run.first = at.row;
+        run_slot = at.slot;
+        run.count++;
+    }
+    finish_run();
+    ExecDropSingleTupleTableSlot(slot);
+    end_scan(scan);
+    CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);
+    return deleted;
+}
+
 }  // namespace
 
 uint64 delete_rows_before(Relation rel, int64 bound) {
@@ -244,6 +284,12 @@ uint64 delete_rows_before(Relation rel, int64 bound) {
     });
     CheckForSerializableConflictIn(rel, nullptr, InvalidBlockNumber);  // last: see append_rows()
     return deleted;
+}
+
+uint64 delete_oldest_rows(Relation rel, const OldestRows &rows) {
+    const uint64 deleted = delete_rows_before(rel, rows.time);
+    if (rows.tie_count == 0) return deleted;
+    return deleted + delete_ties(rel, rows.time, rows.tie_count, GetActiveSnapshot(), GetCurrentCommandId(true));
 }
 
 }  // namespace historian::engine

@@ -1,5 +1,5 @@
-// Deleting by age: whole segments at once, by their directory entries; the segment that the bound goes through by runs of rows;
-// the tail row by row.
+// Deleting by age or number: whole segments at once, by their directory entries; the segment that the bound goes through by runs
+// of rows; the tail row by row.
 //
 // It is a DELETE like any other: rolled back with its transaction, invisible to older snapshots, and whoever meets it waits for
 // it. The order of a drop (B is the dropper, D one who deletes a row of the segment):
@@ -10,6 +10,8 @@
 #pragma once
 
 #include "engine/server.h"
+//
+#include "engine/oldest_rows.h"
 
 namespace historian::engine {
 
@@ -19,5 +21,8 @@ namespace historian::engine {
 /// returns  how many rows it deleted
 /// errors   40001 in REPEATABLE READ when others have deleted or moved such rows since the snapshot
 uint64 delete_rows_before(Relation rel, int64 bound);
+
+/// The same for rows that were found under this snapshot (oldest_rows.h); returns fewer when others have deleted some meanwhile.
+uint64 delete_oldest_rows(Relation rel, const OldestRows &rows);
 
 }  // namespace historian::engine

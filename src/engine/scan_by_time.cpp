@@ -326,8 +326,20 @@ int64 time_of_row(const Cursor *cursor) {
     return times[cursor->row];  // stands_alone(): none is NULL
 }
 
+// Of records of one time, those that arrived later are to be the newer ones. What is sealed arrived before what is not; otherwise
+// there is only the order of the slots, which are used again.
+bool arrived_before(const ScanItem &a, const ScanItem &b) {
+    if (is_tail(a.entry) != is_tail(b.entry)) return is_tail(b.entry);
+    if (!is_tail(a.entry) && a.entry.time_min != b.entry.time_min) return a.entry.time_min < b.entry.time_min;
+    const bool a_is_open = (a.entry.flags & format::kEntryTailClosed) == 0;
+    const bool b_is_open = (b.entry.flags & format::kEntryTailClosed) == 0;
+    if (is_tail(a.entry) && a_is_open != b_is_open) return b_is_open;
+    return a.slot < b.slot;
+}
+
 void start(TimeMerge *merge, bool descending) {
     TableScan *scan = merge->scan;
+    std::sort(scan->items, scan->items + scan->item_count, arrived_before);
     // Turned around behind the last row, a scan gives it again.
     merge->has_turned = merge->is_started && merge->part_count > 0;
     if (merge->has_turned) {

@@ -230,8 +230,8 @@ void ensure_block(Relation rel, BlockNumber block) {
     UnlockRelationForExtension(rel, ExclusiveLock);
 }
 
-// A file cannot shrink below its directory, which never moves. So the directory gets room for 168 entries with the first segment,
-// while the file is small, not when a load has made many segments that are merged a moment later.
+// A file cannot shrink below its directory, which never moves. So the directory gets room for 168 entries with the first segment
+// or when the first run grows, while the file is small, not when a load has made many segments that are merged a moment later.
 static constexpr uint32 kEarlyDirectoryExtents = 3;
 
 uint32 create_entry(Relation rel, NewEntry *request) {
@@ -304,6 +304,10 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
         CHECK_FOR_INTERRUPTS();
         Metapage meta;
         read_metapage(rel, &meta);
+        if (meta.directory_extent_count < kEarlyDirectoryExtents) {
+            grow_directory(rel, meta.directory_extent_count);
+            continue;
+        }
         const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
         const EntryPlace place = entry_place(meta, slot);
         const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);

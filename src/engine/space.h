@@ -100,6 +100,9 @@ struct SpaceUse {
 };
 SpaceUse measure_space(Relation rel);
 
+/// Whether there are so many free blocks at the end that shrink_file() gives them back.
+bool has_free_end(const SpaceUse &use);
+
 /// Gives free blocks at the end of the file back to the operating system if they are many and nobody uses the table at this
 /// moment; as PostgreSQL's VACUUM does, under a conditional AccessExclusiveLock. How many blocks went. The caller holds the
 /// maintenance lock.

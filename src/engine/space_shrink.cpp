@@ -51,10 +51,13 @@ SpaceUse measure_space(Relation rel) {
     return use;
 }
 
+bool has_free_end(const SpaceUse &use) {
+    const BlockNumber free_at_end = use.blocks - use.end;
+    return use.end > 0 && free_at_end >= kShrinkBlocksMin && free_at_end >= use.blocks / 16;
+}
+
 BlockNumber shrink_file(Relation rel) {
-    const SpaceUse before = measure_space(rel);
-    const BlockNumber free_at_end = before.blocks - before.end;
-    if (before.end == 0 || free_at_end < kShrinkBlocksMin || free_at_end < before.blocks / 16) return 0;
+    if (!has_free_end(measure_space(rel))) return 0;
     if (!ConditionalLockRelation(rel, AccessExclusiveLock)) return 0;
     // Nobody else can allocate now; what was allocated since the first look counts.
     const SpaceUse now = measure_space(rel);

@@ -20,6 +20,7 @@ extern "C" {
 
 PG_FUNCTION_INFO_V1(historian_compact);
 PG_FUNCTION_INFO_V1(historian_maintain);
+PG_FUNCTION_INFO_V1(historian_shrink_step);
 }
 
 namespace historian {
@@ -93,6 +94,11 @@ engine::SealOutcome compact_once(Oid relid, bool first, BlockNumber move_from, T
     return outcome;
 }
 
+// Where segments should move away from, so that the file can shrink; InvalidBlockNumber when it is dense enough.
+BlockNumber holes_begin(const engine::SpaceUse &use) {
+    return use.movable_end > use.allocated + use.allocated / 8 + 64 ? use.allocated : InvalidBlockNumber;
+}
+
 // Another transaction of compact(): frees what was superseded. The result: where segments should move away from, so that holes in
 // front of them are filled and the file can shrink; InvalidBlockNumber when it is dense enough.
 BlockNumber release_once(Oid relid, bool *kept_some) {
@@ -103,9 +109,9 @@ BlockNumber release_once(Oid relid, bool *kept_some) {
     engine::lock_maintenance(rel, true);
     *kept_some = engine::release_unneeded(rel).kept > 0;
     engine::shrink_file(rel);
-    const engine::SpaceUse use = engine::measure_space(rel);
+    const BlockNumber move_from = holes_begin(engine::measure_space(rel));
     relation_close(rel, NoLock);
-    return use.movable_end > use.allocated + use.allocated / 8 + 64 ? use.allocated : InvalidBlockNumber;
+    return move_from;
 }
 
 void compact_table(Oid relid) {
@@ -327,6 +333,37 @@ List *list_our_tables() {
     return tables;
 }
 
+// ------------------------------------------------------------------------------------------------- space after retention
+
+constexpr int64 kTryLater = -1;
+
+// Frees and cuts off what can be; else moves segments, older than `made_before`, from the file's end into holes. How many moved.
+int64 shrink_step(Oid relid, TransactionId made_before) {
+    if (!ConditionalLockRelationOid(relid, RowExclusiveLock)) return kTryLater;
+    Relation rel = try_relation_open(relid, NoLock);
+    if (rel == nullptr) return 0;
+    int64 result = kTryLater;
+    if (!table_am::is_ours(rel) || RelationUsesLocalBuffers(rel)) {
+        result = 0;
+    } else if (engine::lock_maintenance(rel, false)) {
+        const engine::Released released = engine::release_unneeded(rel);
+        engine::shrink_file(rel);
+        const engine::SpaceUse use = engine::measure_space(rel);
+        engine::SealRequest request = {};
+        request.rewrite_share = engine::kRewriteNothing;
+        request.move_from = holes_begin(use);
+        request.made_before = made_before;
+        engine::SealOutcome outcome = {};
+        if (request.move_from != InvalidBlockNumber) outcome = engine::seal_step(rel, request);
+        // Not yet when snapshots need old segments, rows are to be shed, or others had the table open.
+        const bool is_done = released.kept == 0 && !outcome.busy && !engine::has_free_end(use) &&
+                             !find_duty(rel, table_am::read_options(relid)).shed;
+        if (outcome.sources > 0 || is_done) result = outcome.sources;
+    }
+    relation_close(rel, NoLock);
+    return result;
+}
+
 }  // namespace
 
 }  // namespace historian
@@ -385,4 +422,13 @@ extern "C" PGDLLEXPORT Datum historian_maintain(PG_FUNCTION_ARGS) {
     }
     last_done = InvalidOid;
     PG_RETURN_INT64(0);
+}
+
+// historian.shrink_step(regclass, boolean): one bounded step towards a dense file; how many segments moved, NULL: try later.
+extern "C" PGDLLEXPORT Datum historian_shrink_step(PG_FUNCTION_ARGS) {
+    static TransactionId began = InvalidTransactionId;  // what this series of calls has written it does not write again
+    if (PG_GETARG_BOOL(1)) began = ReadNextTransactionId();
+    const int64 moved = historian::shrink_step(PG_GETARG_OID(0), began);
+    if (moved == historian::kTryLater) PG_RETURN_NULL();
+    PG_RETURN_INT64(moved);
 }
