@@ -282,29 +282,32 @@ Cursor *open_granule_part(TimeMerge *merge, const Part &part) {
 
 // ------------------------------------------------------------------------------------------------------------------- rows
 
-// Of a granule's row: whether the filter's searches or a deletion are against it.
-bool is_passed_over(const Cursor *cursor) {
-    if (cursor->block != InvalidBlockNumber) return false;
-    const auto row = static_cast<uint32>(cursor->row);
-    if (cursor->found.is_limited && !has_bit(cursor->found.possible, row)) return true;
-    return has_row(cursor->segment->deleted, cursor->granule->about.first_row + row);
+bool is_deleted(const Cursor *cursor) {
+    return cursor->block == InvalidBlockNumber &&
+           has_row(cursor->segment->deleted, cursor->granule->about.first_row + static_cast<uint32>(cursor->row));
+}
+
+// From a row to the first one, in the direction of the scan, that the filter's searches leave.
+void pass_over(const TimeMerge *merge, Cursor *cursor) {
+    const bool is_outside = cursor->row < cursor->first || cursor->row >= cursor->end;
+    if (is_outside || cursor->block != InvalidBlockNumber || !cursor->found.is_limited) return;
+    cursor->row =
+        merge->descending ? previous_possible_row(cursor->found, cursor->row) : next_possible_row(cursor->found, cursor->row);
 }
 
 // Goes to the first row, or from the row that was given to the next; false at the cursor's end.
 bool step(TimeMerge *merge, const Part &part, bool is_first) {
     Cursor *cursor = part.cursor;
     const int64 by = merge->descending ? -1 : 1;
-    if (is_first)
-        cursor->row = merge->descending ? cursor->end - 1 : cursor->first;
-    else
-        cursor->row += by;
-    for (; cursor->row >= cursor->first && cursor->row < cursor->end; cursor->row += by) {
-        if (is_passed_over(cursor)) continue;
+    cursor->row = !is_first ? cursor->row + by : merge->descending ? cursor->end - 1 : cursor->first;
+    for (;; cursor->row += by) {
+        pass_over(merge, cursor);
+        if (cursor->row < cursor->first || cursor->row >= cursor->end) return false;
+        if (is_deleted(cursor)) continue;
         if (!merge->has_turned) return true;
         const Position at = {cursor->times[cursor->row], part.item, part.number, cursor->row};
         if (merge->descending ? is_before(at, merge->turned_at) : is_before(merge->turned_at, at)) return true;
     }
-    return false;
 }
 
 // Opens a part, or puts it back under the time of its next row, or drops it.
@@ -335,6 +338,21 @@ bool arrived_before(const ScanItem &a, const ScanItem &b) {
     const bool b_is_open = (b.entry.flags & format::kEntryTailClosed) == 0;
     if (is_tail(a.entry) && a_is_open != b_is_open) return b_is_open;
     return a.slot < b.slot;
+}
+
+// The same for the first part, which is open and mostly stays the first: then nothing in the heap moves.
+void advance_first(TimeMerge *merge) {
+    Part *first = &merge->heap[0];
+    if (!step(merge, *first, false)) {
+        give_cursor_back(merge, pop_part(merge).cursor);
+        return;
+    }
+    if (first->cursor->times == nullptr) return;
+    first->bound = first->cursor->times[first->cursor->row];
+    const ComesAfter comes_after{merge->descending};
+    const bool stays = (merge->part_count < 2 || !comes_after(*first, merge->heap[1])) &&
+                       (merge->part_count < 3 || !comes_after(*first, merge->heap[2]));
+    if (!stays) push_part(merge, pop_part(merge));
 }
 
 void start(TimeMerge *merge, bool descending) {
@@ -384,7 +402,7 @@ bool next_row_by_time(TimeMerge *merge, bool descending, TupleTableSlot *slot) {
     if (!merge->is_started || merge->descending != descending)
         start(merge, descending);
     else if (merge->part_count > 0)
-        advance_part(merge, pop_part(merge));
+        advance_first(merge);
     while (merge->part_count > 0 && merge->heap[0].cursor == nullptr) {
         CHECK_FOR_INTERRUPTS();
         const Part part = pop_part(merge);

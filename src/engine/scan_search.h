@@ -5,6 +5,10 @@
 #include "engine/scan_state.h"
 #include "format/message_search.h"
 
+extern "C" {
+#include "port/pg_bitutils.h"
+}
+
 namespace historian::engine {
 
 /// The filter's searches prepared for one segment; lives as long as the memory that the segment was opened for.
@@ -27,6 +31,24 @@ void begin_searches(SegmentSearches *searches, MemoryContext context);
 
 /// For the granule just opened, whose columns that are asked for later are decoded for those rows alone if they are few.
 void search_granule(TableScan *scan, SegmentSearches *searches, Granule *granule, FoundRows *found);
+
+/// The first possible row at or behind `row`, or at or before it; -1 or kGranuleRowsMax when there is none.
+inline int64 next_possible_row(const FoundRows &found, int64 row) {
+    for (int64 word = row / 64; word < format::kGranuleRowsMax / 64; word++) {
+        uint64 left = found.possible.words[word];
+        if (word == row / 64) left &= ~UINT64CONST(0) << (row % 64);
+        if (left != 0) return word * 64 + pg_rightmost_one_pos64(left);
+    }
+    return format::kGranuleRowsMax;
+}
+inline int64 previous_possible_row(const FoundRows &found, int64 row) {
+    for (int64 word = row / 64; word >= 0; word--) {
+        uint64 left = found.possible.words[word];
+        if (word == row / 64) left &= ~UINT64CONST(0) >> (63 - row % 64);
+        if (left != 0) return word * 64 + pg_leftmost_one_pos64(left);
+    }
+    return -1;
+}
 
 inline bool has_bit(const format::RowBits &rows, uint32 row) { return ((rows.words[row / 64] >> (row % 64)) & 1) != 0; }
 
