@@ -383,6 +383,8 @@ void WordFinder::add(const HoleCheck &check) noexcept {
         checks[at].next_of_column = last_of_column_[check.column];
         last_of_column_[check.column] = at;
     }
+    checks_->added.push(at);
+    failed_ |= checks_->added.failed();
     // A template's units are looked at one after the other.
     HoleCheck &known = checks[at];
     if (known.first_use != UINT32_MAX && checks_->uses[known.first_use].template_number == template_) return;

@@ -48,7 +48,7 @@ struct HoleCheck {
 
 /// The checks of one wanted word, and the templates that each is for.
 struct WordChecks {
-    explicit WordChecks(Arena &arena) noexcept : checks(arena), uses(arena) {}
+    explicit WordChecks(Arena &arena) noexcept : checks(arena), uses(arena), added(arena) {}
 
     struct Use {
         std::uint32_t template_number;
@@ -56,6 +56,7 @@ struct WordChecks {
     };
     search::ArenaList<HoleCheck> checks;
     search::ArenaList<Use> uses;
+    search::ArenaList<std::uint32_t> added;  // the index of each check that was asked for, again and again
 };
 
 /// Looks for words in texts and units.

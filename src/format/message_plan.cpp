@@ -50,10 +50,11 @@ public:
             if (verdicts[number] == kNever) continue;
             if (const Status status = judge(phrase, number, &verdicts[number]); !status.ok()) return status;
         }
+        std::size_t places_max = 0;
         for (std::uint32_t w = 0; w < phrase.word_count; ++w) {
-            if (const Status status = plan_word(phrase, w, verdicts, &words[w]); !status.ok()) return status;
+            if (const Status status = plan_word(phrase, w, verdicts, &words[w], &places_max); !status.ok()) return status;
         }
-        *planned = {verdicts, {words, phrase.word_count}};
+        *planned = {verdicts, {words, phrase.word_count}, places_max};
         return finder_.status();
     }
 
@@ -223,42 +224,41 @@ private:
         return search::Matcher::create(*query, arena_, &matcher_);
     }
 
-    /// The checks of a word, in the templates that depend on some.
-    Status plan_word(const Phrase &phrase, std::uint32_t w, const std::uint8_t *verdicts, WordPlan *word) noexcept {
+    /// The places and checks of a word, in the templates that depend on some.
+    Status plan_word(const Phrase &phrase, std::uint32_t w, const std::uint8_t *verdicts, WordPlan *word,
+                     std::size_t *places_max) noexcept {
         *word = {};
         WordChecks checks(arena_);
+        search::ArenaList<WordPlace> places(arena_);
         const std::uint32_t template_count = codec::template_count(model_);
-        std::uint8_t *is_free = nullptr;
-        if (phrase.word_count > 1) {
-            is_free = arena_.array<std::uint8_t>(std::size_t{template_count} + 1);
-            if (is_free == nullptr) return no_plan_memory();
-            std::memset(is_free, 0, std::size_t{template_count} + 1);
-        }
+        auto *starts = arena_.array<std::uint32_t>(std::size_t{template_count} + 2);
+        if (starts == nullptr) return no_plan_memory();
+        starts[0] = starts[1] = 0;
         if (const Status status = finder_.begin_word(query_.words[phrase.word_begin + w], &checks); !status.ok()) return status;
         for (std::uint32_t number = 1; number <= template_count; ++number) {
-            if (verdicts[number] != kDepends) continue;
-            const std::uint8_t *places = places_of(w, number);
-            const std::size_t count = units_.of(number).size();
-            const bool free = std::any_of(places, places + count, [](std::uint8_t place) {
-                return (place & kCounts) != 0 && is_free_presence(static_cast<Presence>(place & kPresence));
-            });
-            if (free) {
-                is_free[number] = 1;
-                continue;
-            }
-            for (std::size_t u = 0; u < count; ++u) {
-                if (places[u] == (kCounts | static_cast<std::uint8_t>(Presence::depends)))
-                    finder_.add_checks(units_.of(number)[u], number);
-            }
+            if (verdicts[number] == kDepends) add_places(w, number, checks, places);
+            starts[number + 1] = static_cast<std::uint32_t>(places.size());
+            *places_max = std::max<std::size_t>(*places_max, starts[number + 1] - starts[number]);
         }
-        if (checks.checks.failed() || checks.uses.failed()) return no_plan_memory();
-        *word = {
-            &query_.words[phrase.word_begin + w], {checks.checks.data(), checks.checks.size()}, checks.uses.items(), is_free};
+        if (checks.checks.failed() || checks.uses.failed() || checks.added.failed() || places.failed()) return no_plan_memory();
+        *word = {&query_.words[phrase.word_begin + w],
+                 {checks.checks.data(), checks.checks.size()},
+                 checks.uses.items(),
+                 places.items(),
+                 checks.added.items(),
+                 starts};
         return finder_.status();
     }
 
-    static bool is_free_presence(Presence presence) noexcept {
-        return presence == Presence::fixed || presence == Presence::maybe;
+    void add_places(std::uint32_t w, std::uint32_t number, WordChecks &checks, search::ArenaList<WordPlace> &places) noexcept {
+        const std::uint8_t *place = places_of(w, number);
+        const std::span<const MessageUnit> units = units_.of(number);
+        for (std::uint32_t u = 0; u < units.size(); ++u) {
+            if ((place[u] & kCounts) == 0 || (place[u] & kPresence) == 0) continue;
+            const auto before = static_cast<std::uint32_t>(checks.added.size());
+            if (static_cast<Presence>(place[u] & kPresence) == Presence::depends) finder_.add_checks(units[u], number);
+            places.push({u, before, static_cast<std::uint32_t>(checks.added.size()) - before});
+        }
     }
 
     const codec::TemplateModel &model_;
@@ -286,6 +286,7 @@ Status plan_messages(const codec::TemplateModel &model, const Query &query, Aren
     void *finder = arena.allocate(sizeof(WordFinder));
     auto *phrases = arena.array<PhrasePlan>(query.phrases.size());
     if (finder == nullptr || phrases == nullptr) return no_plan_memory();
+    plan->units = units;
     plan->finder = new (finder) WordFinder(model, arena);
     Planner planner(model, query, arena, units, *plan->finder);
     for (std::size_t p = 0; p < query.phrases.size(); ++p) {

@@ -25,20 +25,37 @@ enum Verdict : std::uint8_t {
     kDepends = 4,
 };
 
+/// A unit where a word of a phrase can stand.
+struct WordPlace {
+    std::uint32_t unit = 0;
+    std::uint32_t check_begin = 0;  // of check_indexes: one of these checks must hold; none: the word is there, or may be
+    std::uint32_t check_count = 0;
+};
+
 struct WordPlan {
     const search::QueryWord *wanted = nullptr;
     std::span<HoleCheck> checks;
     std::span<const WordChecks::Use> uses;
-    const std::uint8_t *is_free = nullptr;  // one a template's number; nullptr of a phrase's only word
+
+    // Not of a phrase's only word: its places in the templates that depend on holes.
+    std::span<const WordPlace> places;
+    std::span<const std::uint32_t> check_indexes;
+    const std::uint32_t *place_starts = nullptr;  // those in template t begin at place_starts[t] and end at place_starts[t + 1]
+
+    std::span<const WordPlace> places_in(std::uint32_t number) const noexcept {
+        return places.subspan(place_starts[number], place_starts[number + 1] - place_starts[number]);
+    }
 };
 
 struct PhrasePlan {
     const std::uint8_t *verdicts = nullptr;  // Verdict, one a template's number; number 0 has none
     std::span<const WordPlan> words;
+    std::size_t places_max = 0;  // of a word in a template
 };
 
 struct MessagePlan {
     std::span<const PhrasePlan> phrases;  // as those of the query
+    MessageUnits units;
     WordFinder *finder = nullptr;
 };
 

@@ -206,20 +206,80 @@ private:
         return find_words(phrase, answer);
     }
 
-    /// Rows that have all words of a phrase.
+    /// Rows of the templates that depend on holes for a phrase of several words.
     Status find_words(const PhrasePlan &phrase, Answer *answer) noexcept {
-        RowBits all;
-        fill(&all, ~std::uint64_t{0});
-        for (std::uint32_t w = 0; w < phrase.words.size(); ++w) {
-            RowBits found{};
-            RowBits none{};
-            gather(numbers_, phrase.words[w].is_free, &found, &none);
-            if (const Status status = find_word(phrase.words[w], &found); !status.ok()) return status;
-            intersect(&all, found);
-            if (is_all(all, 0)) return Status::success();
+        auto *check_rows = arena_.array<RowBits **>(phrase.words.size());
+        auto *reached = arena_.array<RowBits>(2 * phrase.places_max);
+        if (check_rows == nullptr || reached == nullptr) return no_search_memory();
+        for (std::size_t w = 0; w < phrase.words.size(); ++w) {
+            check_rows[w] = arena_.array<RowBits *>(phrase.words[w].checks.size());
+            if (check_rows[w] == nullptr) return no_search_memory();
+            std::fill_n(check_rows[w], phrase.words[w].checks.size(), nullptr);
         }
-        unite(&answer->possible, all);
+        for (std::uint32_t number = 1; number < row_counts_.size(); ++number) {
+            if (phrase.verdicts[number] != kDepends || row_counts_[number] == 0) continue;
+            if (const Status status = find_words_in(phrase, number, check_rows, reached, answer); !status.ok()) return status;
+        }
         return Status::success();
+    }
+
+    /// Goes from word to word: which rows have the words so far, the last of them at this place?
+    ///
+    /// check_rows   the rows of each check of each word, nullptr where it was not needed yet
+    /// reached      room for the rows of all places of two words
+    Status find_words_in(const PhrasePlan &phrase, std::uint32_t number, RowBits ***check_rows, RowBits *reached,
+                         Answer *answer) noexcept {
+        const std::span<const MessageUnit> units = search_.plan.units.of(number);
+        RowBits *before = reached;
+        RowBits *now = reached + phrase.places_max;
+        for (std::size_t w = 0; w < phrase.words.size(); ++w) {
+            const WordPlan &word = phrase.words[w];
+            const std::span<const WordPlace> places = word.places_in(number);
+            bool any = false;
+            for (std::size_t p = 0; p < places.size(); ++p) {
+                fill(&now[p], w == 0 ? ~std::uint64_t{0} : 0);
+                const std::span<const WordPlace> places_before =
+                    w == 0 ? std::span<const WordPlace>{} : phrase.words[w - 1].places_in(number);
+                for (std::size_t b = 0; b < places_before.size(); ++b) {
+                    if (can_follow(units, places_before[b].unit, places[p].unit)) unite(&now[p], before[b]);
+                }
+                if (is_all(now[p], 0)) continue;
+                if (const Status status = keep_holding(word, places[p], check_rows[w], &now[p]); !status.ok()) return status;
+                any |= !is_all(now[p], 0);
+            }
+            if (!any) return Status::success();
+            std::swap(before, now);
+        }
+        for (std::size_t p = 0; p < phrase.words.back().places_in(number).size(); ++p)
+            add_rows(before[p], number, &answer->possible);
+        return Status::success();
+    }
+
+    /// Of some rows those where one of a place's checks holds.
+    Status keep_holding(const WordPlan &word, const WordPlace &place, RowBits **check_rows, RowBits *rows) noexcept {
+        if (place.check_count == 0) return Status::success();
+        RowBits holding{};
+        for (const std::uint32_t check : word.check_indexes.subspan(place.check_begin, place.check_count)) {
+            if (check_rows[check] == nullptr) {
+                check_rows[check] = arena_.array<RowBits>(1);
+                if (check_rows[check] == nullptr) return no_search_memory();
+                *check_rows[check] = {};
+                if (const Status status = values_.find(word, word.checks[check], check_rows[check]); !status.ok()) return status;
+            }
+            unite(&holding, *check_rows[check]);
+        }
+        intersect(rows, holding);
+        return Status::success();
+    }
+
+    /// The rows of one template.
+    void add_rows(const RowBits &rows, std::uint32_t number, RowBits *found) const noexcept {
+        for (std::uint32_t i = 0; i < std::size(rows.words); ++i) {
+            for (std::uint64_t word = rows.words[i]; word != 0; word &= word - 1) {
+                const std::uint32_t row = i * kWordRows + static_cast<std::uint32_t>(std::countr_zero(word));
+                if (row < numbers_.size() && numbers_[row] == number) found->add(row);
+            }
+        }
     }
 
     Status find_word(const WordPlan &word, RowBits *found) noexcept {

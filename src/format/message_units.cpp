@@ -119,6 +119,14 @@ bool is_separator(char byte) noexcept { return kKinds[static_cast<unsigned char>
 
 char to_lower(char byte) noexcept { return kLower[static_cast<unsigned char>(byte)]; }
 
+bool can_follow(std::span<const MessageUnit> units, std::size_t from, std::size_t to) noexcept {
+    if (from == to) return !units[from].is_one_word();
+    for (std::size_t between = from + 1; between < to; ++between) {
+        if (!units[between].may_be_wordless()) return false;
+    }
+    return from < to;
+}
+
 Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *units) noexcept {
     const std::uint32_t count = codec::template_count(model);
     search::ArenaList<MessageUnit> list(arena);

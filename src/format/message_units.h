@@ -43,6 +43,9 @@ struct MessageUnits {
     }
 };
 
+/// Whether the word behind one in unit `from` can be in unit `to`, of one template.
+bool can_follow(std::span<const MessageUnit> units, std::size_t from, std::size_t to) noexcept;
+
 /// errors   out_of_memory
 Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *units) noexcept;
 
