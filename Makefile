@@ -22,13 +22,13 @@ override with_llvm = no
 PG_CPPFLAGS  = -I$(CURDIR)/src -I$(CURDIR) -DNDEBUG '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wall -Wextra -Wno-register -Wno-volatile \
                -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers
-SHLIB_LINK   = -lzstd -lmosquitto -lstdc++
+SHLIB_LINK   = -lzstd -lutf8proc -lmosquitto -lstdc++
 PG_CONFIG   ?= pg_config
 PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# The codecs are loops over columns: let the compiler vectorise them.
-src/codec/%.o src/format/%.o: override CXXFLAGS += -O3
+# The codecs are loops over columns, let the compiler vectorise them; search is a loop over bytes.
+src/codec/%.o src/search/%.o src/format/%.o: override CXXFLAGS += -O3
 
 # Boost.JSON throws; nothing leaves these two files but an error value.
 bgworker/payload.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions
@@ -49,5 +49,6 @@ bench:
 	./test/bench/run
 bench-codec:
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
-	cmake --build build -j2 --target codec_bench
+	cmake --build build -j2 --target codec_bench filter_bench
 	build/codec_bench
+	build/filter_bench

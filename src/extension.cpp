@@ -4,6 +4,7 @@
 #include "engine/bulk_load.h"
 #include "engine/granule_cache.h"
 #include "engine/row_delete.h"
+#include "engine/segment_shape.h"
 #include "engine/server.h"
 #include "engine/tail.h"
 #include "engine/wal.h"
@@ -42,6 +43,7 @@ void _PG_init(void) {
     historian::planner::install_planner_hooks();
     historian::bgworker::define_worker_settings();
     historian::bgworker::register_workers();
+    historian::engine::is_searched_column = historian::table_am::searches_column;
     historian::engine::on_full_run = historian::bgworker::note_full_run;
     EmitWarningsOnPlaceholders("historian");
 }

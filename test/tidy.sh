@@ -3,15 +3,16 @@
 #
 # Layers, an arrow means "may include", one way only:
 #
-#     codec <- format <- engine <- table_am <- planner <- sql_functions        extension.cpp sees all
-#     bgworker sees codec and format, and reaches tables through SQL
+#     codec <- search <- format <- engine <- table_am <- planner <- sql_functions    extension.cpp sees all
+#     bgworker sees codec, search and format, and reaches tables through SQL
 #
-# codec, format and the files of bgworker named in $pure_files are pure: no PostgreSQL header. A file that needs a library which
-# throws says so in a line of its own, "// tidy: exceptions inside", and catches everything it calls.
+# search stands beside codec: of it, it uses the arena, the status, the hash and the cursors, and no codec.
+# codec, search, format and the files of bgworker named in $pure_files are pure: no PostgreSQL header. A file that needs a library
+# which throws says so in a line of its own, "// tidy: exceptions inside", and catches everything it calls.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-layers='codec format engine table_am planner sql_functions'
+layers='codec search format engine table_am planner sql_functions'
 pure_files='bgworker/payload.h bgworker/payload.cpp'
 header_folders='access|catalog|commands|common|executor|lib|libpq|nodes|optimizer|parser|port|postmaster|replication|storage'
 header_folders="$header_folders|tcop|utils"
@@ -77,7 +78,10 @@ if [ -n "$worker_files" ]; then
 fi
 rule 'layers include only what is below them' "$offences"
 
-pure=$(select_files "^src/(codec|format)/.*\.(h|cpp)$")
+rule 'search uses no codec' "$(grep -nE '#include "codec/' /dev/null $(select_files '^src/search/') |
+    grep -vE '"codec/(arena|status|hash|byte_reader|byte_writer)\.h"')"
+
+pure=$(select_files "^src/(codec|search|format)/.*\.(h|cpp)$")
 for file in $pure_files; do if [ -f "$file" ]; then pure="$pure $file"; fi; done
 rule 'pure layers include no PostgreSQL header' "$([ -z "$pure" ] || grep -nE \
     "#include [<\"](postgres|fmgr|c\.h|miscadmin|pgstat|funcapi|($header_folders)/)" /dev/null $pure)"

@@ -31,6 +31,10 @@ enum class CodecId : std::uint8_t {
 
     // The tag column of a granule: format/tag_runs.h.
     tag_runs = 12,
+
+    // Log messages: templates.h. A granule of messages may also be a text stream.
+    template_model = 13,
+    template_texts = 14,
 };
 
 }  // namespace historian::codec

@@ -28,6 +28,11 @@ std::size_t Compressor::compress(std::span<const std::byte> bytes, std::span<std
     return ZSTD_isError(size) ? 0 : size;
 }
 
+std::uint64_t declared_content(std::span<const std::byte> frame) noexcept {
+    const unsigned long long size = ZSTD_getFrameContentSize(frame.data(), frame.size());
+    return size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR ? UINT64_MAX : size;
+}
+
 Status decompress(std::span<const std::byte> frame, std::span<std::byte> bytes) noexcept {
     if (ZSTD_getFrameContentSize(frame.data(), frame.size()) != bytes.size()) {
         return {StatusCode::corrupt, "a compressed frame declares another size"};

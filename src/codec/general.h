@@ -43,6 +43,9 @@ constexpr bool plausible_content(std::uint64_t frame_bytes, std::uint64_t conten
     return content_bytes <= (frame_bytes / 3 + 1) * kBlockContentMax;
 }
 
+/// The content size that a frame declares, or UINT64_MAX when it declares none. Any bytes are safe.
+std::uint64_t declared_content(std::span<const std::byte> frame) noexcept;
+
 /// frame    exactly one frame; any bytes are safe
 /// bytes    output: must be exactly the declared content size
 /// errors   corrupt, out_of_memory

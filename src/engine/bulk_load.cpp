@@ -3,6 +3,7 @@
 #include "engine/pages.h"
 #include "engine/report.h"
 #include "engine/row.h"
+#include "engine/segment_shape.h"
 #include "engine/segment_store.h"
 #include "engine/tail.h"
 #include "engine/tid.h"
@@ -25,7 +26,7 @@ struct BulkLoad {
     CommandId cid;
     KeyColumns keys;
     TupleDesc desc;
-    format::ColumnType *types;
+    SegmentShape shape;
     Cell *cells;
     Datum *values;    // one row's flat values
     TailRow *staged;  // the first rows, until it is known whether they are few
@@ -73,7 +74,7 @@ BulkLoad *open_load(Relation rel, CommandId cid) {
     load->cid = cid;
     load->keys = key_columns(rel);
     load->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-    load->types = column_types(load->desc, load->keys);
+    load->shape = segment_shape(rel, load->desc, load->keys);
     load->cells = static_cast<Cell *>(palloc0(sizeof(Cell) * load->desc->natts));
     load->values = static_cast<Datum *>(palloc(sizeof(Datum) * load->desc->natts));
     load->staged = static_cast<TailRow *>(palloc(sizeof(TailRow) * kBulkRowsMin));
@@ -86,9 +87,7 @@ BulkLoad *open_load(Relation rel, CommandId cid) {
 
 void start_builder(Relation rel, BulkLoad *load) {
     *load->arena = arena_in(load->segment_context);
-    const format::SortKey key = sort_key(load->desc, load->keys);
-    check_status(format::create_builder(*load->arena, {load->types, static_cast<size_t>(load->desc->natts)}, key, &load->builder),
-                 rel, "build a segment");
+    load->builder = start_builder(rel, load->shape, *load->arena);
 }
 
 void write_built_segment(Relation rel, BulkLoad *load) {
@@ -273,10 +272,7 @@ void store_large_row(Relation rel, TupleTableSlot *slot, CommandId cid, ItemPoin
     fill_cells(desc, keys, values, slot->tts_isnull, cells, tag_space);
 
     Arena arena = arena_in(context);
-    SegmentBuilder *builder;
-    const format::SortKey key = sort_key(desc, keys);
-    const std::span types(column_types(desc, keys), static_cast<size_t>(desc->natts));
-    check_status(format::create_builder(arena, types, key, &builder), rel, "store a large row");
+    SegmentBuilder *builder = start_builder(rel, segment_shape(rel, desc, keys), arena);
     check_status(format::append_row(*builder, cells), rel, "store a large row");
     const bool is_full = builder_is_full(*builder);
     format::SegmentBytes segment;

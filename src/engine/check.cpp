@@ -7,8 +7,8 @@
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/space.h"
-#include "engine/tail_summary.h"
 #include "engine/tail.h"
+#include "engine/tail_summary.h"
 #include "engine/validate.h"
 #include "engine/visibility.h"
 #include "format/page_summary.h"
@@ -232,7 +232,7 @@ uint64 raw_bytes_of(const Granule *granule) {
     for (uint32 column = 0; column < segment.header.column_count; column++) {
         const bool is_read = column < static_cast<uint32>(granule->desc->natts) && !granule->columns[column].is_missing;
         format::ColumnVector dropped;
-        if (!is_read) read_chunk(granule->rel, segment, granule->number, column, granule->context, &dropped);
+        if (!is_read) read_chunk(granule->rel, segment, granule->number, column, {}, granule->context, &dropped);
         const bool is_tag = column + 1 == static_cast<uint32>(granule->keys.tag);
         bytes += format::count_raw_bytes(is_read ? granule->columns[column].vector : dropped,
                                          is_tag ? tag_number_bytes(granule->desc, granule->keys) : 0);

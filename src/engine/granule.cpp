@@ -29,6 +29,8 @@ void open_granule(Granule *granule, const OpenSegment *segment, uint32 number) {
     for (int i = 0; i < granule->desc->natts; i++) granule->columns[i] = GranuleColumn{};
     granule->segment = segment;
     granule->number = number;
+    granule->few = nullptr;
+    granule->few_count = 0;
     granule->about = format::granule_at(*segment->index, number);
 }
 
@@ -69,7 +71,10 @@ void load_column(Granule *granule, int column) {
         report_damage(granule->rel, segment->entry.extents[0].first_block,
                       "A segment's column has another physical kind than the table's.");
     }
-    read_chunk(granule->rel, *segment, granule->number, column, granule->context, &loaded->vector);
+    const bool only_few =
+        granule->few != nullptr && granule->few_count > 0 && type.kind == PhysicalKind::bytes && column + 1 != granule->keys.tag;
+    const std::span<const uint32> rows(granule->few, only_few ? granule->few_count : 0);
+    read_chunk(granule->rel, *segment, granule->number, column, rows, granule->context, &loaded->vector);
     if (!is_number(type.kind) && loaded->vector.entry_count > 0) {
         const uint32 entries = loaded->vector.entry_count;
         loaded->entry_datums = static_cast<Datum *>(MemoryContextAlloc(granule->context, sizeof(Datum) * entries));

@@ -26,7 +26,9 @@ struct Granule {
     const OpenSegment *segment;
     uint32 number;
     format::Granule about;
-    MemoryContext context;   // all that is decoded; reset by open_granule()
+    MemoryContext context;  // all that is decoded; reset by open_granule()
+    const uint32 *few;      // if not nullptr: columns of texts are decoded for these rows alone
+    uint32 few_count;
     GranuleColumn *columns;  // desc->natts of them
 };
 
@@ -35,6 +37,12 @@ Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, Memo
 
 /// Reads on as rows of another shape: ALTER TABLE reads with the descriptor of before. Values taken so far are gone.
 void reshape_granule(Granule *granule, TupleDesc desc);
+
+/// Only these rows will be asked for, ascending, until the next open_granule(); the numbers must live as long.
+inline void read_few_rows(Granule *granule, const uint32 *rows, uint32 count) {
+    granule->few = rows;
+    granule->few_count = count;
+}
 
 /// Turns to a granule; values taken from the one before are gone.
 void open_granule(Granule *granule, const OpenSegment *segment, uint32 number);

@@ -27,6 +27,11 @@ void check_status(Status status, Relation rel, const char *doing) {
             damaged ? errhint("Run historian_check on the table; restore it from a backup if the damage is confirmed.") : 0);
 }
 
+void check_status(Status status, const char *doing) {
+    if (likely(status.ok())) return;
+    ereport(ERROR, errcode(sqlstate_of(status.code)), errmsg("could not %s", doing), errdetail("The cause: %s.", status.message));
+}
+
 void report_damage(Relation rel, BlockNumber block, const char *detail) {
     ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
             errmsg("found damage in block %u of table \"%s\"", block, RelationGetRelationName(rel)), errdetail("%s", detail),

@@ -5,6 +5,7 @@
 #include "engine/row.h"
 #include "engine/row_slot.h"
 #include "engine/scan_by_time.h"
+#include "engine/scan_search.h"
 #include "engine/tid.h"
 #include "engine/visibility.h"
 
@@ -97,6 +98,29 @@ const ScanItem &current_item(const TableScan *scan) {
 
 // ---------------------------------------------------------------------------------------------------------------- segments
 
+}  // namespace
+
+uint64 *granules_by_filter(TableScan *scan, const OpenSegment &segment, MemoryContext context) {
+    const ScanFilter *filter = scan->filter;
+    if (filter == nullptr || (!filter->by_time && filter->key_count == 0)) return nullptr;
+    const uint32 count = segment.header.granule_count;
+    uint64 *set = static_cast<uint64 *>(MemoryContextAllocZero(context, sizeof(uint64) * format::granule_words(count)));
+    bool any = false;
+    for (uint32 g = 0; g < count; g++) {
+        const format::Granule about = format::granule_at(*segment.index, g);
+        if (filter->by_time && !times_overlap(*filter, about.time_min, about.time_max)) continue;
+        set[g / 64] |= UINT64CONST(1) << (g % 64);
+        any = true;
+    }
+    if (!any || filter->key_count == 0) return set;
+    MemoryContext old = MemoryContextSwitchTo(context);
+    narrow_by_keys(scan->rel, segment, filter->keys, filter->key_count, set, scan->counters.skipped_by_keys);
+    MemoryContextSwitchTo(old);
+    return set;
+}
+
+namespace {
+
 void choose_granules(TableScan *scan) {
     const OpenSegment &segment = scan->segment;
     const uint32 count = segment.header.granule_count;
@@ -108,6 +132,7 @@ void choose_granules(TableScan *scan) {
         for (uint32 g = 0; g < count; g++) scan->granules[scan->granule_count++] = g;
         return;
     }
+    const uint64 *by_filter = granules_by_filter(scan, segment, scan->choice_context);
     bool *wanted = static_cast<bool *>(MemoryContextAllocZero(scan->choice_context, Max(count, 1)));
     if (!filter->by_tag) memset(wanted, 1, count);
     for (uint32 t = 0; filter->by_tag && t < filter->tag_count; t++) {
@@ -121,9 +146,7 @@ void choose_granules(TableScan *scan) {
         for (uint32 g = range.first; g <= range.last && g < count; g++) wanted[g] = true;
     }
     for (uint32 g = 0; g < count; g++) {
-        if (!wanted[g]) continue;
-        const format::Granule about = format::granule_at(*segment.index, g);
-        if (filter->by_time && !times_overlap(*filter, about.time_min, about.time_max)) continue;
+        if (!wanted[g] || (by_filter != nullptr && !has_granule(by_filter, g))) continue;
         scan->granules[scan->granule_count++] = g;
     }
     scan->counters.granules_skipped += count - scan->granule_count;
@@ -163,6 +186,7 @@ bool next_granule(TableScan *scan, bool forward) {
     const RowSpan wanted = wanted_rows(scan, scan->granule);
     scan->row_first = wanted.first;
     scan->row_end = wanted.end;
+    search_granule(scan, scan->searches, scan->granule, scan->found);
     scan->row_index = forward ? static_cast<int64>(scan->row_first) - 1 : static_cast<int64>(scan->row_end);
     return true;
 }
@@ -171,6 +195,7 @@ void enter_segment(TableScan *scan, const ScanItem &item, bool forward) {
     use_segment(scan, item);
     scan->counters.segments_read++;
     choose_granules(scan);
+    begin_searches(scan->searches, scan->choice_context);
     scan->granule_index = forward ? -1 : static_cast<int64>(scan->granule_count);
     scan->row_first = scan->row_end = 0;
     scan->row_index = forward ? 0 : -1;  // outside the empty row range: the first step opens a granule
@@ -182,9 +207,13 @@ bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
         const bool inside =
             scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end);
         if (inside) {
-            if (has_row(scan->deleted, scan->granule->about.first_row + static_cast<uint32>(scan->row_index))) continue;
+            const auto row = static_cast<uint32>(scan->row_index);
+            const FoundRows &found = *scan->found;
+            if (found.is_limited && !has_bit(found.possible, row)) continue;
+            if (has_row(scan->deleted, scan->granule->about.first_row + row)) continue;
+            scan->row_is_certain = found.is_limited && has_bit(found.certain, row);
             const bool *needed = scan->filter != nullptr ? scan->filter->needed_columns : nullptr;
-            store_sealed_row(slot, scan->granule, static_cast<uint32>(scan->row_index), needed);
+            store_sealed_row(slot, scan->granule, row, needed);
             return true;
         }
         CHECK_FOR_INTERRUPTS();
@@ -204,6 +233,7 @@ bool next_tail_row(TableScan *scan, const ScanItem &item, bool forward, TupleTab
     for (;;) {
         scan->visible_index += forward ? 1 : -1;
         if (scan->visible_index >= 0 && scan->visible_index < scan->visible_count) {
+            scan->row_is_certain = false;
             store_visible_row(scan, scan->visible_index, slot);
             return true;
         }
@@ -315,6 +345,8 @@ TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter,
     scan->keys = key_columns(rel);
     scan->times_may_be_null = !TupleDescAttr(RelationGetDescr(rel), scan->keys.time - 1)->attnotnull;
     scan->granule = make_granule(rel, RelationGetDescr(rel), scan->keys, context);
+    scan->searches = static_cast<SegmentSearches *>(MemoryContextAllocZero(context, sizeof(SegmentSearches)));
+    scan->found = static_cast<FoundRows *>(MemoryContextAllocZero(context, sizeof(FoundRows)));
     scan->tail_buffer = InvalidBuffer;
     if (snapshot != nullptr && IsMVCCSnapshot(snapshot)) PredicateLockRelation(rel, snapshot);
     build_fingerprints(scan);
@@ -361,6 +393,8 @@ void end_scan(TableScan *scan) {
     close_tail_page(scan);
     MemoryContextDelete(scan->context);
 }
+
+bool row_is_certain(const TableScan *scan) { return scan->row_is_certain; }
 
 const ScanCounters &scan_counters(const TableScan *scan) { return scan->counters; }
 

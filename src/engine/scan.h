@@ -15,7 +15,9 @@
 
 #include "engine/server.h"
 //
+#include "engine/key_conditions.h"
 #include "engine/pages.h"
+#include "search/query.h"
 
 namespace historian::engine {
 
@@ -36,6 +38,12 @@ enum class ScanOrder : uint8 {
 /// That of a scan which nobody tells otherwise: log tables are read newest first.
 ScanOrder default_order(Relation rel);
 
+/// text @@ search_query: the rows that cannot match are passed over.
+struct RowSearch {
+    uint32 column;  // from 0
+    const search::Query *query;
+};
+
 /// What a scan may skip, and the order that is wanted. A parallel scan has no order.
 struct ScanFilter {
     ScanOrder order;
@@ -45,6 +53,10 @@ struct ScanFilter {
     bool by_tag;
     const TagFilter *tags;  // sorted by bytes (memcmp, then length), distinct; none: no row can match
     uint32 tag_count;
+    const KeyCondition *keys;  // on other columns; all must hold
+    uint32 key_count;
+    const RowSearch *searches;  // all must match; row_is_certain() says of which rows that need not be looked at again
+    uint32 search_count;
     bool tail_only;              // no segment is wanted
     const bool *needed_columns;  // one a column of the table, or nullptr for all; columns that are not needed read as NULL
 };
@@ -57,6 +69,7 @@ struct ScanCounters {
     uint64 granules_skipped;
     uint64 tail_pages_read;
     uint64 tail_pages_skipped;
+    uint64 skipped_by_keys[kCountedConditionsMax];  // of granules_skipped: by the filter's conditions one by one
 };
 
 /// Shared state of a parallel scan, in dynamic shared memory.
@@ -80,6 +93,9 @@ bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot);
 void restart_scan(TableScan *scan);
 
 void end_scan(TableScan *scan);
+
+/// Whether the row that was given last matches all searches of the filter for sure.
+bool row_is_certain(const TableScan *scan);
 
 const ScanCounters &scan_counters(const TableScan *scan);
 

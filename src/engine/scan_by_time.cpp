@@ -1,7 +1,10 @@
 #include "engine/scan_by_time.h"
 
+#include "engine/scan_search.h"
+
 #include "engine/report.h"
 #include "engine/row_slot.h"
+#include "engine/segment_cache.h"
 #include "engine/tail_summary.h"
 #include "engine/validate.h"
 
@@ -19,6 +22,7 @@ constexpr uint32 kWhole = PG_UINT32_MAX;  // a segment whose granules are not in
 struct ReadSegment {
     OpenSegment segment;
     RowSet deleted;
+    SegmentSearches searches;
     MemoryContext context;
     uint32 parts;  // in the heap
 };
@@ -30,13 +34,14 @@ struct Cursor {
     int64 end;
     int64 row;
     const int64 *times;  // of its rows by number; nullptr: all lie before or behind every other part
+    int64 *space;        // for the times of a granule or a page
+    FoundRows found;     // of a granule: by the filter's searches
     // A granule.
     Granule *granule;
     ReadSegment *segment;
     // A tail page.
     BlockNumber block;  // InvalidBlockNumber: it is a granule
     OffsetNumber offsets[format::kTailRowsMax];
-    int64 space[format::kTailRowsMax];
 };
 
 // An entry of the heap.
@@ -59,6 +64,7 @@ struct Position {
 struct TimeMerge {
     TableScan *scan;
     MemoryContext context;  // all below but the free lists; reset by each start
+    TupleDesc desc;         // the rows' shape as the reader sees it: ALTER TABLE reads with that of before
     bool is_started;
     bool descending;
     bool has_turned;
@@ -123,10 +129,15 @@ void add_part(TimeMerge *merge, uint32 item, uint32 number, int64 time_min, int6
 
 Cursor *take_cursor(TimeMerge *merge) {
     Cursor *cursor = merge->free_cursors;
-    if (cursor != nullptr)
+    if (cursor != nullptr) {
         merge->free_cursors = cursor->next_free;
-    else
-        cursor = static_cast<Cursor *>(MemoryContextAllocZero(merge->scan->context, sizeof(Cursor)));
+        return cursor;
+    }
+    MemoryContext context = merge->scan->context;
+    static_assert(format::kGranuleRowsMax >= format::kTailRowsMax);
+    cursor = static_cast<Cursor *>(MemoryContextAllocZero(context, sizeof(Cursor)));
+    cursor->space = static_cast<int64 *>(MemoryContextAlloc(context, sizeof(int64) * format::kGranuleRowsMax));
+    cursor->granule = make_granule(merge->scan->rel, merge->desc, merge->scan->keys, context);
     return cursor;
 }
 
@@ -176,7 +187,7 @@ Cursor *open_page(TimeMerge *merge, const Part &part) {
     int64 times[format::kTailRowsMax];
     for (int i = 0; i < scan->visible_count; i++) {
         order[i] = static_cast<uint16>(i);
-        times[i] = visible_row_time(scan, i);
+        times[i] = visible_row_time(scan, i, merge->desc);
     }
     const auto by_time = [&times](uint16 a, uint16 b) { return times[a] != times[b] ? times[a] < times[b] : a < b; };
     if (!std::is_sorted(times, times + scan->visible_count)) std::sort(order, order + scan->visible_count, by_time);
@@ -208,18 +219,19 @@ void part_segment(TimeMerge *merge, uint32 item_number) {
     const ScanItem &item = scan->items[item_number];
     ReadSegment *read = &merge->segments[item_number];
     MemoryContext context = AllocSetContextCreate(merge->context, "historian segment", ALLOCSET_DEFAULT_SIZES);
-    open_segment(scan->rel, item.slot, item.entry, context, &read->segment);
+    borrow_open_segment(scan->rel, item.slot, item.entry, context, &read->segment);
     read->deleted = deleted_rows(scan->rel, item.slot, item.entry, scan->snapshot, context);
     read->context = context;
+    begin_searches(&read->searches, context);
     read->parts = 1;  // this function's
     scan->counters.segments_read++;
+    const uint64 *wanted = granules_by_filter(scan, read->segment, context);
     for (uint32 g = 0; g < read->segment.header.granule_count; g++) {
-        const format::Granule about = format::granule_at(*read->segment.index, g);
-        const ScanFilter *filter = scan->filter;
-        if (filter != nullptr && filter->by_time && !times_overlap(*filter, about.time_min, about.time_max)) {
+        if (wanted != nullptr && !has_granule(wanted, g)) {
             scan->counters.granules_skipped++;
             continue;
         }
+        const format::Granule about = format::granule_at(*read->segment.index, g);
         const uint32 before = merge->part_count;
         add_part(merge, item_number, g, about.time_min, about.time_max, about.has_null_time);
         read->parts += merge->part_count - before;
@@ -235,40 +247,47 @@ bool stands_alone(const TimeMerge *merge, const format::Granule &about) {
     return merge->descending ? next < about.time_min : next > about.time_max;
 }
 
-const int64 *times_of_rows(const TimeMerge *merge, Granule *granule) {
-    if (!granule->about.has_null_time) return granule_times(granule);
-    int64 *times = static_cast<int64 *>(MemoryContextAlloc(granule->context, sizeof(int64) * granule->about.row_count));
-    for (uint32 row = 0; row < granule->about.row_count; row++) {
+// Copies the times of a cursor's rows: the granule's own go when the shape of its rows changes.
+void collect_times(const TimeMerge *merge, Cursor *cursor) {
+    const int64 *times = granule_times(cursor->granule);
+    cursor->times = cursor->space;
+    if (times != nullptr) {
+        memcpy(cursor->space, times, sizeof(int64) * cursor->granule->about.row_count);
+        return;
+    }
+    for (uint32 row = 0; row < cursor->granule->about.row_count; row++) {
         Datum value;
         bool is_null;
-        granule_value(granule, merge->scan->keys.time - 1, row, &value, &is_null);
-        times[row] = is_null ? PG_INT64_MIN : DatumGetInt64(value);
+        granule_value(cursor->granule, merge->scan->keys.time - 1, row, &value, &is_null);
+        cursor->space[row] = is_null ? PG_INT64_MIN : DatumGetInt64(value);
     }
-    return times;
 }
 
 Cursor *open_granule_part(TimeMerge *merge, const Part &part) {
     TableScan *scan = merge->scan;
     Cursor *cursor = take_cursor(merge);
-    if (cursor->granule == nullptr)
-        cursor->granule = make_granule(scan->rel, RelationGetDescr(scan->rel), scan->keys, scan->context);
     cursor->block = InvalidBlockNumber;
     cursor->segment = &merge->segments[part.item];
     cursor->granule->keys = scan->keys;
     open_granule(cursor->granule, &cursor->segment->segment, part.number);
     scan->counters.granules_read++;
+    search_granule(scan, &cursor->segment->searches, cursor->granule, &cursor->found);
     const RowSpan wanted = wanted_rows(scan, cursor->granule);
     cursor->first = wanted.first;
     cursor->end = wanted.end;
-    cursor->times = stands_alone(merge, cursor->granule->about) ? nullptr : times_of_rows(merge, cursor->granule);
+    cursor->times = nullptr;
+    if (!stands_alone(merge, cursor->granule->about)) collect_times(merge, cursor);
     return cursor;
 }
 
 // ------------------------------------------------------------------------------------------------------------------- rows
 
-bool is_deleted(const Cursor *cursor) {
-    return cursor->block == InvalidBlockNumber &&
-           has_row(cursor->segment->deleted, cursor->granule->about.first_row + static_cast<uint32>(cursor->row));
+// Of a granule's row: whether the filter's searches or a deletion are against it.
+bool is_passed_over(const Cursor *cursor) {
+    if (cursor->block != InvalidBlockNumber) return false;
+    const auto row = static_cast<uint32>(cursor->row);
+    if (cursor->found.is_limited && !has_bit(cursor->found.possible, row)) return true;
+    return has_row(cursor->segment->deleted, cursor->granule->about.first_row + row);
 }
 
 // Goes to the first row, or from the row that was given to the next; false at the cursor's end.
@@ -280,7 +299,7 @@ bool step(TimeMerge *merge, const Part &part, bool is_first) {
     else
         cursor->row += by;
     for (; cursor->row >= cursor->first && cursor->row < cursor->end; cursor->row += by) {
-        if (is_deleted(cursor)) continue;
+        if (is_passed_over(cursor)) continue;
         if (!merge->has_turned) return true;
         const Position at = {cursor->times[cursor->row], part.item, part.number, cursor->row};
         if (merge->descending ? is_before(at, merge->turned_at) : is_before(merge->turned_at, at)) return true;
@@ -361,6 +380,7 @@ TimeMerge *make_time_merge(TableScan *scan) {
 
 bool next_row_by_time(TimeMerge *merge, bool descending, TupleTableSlot *slot) {
     ExecClearTuple(slot);  // the row of the last call, which is the first of the heap
+    merge->desc = slot->tts_tupleDescriptor;
     if (!merge->is_started || merge->descending != descending)
         start(merge, descending);
     else if (merge->part_count > 0)
@@ -375,6 +395,8 @@ bool next_row_by_time(TimeMerge *merge, bool descending, TupleTableSlot *slot) {
     }
     if (merge->part_count == 0) return false;
     const Cursor *cursor = merge->heap[0].cursor;
+    merge->scan->row_is_certain = cursor->block == InvalidBlockNumber && cursor->found.is_limited &&
+                                  has_bit(cursor->found.certain, static_cast<uint32>(cursor->row));
     if (cursor->block != InvalidBlockNumber) {
         give_tail_row(merge, cursor, slot);
     } else {

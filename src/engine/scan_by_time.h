@@ -8,7 +8,7 @@
 // one or two parts are open at a time.
 //
 // Invariants:
-//   1. Rows have a total order: (time, part, place in the part), NULL times before all others. Both directions follow it, so that
+//   1. Rows have a total order: (time, part, place in the part); a NULL counts as -infinity. Both directions follow it, so that
 //      a cursor can turn around anywhere: the heap is made again, without what lies behind the cursor.
 //   2. A part is never opened before the row that is given next is known to be in it or beside it in time.
 #pragma once

@@ -2,6 +2,9 @@
 // table's size.
 #include "engine/scan.h"
 #include "engine/scan_state.h"
+#include "engine/segment_cache.h"
+#include "engine/visibility.h"
+#include "format/key_filter.h"
 
 extern "C" {
 #include "optimizer/plancat.h"
@@ -46,6 +49,39 @@ double time_share_of_entry(const ScanFilter &filter, const DirectoryEntry &entry
     return whole <= 0 ? 1.0 : Max(0.0, Min(1.0, (last - first) / whole));
 }
 
+/// Segments whose filter is asked while planning; the share that it leaves is taken for that of the others too.
+constexpr uint32 kProbedSegmentsMax = 64;
+
+/// What looking through a granule costs, in rows, when its templates answer a search.
+constexpr double kSearchedShare = 0.1;
+
+struct Probe {
+    double granules;  // of the segments asked
+    double left;      // that the conditions on other columns leave
+    uint32 segments;
+};
+
+// Asks the filter of a segment, which planning's execution will ask again: what is read now is kept for then.
+void probe_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, const ScanFilter &filter, Probe *probe) {
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian probe", ALLOCSET_SMALL_SIZES);
+    OpenSegment segment;
+    borrow_open_segment(rel, slot, entry, context, &segment);
+    const uint32 count = segment.header.granule_count;
+    MemoryContext old = MemoryContextSwitchTo(context);
+    uint64 *granules = static_cast<uint64 *>(palloc0(sizeof(uint64) * format::granule_words(count)));
+    uint64 skipped[kCountedConditionsMax] = {};
+    for (uint32 g = 0; g < count; g++) granules[g / 64] |= UINT64CONST(1) << (g % 64);
+    narrow_by_keys(rel, segment, filter.keys, filter.key_count, granules, skipped);
+    for (uint32 w = 0; w < format::granule_words(count); w++) probe->left += pg_popcount64(granules[w]);
+    probe->granules += count;
+    probe->segments++;
+    MemoryContextSwitchTo(old);
+    MemoryContextDelete(context);
+}
+
+// The share of their granules that conditions on other columns leave.
+double share_left(const Probe &probe) { return probe.granules > 0 ? probe.left / probe.granules : 1.0; }
+
 void add_segment(const ScanFilter &filter, const UnknownFilter &unknown, const DirectoryEntry &entry, ScanEstimate *estimate) {
     const double rows = entry.row_count;
     const double tags = Max(entry.tag_count, 1);
@@ -79,7 +115,9 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
     const int32 width = get_rel_data_width(rel, nullptr) + MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData);
     const double rows_per_page =
         Max(1.0, Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width));
-    for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
+    ScanEstimate sealed = {};
+    Probe probe = {};
+    for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) return;  // almost always superseded for good
         if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
             // Pages of other tags and times are passed over, and so are the rows of other tags on the others.
@@ -87,9 +125,16 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
             estimate.tail_pages += entry.used_pages * share;
             estimate.rows += entry.used_pages * rows_per_page * share;
         } else if (entry.kind == static_cast<uint8>(EntryKind::segment) && segment_may_match(filter, entry)) {
-            add_segment(filter, unknown, entry, &estimate);
+            add_segment(filter, unknown, entry, &sealed);
+            const bool is_there = xid_state(entry.xmin) == XidState::committed;
+            if (filter.key_count > 0 && is_there && probe.segments < kProbedSegmentsMax)
+                probe_segment(rel, slot, entry, filter, &probe);
         }
     });
+    const double share = share_left(probe);
+    estimate.segments = sealed.segments;
+    estimate.pages = sealed.pages * share;
+    estimate.rows += sealed.rows * share * (filter.search_count > 0 ? kSearchedShare : 1.0);
     return estimate;
 }
 

@@ -30,6 +30,12 @@ struct KeptSegment {  // all zeros: free
 struct SummaryReader;
 struct TimeMerge;
 
+/// Possible rows of a granule that are so few that they are rebuilt one by one.
+inline constexpr uint32 kFewRowsMax = 256;
+
+struct SegmentSearches;
+struct FoundRows;
+
 struct TableScan {
     Relation rel;
     Snapshot snapshot;
@@ -75,6 +81,9 @@ struct TableScan {
     uint32 row_first;  // rows [row_first, row_end) of the granule are wanted
     uint32 row_end;
     int64 row_index;
+    SegmentSearches *searches;  // of the current segment
+    FoundRows *found;           // in the granule
+    bool row_is_certain;
 };
 
 /// Whether the filter's times and [time_min, time_max] have one in common.
@@ -108,12 +117,16 @@ void close_tail_page(TableScan *scan);
 
 /// The row at `visible[index]` of the pinned page, into the slot; its time, of NULL the earliest.
 void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot);
-int64 visible_row_time(TableScan *scan, int index);
+int64 visible_row_time(TableScan *scan, int index, TupleDesc desc);
 
 /// The row at this offset of the pinned page, into the slot.
 void store_tail_row_at(TableScan *scan, OffsetNumber offset, TupleTableSlot *slot);
 
 // ------------------------------------------------------------------------------------------------------------- segments
+
+/// The granules that the filter's times and its conditions on other columns leave, as a set of bits; nullptr: all.
+uint64 *granules_by_filter(TableScan *scan, const OpenSegment &segment, MemoryContext context);
+inline bool has_granule(const uint64 *set, uint32 granule) { return ((set[granule / 64] >> (granule % 64)) & 1) != 0; }
 
 /// Rows [first, end) of a granule.
 struct RowSpan {

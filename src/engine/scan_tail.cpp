@@ -154,10 +154,10 @@ void store_tail_row_at(TableScan *scan, OffsetNumber offset, TupleTableSlot *slo
 
 void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot) { store_tail_row_at(scan, scan->visible[index], slot); }
 
-int64 visible_row_time(TableScan *scan, int index) {
+int64 visible_row_time(TableScan *scan, int index, TupleDesc desc) {
     find_row(scan, scan->visible[index]);
     bool is_null;
-    const Datum time = heap_getattr(&scan->tail_tuple, scan->keys.time, RelationGetDescr(scan->rel), &is_null);
+    const Datum time = heap_getattr(&scan->tail_tuple, scan->keys.time, desc, &is_null);
     return is_null ? PG_INT64_MIN : DatumGetInt64(time);
 }
 

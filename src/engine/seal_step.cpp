@@ -14,7 +14,7 @@ SealStep make_step(Relation rel, MemoryContext context) {
     step.context = context;
     step.segment_context = AllocSetContextCreate(context, "historian segment builder", ALLOCSET_DEFAULT_SIZES);
     step.source_context = AllocSetContextCreate(context, "historian seal source", ALLOCSET_DEFAULT_SIZES);
-    step.types = column_types(step.desc, step.keys);
+    step.shape = segment_shape(rel, step.desc, step.keys);
     step.cells = static_cast<format::Cell *>(palloc0(sizeof(format::Cell) * step.desc->natts));
     step.values = static_cast<Datum *>(palloc(sizeof(Datum) * step.desc->natts));
     step.nulls = static_cast<bool *>(palloc(sizeof(bool) * step.desc->natts));
@@ -55,9 +55,7 @@ static constexpr uint64 kRowsPerProgressNote = 4096;
 void add_row(SealStep *step, CarriedSource *source, uint32 place) {
     if (step->builder == nullptr) {
         *step->arena = arena_in(step->segment_context);
-        const format::SortKey key = sort_key(step->desc, step->keys);
-        const std::span types(step->types, static_cast<size_t>(step->desc->natts));
-        check_status(format::create_builder(*step->arena, types, key, &step->builder), step->rel, "seal rows");
+        step->builder = start_builder(step->rel, step->shape, *step->arena);
         step->tag_goes_on = step->within_tag;
     }
     take_row(source, place, step->outcome.rows);

@@ -7,6 +7,7 @@
 #include "engine/pages.h"
 #include "engine/seal.h"
 #include "engine/seal_carry.h"
+#include "engine/segment_shape.h"
 #include "engine/segment_store.h"
 
 namespace historian::engine {
@@ -18,7 +19,7 @@ struct SealStep {
     MemoryContext context;          // the step
     MemoryContext segment_context;  // the segment being built
     MemoryContext source_context;   // the page or granule being read
-    format::ColumnType *types;
+    SegmentShape shape;
     format::Cell *cells;
     Datum *values;  // the row to add next: desc->natts of them
     bool *nulls;

@@ -172,19 +172,56 @@ void open_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memory
     read_segment_range(rel, slot, entry, range, bytes);
     Arena arena = arena_in(context);
     check_status(format::parse_index(segment->header, {bytes, range.byte_count}, arena, &segment->index), rel, "open a segment");
+    segment->parts = static_cast<SegmentParts *>(MemoryContextAllocZero(context, sizeof(SegmentParts)));
+    segment->parts->context = context;
+    const Size models_bytes = sizeof(codec::TemplateModel *) * segment->header.column_count;
+    segment->parts->models = static_cast<codec::TemplateModel **>(MemoryContextAllocZero(context, models_bytes));
 }
 
-void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context,
-                format::ColumnVector *decoded) {
-    const format::ByteRange range = format::chunk_range(*segment.index, granule, column);
-    if (range.byte_count > segment.entry.byte_count) {
-        report_damage(rel, segment.entry.extents[0].first_block, "A chunk is longer than its segment.");
-    }
+std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
+                                             MemoryContext context) {
+    if (range.byte_count > segment.entry.byte_count)
+        report_damage(rel, segment.entry.extents[0].first_block, "A part of a segment is longer than the segment.");
     auto *bytes = static_cast<std::byte *>(MemoryContextAllocHuge(context, Max(range.byte_count, 1)));
     read_segment_range(rel, segment.slot, segment.entry, range, bytes);
+    return {bytes, range.byte_count};
+}
+
+const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segment, uint32 column) {
+    codec::TemplateModel **model = &segment.parts->models[column];
+    const format::ByteRange range = format::model_range(*segment.index, column);
+    if (*model == nullptr && range.byte_count > 0) {
+        const std::span<const std::byte> bytes = read_segment_part(rel, segment, range, segment.parts->context);
+        Arena arena = arena_in(segment.parts->context);
+        check_status(format::open_model(bytes, arena, model), rel, "read the templates of a segment");
+    }
+    return *model;
+}
+
+const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment) {
+    SegmentParts *parts = segment.parts;
+    if (!parts->filter_is_open) {
+        const format::ByteRange range = format::filter_header_range(*segment.index);
+        const std::span<const std::byte> bytes = read_segment_part(rel, segment, range, parts->context);
+        check_status(format::open_key_filter(bytes, &parts->filter), rel, "open the filter of a segment");
+        const bool fits = parts->filter.granule_count == segment.header.granule_count &&
+                          parts->filter.blocks_bytes == format::filter_blocks_range(*segment.index).byte_count;
+        if (!fits) report_damage(rel, segment.entry.extents[0].first_block, "The filter of a segment is another segment's.");
+        parts->filter_is_open = true;
+    }
+    return parts->filter;
+}
+
+void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, std::span<const uint32> rows,
+                MemoryContext context, format::ColumnVector *decoded) {
+    const format::ByteRange range = format::chunk_range(*segment.index, granule, column);
+    const std::span<const std::byte> chunk = read_segment_part(rel, segment, range, context);
+    const codec::TemplateModel *model = column_model(rel, segment, column);
     Arena arena = arena_in(context);
-    check_status(format::decode_chunk(*segment.index, granule, column, {bytes, range.byte_count}, arena, decoded), rel,
-                 "read a segment");
+    const Status status = rows.empty()
+                              ? format::decode_chunk(*segment.index, granule, column, chunk, model, arena, decoded)
+                              : format::decode_chunk_rows(*segment.index, granule, column, chunk, model, rows, arena, decoded);
+    check_status(status, rel, "read a segment");
 }
 
 }  // namespace historian::engine

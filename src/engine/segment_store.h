@@ -4,7 +4,9 @@
 #include "engine/server.h"
 //
 #include "codec/arena.h"
+#include "codec/templates.h"
 #include "engine/wal.h"
+#include "format/key_filter.h"
 #include "format/segment.h"
 
 namespace historian::engine {
@@ -45,17 +47,38 @@ void read_segment_range(Relation rel, uint32 slot, const format::DirectoryEntry 
 /// errors  XX001, with the block: damage, or another segment than the entry's; 0A000 another version
 void read_segment_header(Relation rel, uint32 slot, const format::DirectoryEntry &entry, format::SegmentHeader *header);
 
+/// What of an open segment is read when it is first asked for.
+struct SegmentParts {
+    MemoryContext context;
+    codec::TemplateModel **models;  // one a column; nullptr: not read yet
+    bool filter_is_open;
+    format::KeyFilter filter;
+};
+
 /// The header and the parsed index of a segment, in memory of `context`.
 struct OpenSegment {
     uint32 slot;
     format::DirectoryEntry entry;
     format::SegmentHeader header;
     format::SegmentIndex *index;
+    SegmentParts *parts;
 };
 void open_segment(Relation rel, uint32 slot, const format::DirectoryEntry &entry, MemoryContext context, OpenSegment *segment);
 
+/// The model of a column's templates; nullptr when it has none.
+const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segment, uint32 column);
+
+/// The filter of keys of a segment that has one (format::filter_header_range()).
+const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);
+
+/// A range of a segment, read into memory of `context`.
+std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
+                                             MemoryContext context);
+
 /// Decodes one column of one granule into memory of `context`.
-void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context,
-                format::ColumnVector *decoded);
+///
+/// rows   those that are wanted, ascending; none: all
+void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, std::span<const uint32> rows,
+                MemoryContext context, format::ColumnVector *decoded);
 
 }  // namespace historian::engine

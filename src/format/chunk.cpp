@@ -39,6 +39,12 @@ std::uint32_t make_dense(const T *values, const std::uint8_t *nulls, std::uint32
     return count;
 }
 
+/// What a chunk with NULLs begins with; the whole of its stream when no value is left.
+Status write_mask(std::span<const std::uint8_t> nulls, std::size_t value_count, ByteWriter &out) noexcept {
+    out.u8(static_cast<std::uint8_t>(value_count == 0 ? CodecId::all_null : CodecId::nullable));
+    return value_count == 0 ? Status::success() : codec::encode_nulls(nulls, out);
+}
+
 /// The mask of nulls, when there is one, and the values that are left. Writes a whole stream when none is.
 template <typename Rows>
 auto encode_mask(const Rows &rows, ByteWriter &out, Status *status) noexcept {
@@ -46,8 +52,7 @@ auto encode_mask(const Rows &rows, ByteWriter &out, Status *status) noexcept {
     *status = Status::success();
     if (rows.nulls == nullptr || std::memchr(rows.nulls, 1, rows.row_count) == nullptr) return values;
     const std::uint32_t count = make_dense(rows.values, rows.nulls, rows.row_count, rows.dense);
-    out.u8(static_cast<std::uint8_t>(count == 0 ? CodecId::all_null : CodecId::nullable));
-    if (count != 0) *status = codec::encode_nulls({rows.nulls, rows.row_count}, out);
+    *status = write_mask({rows.nulls, rows.row_count}, count, out);
     return decltype(values){rows.dense, count};
 }
 
@@ -128,10 +133,22 @@ Status decode_numbers(ByteReader &in, const Mask &mask, Arena &arena, ColumnVect
     return in.status_at_end();
 }
 
-Status decode_entries(ByteReader &in, ColumnType type, const Mask &mask, Arena &arena, ColumnVector *decoded) noexcept {
+Status decode_messages(ByteReader &in, const codec::TemplateModel &model, std::uint32_t count, Arena &arena,
+                       codec::DecodedTexts *texts) noexcept {
+    codec::TemplateGranule *granule = nullptr;
+    const std::span<const std::byte> stream = in.bytes(in.remaining());
+    if (const Status status = codec::open_template_granule(model, stream, count, arena, &granule); !status.ok()) return status;
+    return codec::decode_template_granule(*granule, texts);
+}
+
+Status decode_entries(ByteReader &in, ColumnType type, const Mask &mask, const codec::TemplateModel *model, Arena &arena,
+                      ColumnVector *decoded) noexcept {
     codec::DecodedTexts texts;
     if (mask.value_count != 0) {
-        if (const Status status = codec::decode_texts(in, mask.value_count, arena, &texts); !status.ok()) return status;
+        const Status status = model != nullptr && type.kind == PhysicalKind::bytes
+                                  ? decode_messages(in, *model, mask.value_count, arena, &texts)
+                                  : codec::decode_texts(in, mask.value_count, arena, &texts);
+        if (!status.ok()) return status;
     } else {
         auto *offsets = arena.array<std::uint64_t>(1);
         if (offsets == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
@@ -201,6 +218,25 @@ Status encode_text_chunk(const TextRows &rows, codec::EncodeSpace &space, ByteWr
     return status.ok() ? end_chunk(mark, out) : status;
 }
 
+std::size_t message_chunk_bytes_max(const codec::TemplateBuilder &builder, const MessageRows &rows) noexcept {
+    return codec::template_granule_bytes_max(builder, rows.messages) + codec::nulls_bytes_max(rows.row_count) + kFieldsBytesMax;
+}
+
+Status encode_message_chunk(codec::TemplateBuilder &builder, const MessageRows &rows, codec::EncodeSpace &space,
+                            ByteWriter &out) noexcept {
+    const std::size_t mark = out.size();
+    Status status;
+    if (rows.messages.size() < rows.row_count) status = write_mask({rows.nulls, rows.row_count}, rows.messages.size(), out);
+    if (status.ok() && !rows.messages.empty()) status = codec::encode_template_granule(builder, rows.messages, space, out);
+    return status.ok() ? end_chunk(mark, out) : status;
+}
+
+Status encode_model_chunk(const codec::TemplateBuilder &builder, codec::EncodeSpace &space, ByteWriter &out) noexcept {
+    const std::size_t mark = out.size();
+    const Status status = codec::encode_template_model(builder, space, out);
+    return status.ok() ? end_chunk(mark, out) : status;
+}
+
 Status encode_tag_chunk(std::span<const std::int64_t> rows_per_tag, codec::EncodeSpace &space, ByteWriter &out) noexcept {
     const std::size_t mark = out.size();
     out.u8(static_cast<std::uint8_t>(CodecId::tag_runs));
@@ -221,8 +257,8 @@ Status open_chunk(std::span<const std::byte> chunk, std::span<const std::byte> *
     return Status::success();
 }
 
-Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,
-                          ColumnVector *decoded) noexcept {
+Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk,
+                          const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept {
     *decoded = {};
     decoded->row_count = row_count;
     decoded->kind = type.kind;
@@ -232,7 +268,64 @@ Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<co
     Mask mask;
     if (const Status status = decode_mask(in, row_count, arena, &mask); !status.ok()) return status;
     decoded->nulls = mask.nulls;
-    return is_number(type.kind) ? decode_numbers(in, mask, arena, decoded) : decode_entries(in, type, mask, arena, decoded);
+    return is_number(type.kind) ? decode_numbers(in, mask, arena, decoded)
+                                : decode_entries(in, type, mask, model, arena, decoded);
+}
+
+Status open_message_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
+                          Arena &arena, OpenMessages *messages) noexcept {
+    *messages = {};
+    std::span<const std::byte> stream;
+    if (const Status status = open_chunk(chunk, &stream); !status.ok()) return status;
+    ByteReader in{stream};
+    Mask mask;
+    if (const Status status = decode_mask(in, row_count, arena, &mask); !status.ok()) return status;
+    messages->nulls = mask.nulls;
+    messages->value_count = mask.value_count;
+    if (mask.value_count == 0) return in.status_at_end();
+    return codec::open_template_granule(model, in.bytes(in.remaining()), mask.value_count, arena, &messages->granule);
+}
+
+Status decode_message_rows(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
+                           std::span<const std::uint32_t> rows, Arena &arena, ColumnVector *decoded) noexcept {
+    *decoded = {};
+    decoded->row_count = row_count;
+    decoded->kind = PhysicalKind::bytes;
+    OpenMessages messages;
+    if (const Status status = open_message_chunk(row_count, chunk, model, arena, &messages); !status.ok()) return status;
+    decoded->nulls = messages.nulls;
+    auto *entry_of_row = arena.array<std::uint32_t>(row_count);
+    auto *values = arena.array<std::uint32_t>(rows.size());
+    auto *no_text = arena.array<std::uint64_t>(2);
+    if (entry_of_row == nullptr || values == nullptr || no_text == nullptr) {
+        return {StatusCode::out_of_memory, "no memory to decode texts"};
+    }
+    std::fill_n(entry_of_row, row_count, 0u);
+    no_text[0] = no_text[1] = 0;
+    decoded->entry_of_row = entry_of_row;
+    decoded->entry_offsets = no_text;
+    decoded->entry_count = messages.value_count != 0 ? 1 : 0;
+
+    // The wanted rows by their places among those that are not NULL.
+    std::uint32_t count = 0;
+    std::uint32_t place = 0;
+    std::uint32_t row = 0;
+    for (const std::uint32_t wanted : rows) {
+        for (; row < wanted; ++row) place += messages.nulls == nullptr || messages.nulls[row] == 0;
+        if (messages.nulls == nullptr || messages.nulls[wanted] == 0) values[count++] = place;
+    }
+    if (count == 0) return Status::success();
+    codec::DecodedTexts texts;
+    if (const Status status = codec::decode_template_rows(*messages.granule, {values, count}, &texts); !status.ok())
+        return status;
+    decoded->entry_data = texts.data;
+    decoded->entry_offsets = texts.offsets;
+    decoded->entry_count = texts.entry_count;
+    const std::uint32_t *entry = texts.entry_of_row;
+    for (const std::uint32_t wanted : rows) {
+        if (messages.nulls == nullptr || messages.nulls[wanted] == 0) entry_of_row[wanted] = *entry++;
+    }
+    return Status::success();
 }
 
 Status decode_tag_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,

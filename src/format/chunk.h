@@ -7,7 +7,7 @@
 //     checksum    u32, the low half of XXH3-64 over the stream
 #pragma once
 
-#include "codec/texts.h"
+#include "codec/templates.h"
 #include "format/column.h"
 
 namespace historian::format {
@@ -35,6 +35,21 @@ std::size_t number_chunk_bytes_max(std::uint32_t row_count) noexcept;
 std::size_t text_chunk_bytes_max(const TextRows &rows) noexcept;
 std::size_t tag_chunk_bytes_max(std::uint32_t tag_count) noexcept;
 
+/// A column of messages: those of a granule by their places in the builder's order, without the rows that are NULL.
+struct MessageRows {
+    std::uint32_t row_count = 0;
+    const std::uint8_t *nulls = nullptr;
+    std::span<const std::uint32_t> messages;
+};
+std::size_t message_chunk_bytes_max(const codec::TemplateBuilder &builder, const MessageRows &rows) noexcept;
+
+/// errors   no_room, out_of_memory
+Status encode_message_chunk(codec::TemplateBuilder &builder, const MessageRows &rows, codec::EncodeSpace &space,
+                            codec::ByteWriter &out) noexcept;
+
+/// The model of a column of messages, with a checksum as every chunk has.
+Status encode_model_chunk(const codec::TemplateBuilder &builder, codec::EncodeSpace &space, codec::ByteWriter &out) noexcept;
+
 /// errors   no_room
 Status encode_number_chunk(const NumberRows &rows, codec::EncodeSpace &space, codec::ByteWriter &out) noexcept;
 Status encode_text_chunk(const TextRows &rows, codec::EncodeSpace &space, codec::ByteWriter &out) noexcept;
@@ -51,10 +66,27 @@ Status open_chunk(std::span<const std::byte> chunk, std::span<const std::byte> *
 
 /// Decodes any column but the tag's.
 ///
+/// model     of the column's templates, or nullptr
 /// decoded   output: row_count and kind as given
 /// errors    truncated, corrupt, unsupported, out_of_memory
-Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,
-                          ColumnVector *decoded) noexcept;
+Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk,
+                          const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept;
+
+/// A chunk of messages whose template numbers are known, but not its texts yet.
+struct OpenMessages {
+    const std::uint8_t *nulls = nullptr;        // one byte a row, 1 = NULL; nullptr when no row is NULL
+    std::uint32_t value_count = 0;              // rows that are not NULL: the granule's
+    codec::TemplateGranule *granule = nullptr;  // nullptr when value_count is 0
+};
+
+/// chunk    of a column with this model; must live as long as the granule
+/// errors   truncated, corrupt, unsupported, out_of_memory
+Status open_message_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
+                          Arena &arena, OpenMessages *messages) noexcept;
+
+/// As decode_value_chunk() of a column with a model, but for some rows only (decode_chunk_rows()).
+Status decode_message_rows(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
+                           std::span<const std::uint32_t> rows, Arena &arena, ColumnVector *decoded) noexcept;
 
 /// rows_per_tag   output, one a tag: each at least 1, row_count together
 Status decode_tag_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,

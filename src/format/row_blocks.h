@@ -34,7 +34,15 @@ struct RowBlocks {
         *bytes += std::uint64_t{block_rows(block)} * sizeof(T);
         return true;
     }
+
+    /// The element of a row; nullptr when its block is missing.
+    const T *find(std::uint32_t row) const noexcept {
+        const auto block = static_cast<std::uint32_t>(std::bit_width(row / kFirstBlockRows));
+        return blocks[block] == nullptr ? nullptr : blocks[block] + (row - block_start(block));
+    }
 };
+static_assert(std::bit_width(15u / kFirstBlockRows) == 0 && std::bit_width(16u / kFirstBlockRows) == 1 &&
+              std::bit_width(31u / kFirstBlockRows) == 1 && std::bit_width(32u / kFirstBlockRows) == 2);
 
 /// Calls visit(elements, first_row, count) for each block of the first row_count rows; elements is nullptr for a missing block.
 template <typename T, typename Visit>

@@ -19,8 +19,13 @@
 #include <span>
 
 #include "codec/arena.h"
+#include "codec/hash.h"
 #include "codec/status.h"
 #include "format/column.h"
+
+namespace historian::codec {
+struct TemplateModel;
+}
 
 namespace historian::format {
 
@@ -54,6 +59,15 @@ struct SortKey {
     std::uint32_t tag_number_bytes = 0;
 };
 
+/// What a segment keeps of a column beside its values, so that a reader can pass over granules, or reads fewer bytes.
+struct ColumnTraits {
+    /// What goes into the segment's filter of keys. value: each value's bytes (of a number the eight bytes of it), for types
+    /// whose equality is equality of bytes. word: the words of a text in UTF-8 (search/tokenizer.h). reserved: nothing.
+    codec::KeyKind keys = codec::KeyKind::reserved;
+    bool has_range = false;      // the least and the greatest number of each granule; kinds int1 to int8
+    bool has_templates = false;  // texts that may come from templates (codec/templates.h); kind bytes
+};
+
 /// What the directory entry keeps of a finished segment.
 struct SegmentSummary {
     std::uint32_t row_count = 0;
@@ -80,6 +94,12 @@ struct SegmentBuilder;
 /// types    one a column, at most 1600; copied
 /// errors   out_of_memory; too_large: too many columns; unsupported: a key column of a wrong kind
 Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey key, SegmentBuilder **builder) noexcept;
+
+/// Before the segment is finished; without it columns have no traits.
+///
+/// traits   one a column; copied
+/// errors   out_of_memory
+Status set_column_traits(SegmentBuilder &builder, std::span<const ColumnTraits> traits) noexcept;
 
 /// Adds one row; copies what it needs.
 ///
@@ -157,13 +177,40 @@ Granule granule_at(const SegmentIndex &index, std::uint32_t granule) noexcept;
 /// Where the chunk of a granule and column lies; byte_count 0 for an absent column. Never outside the segment.
 ByteRange chunk_range(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column) noexcept;
 
+/// Where the model of a column's templates lies, a chunk whose stream codec::parse_template_model() reads; byte_count 0: it has
+/// none.
+ByteRange model_range(const SegmentIndex &index, std::uint32_t column) noexcept;
+
+/// Checks the checksum of a model's bytes and parses them.
+///
+/// bytes    exactly the bytes of model_range(); must live as long as the model
+Status open_model(std::span<const std::byte> bytes, Arena &arena, codec::TemplateModel **model) noexcept;
+
+/// The filter of keys (key_filter.h) of a segment: which columns are in it and how, and where its two parts lie. Words are there
+/// only if words are cut today as they were when it was made, else the column says reserved.
+codec::KeyKind key_kind(const SegmentIndex &index, std::uint32_t column) noexcept;
+ByteRange filter_header_range(const SegmentIndex &index) noexcept;  // byte_count 0: the segment has no filter
+ByteRange filter_blocks_range(const SegmentIndex &index) noexcept;
+
+/// Whether a granule may have this number in a column.
+bool may_have_number(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::int64_t number) noexcept;
+
 /// Decodes one column of one granule.
 ///
 /// chunk    exactly the bytes of chunk_range(); any bytes are safe
+/// model    of the column, when it has one
 /// column   output; its memory is the arena's and, for uncompressed text, the chunk's: keep the chunk as long as the column
 /// errors   truncated, corrupt, unsupported, out_of_memory
 Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
-                    Arena &arena, ColumnVector *decoded) noexcept;
+                    const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept;
+
+/// The same for a column of kind bytes of which only some rows are wanted: of messages only these are made.
+///
+/// rows      ascending, each below the granule's row count
+/// decoded   output: entry_of_row is valid for these rows and for NULL rows; others have some entry, or an empty text
+Status decode_chunk_rows(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
+                         const codec::TemplateModel *model, std::span<const std::uint32_t> rows, Arena &arena,
+                         ColumnVector *decoded) noexcept;
 
 /// What the values of a decoded column count in SegmentHeader::raw_bytes.
 ///

@@ -206,6 +206,23 @@ Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey k
     return Status::success();
 }
 
+Status set_column_traits(SegmentBuilder &builder, std::span<const ColumnTraits> traits) noexcept {
+    assert(traits.size() == builder.column_count);
+    auto *copy = builder.arena->array<ColumnTraits>(traits.size());
+    if (copy == nullptr) return no_memory();
+    std::copy(traits.begin(), traits.end(), copy);
+    for (std::uint32_t c = 0; c < builder.column_count; ++c) {
+        const PhysicalKind kind = builder.columns[c].type.kind;
+        const bool is_key = c == builder.key.tag_column || c == builder.key.time_column || kind == PhysicalKind::absent;
+        if (is_key) copy[c] = {};
+        copy[c].has_range &= kind >= PhysicalKind::int1 && kind <= PhysicalKind::int8;
+        copy[c].has_templates &= kind == PhysicalKind::bytes;
+        if (copy[c].keys == codec::KeyKind::word && kind != PhysicalKind::bytes) copy[c].keys = codec::KeyKind::reserved;
+    }
+    builder.traits = copy;
+    return Status::success();
+}
+
 Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
     if (builder.row_count >= kSegmentRowsMax) return {StatusCode::too_large, "a segment has at most 1048576 rows"};
     if (!ensure_blocks(builder)) return no_memory();

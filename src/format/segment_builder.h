@@ -38,6 +38,7 @@ struct SegmentBuilder {
     Arena *arena;
     SortKey key;
     BuilderColumn *columns = nullptr;
+    const ColumnTraits *traits = nullptr;  // one a column; nullptr: none has any
     std::uint32_t column_count = 0;
     std::uint32_t row_count = 0;
     std::uint32_t block = 0;  // where the next row goes

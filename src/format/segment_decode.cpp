@@ -103,8 +103,14 @@ Status decode_tags(const SegmentIndex &index, const Granule &granule, std::span<
 
 }  // namespace
 
+Status open_model(std::span<const std::byte> bytes, Arena &arena, codec::TemplateModel **model) noexcept {
+    std::span<const std::byte> stream;
+    if (const Status status = open_chunk(bytes, &stream); !status.ok()) return status;
+    return codec::parse_template_model(stream, arena, model);
+}
+
 Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
-                    Arena &arena, ColumnVector *decoded) noexcept {
+                    const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept {
     assert(granule < index.header.granule_count && column < index.header.column_count);
     const Granule &of_rows = index.granules[granule];
     const ColumnType type = index.types[column];
@@ -115,7 +121,22 @@ Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint3
         return Status::success();
     }
     if (column == index.header.tag_column) return decode_tags(index, of_rows, chunk, arena, decoded);
-    return decode_value_chunk(type, of_rows.row_count, chunk, arena, decoded);
+    return decode_value_chunk(type, of_rows.row_count, chunk, model, arena, decoded);
+}
+
+Status decode_chunk_rows(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
+                         const codec::TemplateModel *model, std::span<const std::uint32_t> rows, Arena &arena,
+                         ColumnVector *decoded) noexcept {
+    assert(granule < index.header.granule_count && column < index.header.column_count);
+    // To find a single message costs a few times what it costs to go on to the next.
+    constexpr std::uint32_t kAllRowsShare = 8;
+    const std::uint32_t row_count = index.granules[granule].row_count;
+    const bool is_messages =
+        model != nullptr && column != index.header.tag_column && index.types[column].kind == PhysicalKind::bytes;
+    if (!is_messages || rows.size() > row_count / kAllRowsShare) {
+        return decode_chunk(index, granule, column, chunk, model, arena, decoded);
+    }
+    return decode_message_rows(row_count, chunk, *model, rows, arena, decoded);
 }
 
 std::uint64_t count_raw_bytes(const ColumnVector &column, std::uint32_t tag_number_bytes) noexcept {

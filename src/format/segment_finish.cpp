@@ -1,10 +1,7 @@
-#include <algorithm>
-#include <cassert>
-#include <cstring>
+#include "format/segment_finish.h"
 
-#include "format/chunk.h"
-#include "format/row_order.h"
-#include "format/segment_index.h"
+#include <cassert>
+
 #include "format/version.h"
 
 namespace historian::format {
@@ -12,60 +9,6 @@ namespace {
 
 using codec::ByteWriter;
 using codec::Text;
-
-/// Everything that finishing needs; lives in the frame of finish_builder().
-struct Finish {
-    explicit Finish(SegmentBuilder &source) noexcept : builder(source) {}
-
-    SegmentBuilder &builder;
-    RowOrder order;
-    GranuleList list;
-    codec::EncodeSpace space;
-    std::span<const std::byte> *chunks = nullptr;  // [column * granules + granule]; memory of the arena
-    std::uint64_t *chunk_bytes = nullptr;          // the same
-    std::span<std::byte> room;                     // one chunk is encoded here, then copied to its own memory
-    std::int64_t *numbers = nullptr;               // one column, sorted
-    Text *texts = nullptr;
-    std::uint8_t *nulls = nullptr;
-    Text *dense_texts = nullptr;
-};
-
-/// A sorted column in arrays that are made when the first column needs them and used again for the next one.
-template <typename T>
-bool ensure_array(Finish &finish, T *&array, std::uint32_t count) noexcept {
-    if (array == nullptr) array = finish.builder.arena->array<T>(count);
-    return array != nullptr;
-}
-
-bool ensure_room(Finish &finish, std::size_t bytes) noexcept {
-    if (finish.room.size() >= bytes) return true;
-    bytes = std::max(bytes, 2 * finish.room.size());
-    auto *room = finish.builder.arena->array<std::byte>(bytes);
-    if (room == nullptr) return false;
-    finish.room = {room, bytes};
-    return true;
-}
-
-/// Moves a chunk out of the shared room.
-Status keep_chunk(Finish &finish, std::uint32_t column, std::uint32_t granule, const ByteWriter &out) noexcept {
-    const std::span<const std::byte> chunk = out.written();
-    auto *copy = finish.builder.arena->array<std::byte>(chunk.size());
-    if (copy == nullptr) return no_memory();
-    std::memcpy(copy, chunk.data(), chunk.size());
-    const std::size_t place = std::size_t{column} * finish.list.count + granule;
-    finish.chunks[place] = {copy, chunk.size()};
-    finish.chunk_bytes[place] = chunk.size();
-    return Status::success();
-}
-
-template <typename T>
-void scatter(const RowBlocks<T> &blocks, const Finish &finish, T *sorted) noexcept {
-    const std::uint32_t *destination = finish.order.destination;
-    for_each_block(blocks, finish.builder.row_count, [&](const T *values, std::uint32_t first, std::uint32_t count) {
-        if (values == nullptr) return;
-        for (std::uint32_t i = 0; i < count; ++i) sorted[destination[first + i]] = values[i];
-    });
-}
 
 /// The column's NULL notes in sorted order, or nullptr when it has none.
 Status scatter_nulls(Finish &finish, const BuilderColumn &column, const std::uint8_t **nulls) noexcept {
@@ -140,10 +83,17 @@ Status encode_column(Finish &finish, std::uint32_t column) noexcept {
     if (is_number(source.type.kind)) {
         if (!ensure_array(finish, finish.numbers, builder.row_count)) return no_memory();
         scatter(source.numbers, finish, finish.numbers);
+        if (builder.traits != nullptr && builder.traits[column].has_range) {
+            if (const Status status = find_ranges(finish, column, nulls); !status.ok()) return status;
+        }
         return encode_numbers(finish, column, source.type.kind, finish.numbers, nulls);
     }
     if (!ensure_array(finish, finish.texts, builder.row_count)) return no_memory();
     scatter(source.texts, finish, finish.texts);
+    if (builder.traits != nullptr && builder.traits[column].has_templates) {
+        bool done = false;
+        if (const Status status = encode_messages(finish, column, nulls, &done); !status.ok() || done) return status;
+    }
     return encode_texts(finish, column, nulls);
 }
 
@@ -185,7 +135,8 @@ SegmentSummary summarise(const Finish &finish, std::span<const Text> tags) noexc
 SegmentHeader make_header(const Finish &finish, std::size_t tag_count, std::size_t index_bytes) noexcept {
     SegmentHeader header;
     header.index = {kSegmentHeaderBytes, index_bytes};
-    header.segment_bytes = kSegmentHeaderBytes + index_bytes;
+    header.segment_bytes = kSegmentHeaderBytes + index_bytes + finish.filter.header.size() + finish.filter.blocks.size();
+    for (std::uint32_t c = 0; c < finish.builder.column_count; ++c) header.segment_bytes += finish.extras[c].model.size();
     for (std::size_t i = 0; i < std::size_t{finish.list.count} * finish.builder.column_count; ++i) {
         header.segment_bytes += finish.chunk_bytes[i];
     }
@@ -199,7 +150,7 @@ SegmentHeader make_header(const Finish &finish, std::size_t tag_count, std::size
     return header;
 }
 
-/// Header, index, and the chunks granule after granule, in one piece of memory.
+/// Header, index, filter, models, and the chunks granule after granule, in one piece of memory.
 Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segment) noexcept {
     const SegmentBuilder &builder = finish.builder;
     auto *types = builder.arena->array<ColumnType>(builder.column_count);
@@ -211,7 +162,10 @@ Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segmen
                              tags,
                              finish.order.has_null_tag,
                              {finish.list.granules, finish.list.count},
-                             finish.chunk_bytes};
+                             finish.chunk_bytes,
+                             {finish.extras, builder.column_count},
+                             finish.filter.header.size(),
+                             finish.filter.blocks.size()};
     if (!ensure_room(finish, index_bytes_max(source))) return no_memory();
     ByteWriter index{finish.room};
     const std::size_t scratch_count = std::max<std::size_t>(finish.list.count, tags.size() / kTagsPerRestart + 1);
@@ -224,6 +178,9 @@ Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segmen
     ByteWriter out{{bytes, static_cast<std::size_t>(header.segment_bytes)}};
     write_segment_header(header, out);
     out.bytes(index.written());
+    out.bytes(finish.filter.header);
+    out.bytes(finish.filter.blocks);
+    for (std::uint32_t c = 0; c < builder.column_count; ++c) out.bytes(finish.extras[c].model);
     for (std::uint32_t g = 0; g < finish.list.count; ++g) {
         for (std::uint32_t c = 0; c < builder.column_count; ++c) out.bytes(finish.chunks[std::size_t{c} * finish.list.count + g]);
     }
@@ -250,7 +207,10 @@ Status finish_builder(SegmentBuilder &builder, SegmentBytes *segment) noexcept {
     const std::uint32_t null_tags = finish.order.has_null_tag ? 1 : 0;
     const std::uint32_t tag_count = finish.order.tag_count - null_tags;
     auto *tags = builder.arena->array<Text>(tag_count);
-    if (finish.chunks == nullptr || finish.chunk_bytes == nullptr || tags == nullptr) return no_memory();
+    finish.extras = builder.arena->array<ColumnExtras>(builder.column_count);
+    if (finish.chunks == nullptr || finish.chunk_bytes == nullptr || tags == nullptr || finish.extras == nullptr)
+        return no_memory();
+    std::fill_n(finish.extras, builder.column_count, ColumnExtras{});
     std::fill_n(finish.chunks, chunk_count, std::span<const std::byte>{});
     std::fill_n(finish.chunk_bytes, chunk_count, std::uint64_t{0});
     for (std::uint32_t t = 0; t < tag_count; ++t) {
@@ -260,6 +220,7 @@ Status finish_builder(SegmentBuilder &builder, SegmentBytes *segment) noexcept {
     for (std::uint32_t c = 0; c < builder.column_count; ++c) {
         if (const Status status = encode_column(finish, c); !status.ok()) return status;
     }
+    if (const Status status = collect_keys(finish); !status.ok()) return status;
     return assemble(finish, {tags, tag_count}, segment);
 }
 

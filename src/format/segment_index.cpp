@@ -121,11 +121,10 @@ Status validate_granules(const SegmentHeader &header, bool has_null_tag, std::sp
 }
 
 /// Sizes are stored column after column, chunks lie granule after granule.
-Status read_chunk_offsets(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena, SegmentIndex *index) noexcept {
+Status read_chunk_sizes(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena, SegmentIndex *index) noexcept {
     const SegmentHeader &header = index->header;
     const std::uint64_t chunk_count = std::uint64_t{header.granule_count} * index->chunk_column_count;
-    const std::uint64_t start = kSegmentHeaderBytes + header.index.byte_count;
-    const std::uint64_t room = header.segment_bytes - start;
+    const std::uint64_t room = header.segment_bytes - kSegmentHeaderBytes - header.index.byte_count;
     if (chunk_count > room / kChunkBytesMin) return corrupt_index("a segment is too short for its chunks");
     auto *offsets = arena.array<std::uint64_t>(chunk_count + 1);
     if (offsets == nullptr) return no_index_memory();
@@ -135,7 +134,15 @@ Status read_chunk_offsets(ByteReader &in, std::span<std::int64_t> numbers, Arena
             offsets[std::uint64_t{g} * index->chunk_column_count + c] = static_cast<std::uint64_t>(numbers[g]);
         }
     }
-    std::uint64_t offset = start;
+    index->chunk_offsets = offsets;
+    return Status::success();
+}
+
+/// From sizes to offsets: the chunks fill the rest of the segment, granule after granule.
+Status place_chunks(std::uint64_t offset, SegmentIndex *index) noexcept {
+    const SegmentHeader &header = index->header;
+    const std::uint64_t chunk_count = std::uint64_t{header.granule_count} * index->chunk_column_count;
+    std::uint64_t *offsets = index->chunk_offsets;
     for (std::uint64_t chunk = 0; chunk < chunk_count; ++chunk) {
         const std::uint64_t size = offsets[chunk];
         if (size < kChunkBytesMin || size > header.segment_bytes - offset)
@@ -145,8 +152,61 @@ Status read_chunk_offsets(ByteReader &in, std::span<std::int64_t> numbers, Arena
     }
     offsets[chunk_count] = offset;
     if (offset != header.segment_bytes) return corrupt_index("the chunks do not fill their segment");
-    index->chunk_offsets = offsets;
     return Status::success();
+}
+
+/// What a column keeps beside its chunks, and where the parts between the index and the chunks lie.
+Status read_extras(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena, SegmentIndex *index) noexcept {
+    const SegmentHeader &header = index->header;
+    const std::uint64_t filter_header_bytes = in.varint();
+    const std::uint64_t filter_blocks_bytes = in.varint();
+    const bool words_are_known = in.varint() == words_version();
+    auto *kinds = arena.array<codec::KeyKind>(header.column_count);
+    auto *models = arena.array<ByteRange>(header.column_count);
+    auto *least = arena.array<const std::int64_t *>(header.column_count);
+    auto *greatest = arena.array<const std::int64_t *>(header.column_count);
+    auto *flags = arena.array<std::uint8_t>(header.column_count);
+    if (kinds == nullptr || models == nullptr || least == nullptr || greatest == nullptr || flags == nullptr)
+        return no_index_memory();
+    std::uint64_t offset = kSegmentHeaderBytes + header.index.byte_count;
+    const auto take = [&](std::uint64_t byte_count) {
+        const ByteRange range{offset, byte_count};
+        const bool fits = byte_count <= header.segment_bytes - offset;
+        offset = fits ? offset + byte_count : header.segment_bytes;
+        return fits ? range : ByteRange{header.segment_bytes, 0};
+    };
+    index->filter_header = take(filter_header_bytes);
+    index->filter_blocks = take(filter_blocks_bytes);
+    bool fits = index->filter_header.byte_count == filter_header_bytes && index->filter_blocks.byte_count == filter_blocks_bytes;
+    for (std::uint32_t c = 0; c < header.column_count; ++c) {
+        flags[c] = in.u8();
+        const std::uint64_t model_bytes = in.varint();
+        models[c] = take(model_bytes);
+        fits = fits && models[c].byte_count == model_bytes;
+        if ((flags[c] & ~(kTraitKeys | kTraitRange)) != 0 || (flags[c] & kTraitKeys) > static_cast<int>(codec::KeyKind::value))
+            return {StatusCode::unsupported, "a column has a trait of a later version"};
+        kinds[c] = static_cast<codec::KeyKind>(flags[c] & kTraitKeys);
+        const bool is_trusted = filter_header_bytes != 0 && (kinds[c] != codec::KeyKind::word || words_are_known);
+        if (!is_trusted) kinds[c] = codec::KeyKind::reserved;
+    }
+    if (in.failed()) return in.status();
+    if (!fits) return corrupt_index("a part of a segment lies outside of it");
+    for (std::uint32_t c = 0; c < header.column_count; ++c) {
+        least[c] = greatest[c] = nullptr;
+        if ((flags[c] & kTraitRange) == 0) continue;
+        for (const std::int64_t **list : {&least[c], &greatest[c]}) {
+            auto *copy = arena.array<std::int64_t>(header.granule_count);
+            if (copy == nullptr) return no_index_memory();
+            if (const Status status = codec::decode_integer_list(in, numbers, arena); !status.ok()) return status;
+            std::copy(numbers.begin(), numbers.end(), copy);
+            *list = copy;
+        }
+    }
+    index->key_kinds = kinds;
+    index->models = models;
+    index->least = least;
+    index->greatest = greatest;
+    return place_chunks(offset, index);
 }
 
 }  // namespace
@@ -209,7 +269,8 @@ Status parse_index(const SegmentHeader &header, std::span<const std::byte> index
     if (status.ok()) status = open_tag_dictionary(in, header.tag_count, arena, &made->dictionary);
     if (status.ok()) status = read_granules(in, scratch, all, arena);
     if (status.ok()) status = validate_granules(header, made->has_null_tag, all);
-    if (status.ok()) status = read_chunk_offsets(in, scratch, arena, made);
+    if (status.ok()) status = read_chunk_sizes(in, scratch, arena, made);
+    if (status.ok()) status = read_extras(in, scratch, arena, made);
     if (status.ok()) status = in.status_at_end();
     if (status.ok()) *index = made;
     return status;
@@ -250,6 +311,24 @@ ByteRange chunk_range(const SegmentIndex &index, std::uint32_t granule, std::uin
     const std::uint64_t *offset =
         index.chunk_offsets + std::uint64_t{granule} * index.chunk_column_count + index.chunk_column[column];
     return {offset[0], offset[1] - offset[0]};
+}
+
+ByteRange model_range(const SegmentIndex &index, std::uint32_t column) noexcept {
+    assert(column < index.header.column_count);
+    return index.models[column];
+}
+
+codec::KeyKind key_kind(const SegmentIndex &index, std::uint32_t column) noexcept {
+    return column < index.header.column_count ? index.key_kinds[column] : codec::KeyKind::reserved;
+}
+
+ByteRange filter_header_range(const SegmentIndex &index) noexcept { return index.filter_header; }
+ByteRange filter_blocks_range(const SegmentIndex &index) noexcept { return index.filter_blocks; }
+
+bool may_have_number(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::int64_t number) noexcept {
+    assert(granule < index.header.granule_count);
+    if (column >= index.header.column_count || index.least[column] == nullptr) return true;
+    return index.least[column][granule] <= number && number <= index.greatest[column][granule];
 }
 
 }  // namespace historian::format

@@ -11,6 +11,10 @@
 namespace historian::format {
 
 inline constexpr std::uint8_t kIndexHasNullTag = 1u << 0;
+
+/// A column's traits in one byte: the kind of its keys, and whether ranges follow.
+inline constexpr std::uint8_t kTraitKeys = 3;
+inline constexpr std::uint8_t kTraitRange = 4;
 inline constexpr std::uint32_t kIndexChecksumBytes = 8;
 
 /// What the header says in place of the tag's column when there is none: the low half of kNoColumn.
@@ -28,12 +32,26 @@ struct SegmentIndex {
     std::uint32_t chunk_column_count = 0;
     TagDictionary dictionary;
     const Granule *granules = nullptr;
-    const std::uint64_t *chunk_offsets = nullptr;  // granule after granule, column after column, and the end
+    ByteRange filter_header;
+    ByteRange filter_blocks;
+    const codec::KeyKind *key_kinds = nullptr;      // one a column
+    const ByteRange *models = nullptr;              // one a column
+    const std::int64_t *const *least = nullptr;     // one a column: one a granule, or nullptr
+    const std::int64_t *const *greatest = nullptr;  // the same
+    std::uint64_t *chunk_offsets = nullptr;  // granule after granule, column after column, and the end
 };
 
 /// header      64 bytes
 /// source      header.index.offset is kSegmentHeaderBytes
 void write_segment_header(const SegmentHeader &header, codec::ByteWriter &out) noexcept;
+
+/// What is written about a column because of its traits.
+struct ColumnExtras {
+    codec::KeyKind keys = codec::KeyKind::reserved;
+    std::span<const std::byte> model;       // empty: none
+    const std::int64_t *least = nullptr;    // one a granule, or nullptr
+    const std::int64_t *greatest = nullptr;
+};
 
 /// What the index is written from.
 struct IndexSource {
@@ -42,7 +60,13 @@ struct IndexSource {
     bool has_null_tag = false;
     std::span<const Granule> granules;
     const std::uint64_t *chunk_bytes = nullptr;  // column after column, granule after granule: [column * granules + granule]
+    std::span<const ColumnExtras> extras;        // one a column
+    std::uint64_t filter_header_bytes = 0;
+    std::uint64_t filter_blocks_bytes = 0;
 };
+
+/// The version of the tables by which words are cut: what another one made says nothing about the words of today.
+std::uint32_t words_version() noexcept;
 
 std::size_t index_bytes_max(const IndexSource &source) noexcept;
 

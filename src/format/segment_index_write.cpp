@@ -1,6 +1,9 @@
+#include <algorithm>
+
 #include "codec/hash.h"
 #include "format/segment_index.h"
 #include "format/version.h"
+#include "search/mapped_text.h"
 
 namespace historian::format {
 namespace {
@@ -31,6 +34,30 @@ Status write_granules(std::span<const Granule> granules, std::span<std::int64_t>
     return status;
 }
 
+Status write_extras(const IndexSource &source, std::span<std::int64_t> numbers, codec::EncodeSpace &space,
+                    ByteWriter &out) noexcept {
+    out.varint(source.filter_header_bytes);
+    out.varint(source.filter_blocks_bytes);
+    const bool has_words = std::any_of(source.extras.begin(), source.extras.end(),
+                                       [](const ColumnExtras &column) { return column.keys == codec::KeyKind::word; });
+    out.varint(has_words ? words_version() : 0);
+    for (const ColumnExtras &column : source.extras) {
+        out.u8(static_cast<std::uint8_t>(column.keys) | (column.least != nullptr ? kTraitRange : 0));
+        out.varint(column.model.size());
+    }
+    for (const ColumnExtras &column : source.extras) {
+        if (column.least == nullptr) continue;
+        const auto list = [&](const std::int64_t *of_granules) {
+            return write_list(
+                source.granules.size(), [&](std::size_t g) { return of_granules[g]; }, numbers, space, out);
+        };
+        Status status = list(column.least);
+        if (status.ok()) status = list(column.greatest);
+        if (!status.ok()) return status;
+    }
+    return out.status();
+}
+
 }  // namespace
 
 void write_segment_header(const SegmentHeader &header, ByteWriter &out) noexcept {
@@ -52,9 +79,24 @@ void write_segment_header(const SegmentHeader &header, ByteWriter &out) noexcept
     out.u64(codec::hash_bytes(out.written_since(mark)));
 }
 
+std::uint32_t words_version() noexcept {
+    // "14.0.0" as 140000
+    std::uint32_t version = 0;
+    std::uint32_t part = 0;
+    for (const char *at = search::unicode_version();; ++at) {
+        if (*at >= '0' && *at <= '9') {
+            part = part * 10 + static_cast<std::uint32_t>(*at - '0');
+            continue;
+        }
+        version = version * 100 + part;
+        part = 0;
+        if (*at == '\0') return version;
+    }
+}
+
 std::size_t index_bytes_max(const IndexSource &source) noexcept {
-    const std::size_t lists = kGranuleListCount + source.types.size();
-    return 64 + 3 * source.types.size() + tag_dictionary_bytes_max(source.tags) +
+    const std::size_t lists = kGranuleListCount + 3 * source.types.size();
+    return 64 + 14 * source.types.size() + tag_dictionary_bytes_max(source.tags) +
            lists * codec::integer_list_bytes_max(source.granules.size()) +
            codec::integer_list_bytes_max(source.tags.size() / kTagsPerRestart + 1);
 }
@@ -77,6 +119,7 @@ Status write_index(const IndexSource &source, std::span<std::int64_t> numbers, c
         status = write_list(
             source.granules.size(), [&](std::size_t g) { return sizes[g]; }, numbers, space, out);
     }
+    if (status.ok()) status = write_extras(source, numbers, space, out);
     if (!status.ok()) return status;
     ByteWriter front{{checksum, kIndexChecksumBytes}};
     front.u64(codec::hash_bytes(out.written_since(mark + kIndexChecksumBytes)));

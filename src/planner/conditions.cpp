@@ -1,5 +1,7 @@
 #include "planner/conditions.h"
 
+#include "planner/key_terms.h"
+
 extern "C" {
 #include "catalog/pg_operator.h"
 #include "catalog/pg_opfamily.h"
@@ -14,6 +16,7 @@ namespace historian::planner {
 KeyTypes key_types(Relation rel) {
     KeyTypes keys = {};
     keys.columns = engine::key_columns(rel);
+    keys.is_log = engine::is_log_table(rel);
     const TupleDesc desc = RelationGetDescr(rel);
     if (keys.columns.tag != InvalidAttrNumber) {
         keys.tag = *TupleDescAttr(desc, keys.columns.tag - 1);
@@ -68,13 +71,18 @@ bool is_usable_value(PlannerInfo *root, Index varno, Node *value) {
            !contain_volatile_functions(value);
 }
 
-void append_condition(ConditionList *list, Comparison comparison, Oid value_type, Node *value) {
+void append_condition(ConditionList *list, Condition condition) {
     if (list->count == list->room) {
         list->room = Max(8, list->room * 2);
         const Size bytes = sizeof(Condition) * list->room;
         list->items = static_cast<Condition *>(list->items == nullptr ? palloc(bytes) : repalloc(list->items, bytes));
     }
-    list->items[list->count++] = Condition{comparison, list->clause_count, value_type, reinterpret_cast<Expr *>(value)};
+    condition.clause = list->clause_count;
+    list->items[list->count++] = condition;
+}
+
+void append_condition(ConditionList *list, Comparison comparison, Oid value_type, Node *value) {
+    append_condition(list, {comparison, 0, value_type, reinterpret_cast<Expr *>(value), InvalidAttrNumber, InvalidOid});
 }
 
 // ------------------------------------------------------------------------------------------------------------ tag and time
@@ -136,10 +144,24 @@ bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, Conditio
     return true;
 }
 
+bool add_key_condition(const OperatorCall &call, ConditionList *list) {
+    Condition condition = {};
+    condition.column = call.column->varattno;
+    condition.column_type = getBaseType(call.column->vartype);
+    condition.value = reinterpret_cast<Expr *>(call.value);
+    if (!classify_key_comparison(condition, call.op, call.collation, call.is_array, &condition.comparison)) return false;
+    Oid left_type;
+    op_input_types(call.op, &left_type, &condition.value_type);
+    if (condition.comparison != Comparison::search && !says_something(condition)) return false;
+    append_condition(list, condition);
+    return true;
+}
+
 bool add_call(PlannerInfo *root, const KeyTypes &keys, Index varno, const OperatorCall &call, ConditionList *list) {
     if (!is_usable_value(root, varno, call.value)) return false;
     if (call.column->varattno == keys.columns.tag) return add_tag_condition(keys, call, list);
-    return call.column->varattno == keys.columns.time && add_time_condition(keys, call, list);
+    if (call.column->varattno == keys.columns.time) return add_time_condition(keys, call, list);
+    return keys.is_log && add_key_condition(call, list);
 }
 
 bool add_operator(PlannerInfo *root, const KeyTypes &keys, Index varno, const OpExpr *expr, ConditionList *list) {
@@ -169,13 +191,17 @@ bool add_arm(PlannerInfo *root, const KeyTypes &keys, Index varno, Node *node, C
     return false;
 }
 
-// Arms that all ask for tags make a set of tags; a set of time ranges would not fit a filter.
+// Arms that all ask for tags make a set of tags, and arms of other columns a set of granules; a set of time ranges would not fit
+// a filter.
 bool add_or(PlannerInfo *root, const KeyTypes &keys, Index varno, const BoolExpr *expr, ConditionList *list) {
     const uint32 count = list->count;
     ListCell *cell;
     foreach (cell, expr->args) {
         const bool understood = add_arm(root, keys, varno, static_cast<Node *>(lfirst(cell)), list);
-        if (understood && is_tag_condition(list->items[list->count - 1])) continue;
+        const bool is_first = list->count == count + 1;
+        const Condition *last = understood ? &list->items[list->count - 1] : nullptr;
+        if (last != nullptr && is_tag_condition(*last) && (is_first || is_tag_condition(list->items[count]))) continue;
+        if (last != nullptr && is_key_condition(*last) && (is_first || is_key_condition(list->items[count]))) continue;
         list->count = count;
         return false;
     }

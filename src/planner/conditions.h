@@ -8,9 +8,10 @@
 //   tag = value, tag = ANY (value), and these joined by OR: for types whose equality is equality of bytes
 //   time <, <=, =, >=, > value; time = ANY (value); time <@ range: value of the column's type; for timestamptz also timestamp and
 //   date, for timestamp also date, whose conversion to the column's type is what PostgreSQL's operator does
-// Never understood, because equal values may differ in bytes: numeric, float, bpchar, citext, texts under a nondeterministic
-// collation. Nor timestamp columns compared with timestamptz: there the column is converted, and daylight saving makes that
-// conversion unsorted.
+//   of a log table what key_terms.h says of other columns
+// Never understood of tags and times, because equal values may differ in bytes: numeric, float, bpchar, citext, texts under a
+// nondeterministic collation. Nor timestamp columns compared with timestamptz: there the column is converted, and daylight saving
+// makes that conversion unsorted.
 #pragma once
 
 #include "engine/server.h"
@@ -29,6 +30,7 @@ struct KeyTypes {
     FormData_pg_attribute tag;  // the tag column
     Oid tag_type;               // its type under domains
     Oid time_type;              // timestamptz or timestamp
+    bool is_log;
 };
 
 KeyTypes key_types(Relation rel);
@@ -43,6 +45,16 @@ enum class Comparison : uint8 {
     time_greater,
     time_any,       // the value is an array
     time_in_range,  // the value is a range
+    // On other columns of a log table: key_terms.h.
+    text_equal,
+    text_any,  // the value is an array
+    value_equal,
+    value_any,  // the value is an array
+    search,
+    like,
+    like_any_case,
+    matches,  // a regular expression
+    matches_any_case,
 };
 
 /// One comparison of a key column with a value.
@@ -51,6 +63,8 @@ struct Condition {
     uint32 clause;   // comparisons of one clause are joined by OR; clauses by AND
     Oid value_type;  // the type that the operator takes; of an array: of its elements
     Expr *value;
+    AttrNumber column;  // of the comparisons with other columns: which
+    Oid column_type;    // and its type under domains
 };
 
 struct ConditionList {  // all zeros: empty
@@ -62,6 +76,15 @@ struct ConditionList {  // all zeros: empty
 
 inline bool is_tag_condition(const Condition &condition) {
     return condition.comparison == Comparison::tag_equal || condition.comparison == Comparison::tag_any;
+}
+
+inline bool is_key_condition(const Condition &condition) { return condition.comparison >= Comparison::text_equal; }
+
+/// Whether the last clause of a list is one search, `column @@ query`: the scan finds its rows, and says of which the clause need
+/// not be checked again, so that the node and not its qual has it.
+inline bool ends_in_search(const ConditionList &list) {
+    return list.count > 0 && list.items[list.count - 1].comparison == Comparison::search &&
+           (list.count == 1 || list.items[list.count - 2].clause != list.items[list.count - 1].clause);
 }
 
 /// Adds the comparisons of a clause to the list; false, and nothing added, when the clause cannot skip data.

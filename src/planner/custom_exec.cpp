@@ -42,8 +42,9 @@ void use_row_slot(CustomScanState *state, EState *estate) {
 #endif
 
 // One flag a column, or nullptr when all are needed.
-const bool *needed_columns(const Scan *plan, TupleDesc desc) {
+const bool *needed_columns(const Scan *plan, List *searches, TupleDesc desc) {
     Bitmapset *used = nullptr;
+    pull_varattnos(reinterpret_cast<Node *>(searches), plan->scanrelid, &used);
     pull_varattnos(reinterpret_cast<Node *>(plan->plan.targetlist), plan->scanrelid, &used);
     pull_varattnos(reinterpret_cast<Node *>(plan->plan.qual), plan->scanrelid, &used);
     if (bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used)) return nullptr;  // the whole row
@@ -60,10 +61,14 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     const CustomScan *plan = reinterpret_cast<const CustomScan *>(state->ss.ps.plan);
     const Relation table = state->ss.ss_currentRelation;
     node->keys = key_types(table);
+    List *searches = NIL;
     ListCell *cell;
     foreach (cell, plan->custom_exprs) {
-        add_clause(nullptr, node->keys, plan->scan.scanrelid, static_cast<Node *>(lfirst(cell)), &node->conditions);
+        Node *clause = static_cast<Node *>(lfirst(cell));
+        add_clause(nullptr, node->keys, plan->scan.scanrelid, clause, &node->conditions);
+        if (ends_in_search(node->conditions)) searches = lappend(searches, clause);
     }
+    if (searches != NIL) node->searches = ExecInitQual(searches, &state->ss.ps);
     const uint32 count = node->conditions.count;
     node->expressions = static_cast<ExprState **>(palloc(sizeof(ExprState *) * Max(count, 1)));
     node->values = static_cast<ConditionValue *>(palloc0(sizeof(ConditionValue) * Max(count, 1)));
@@ -75,7 +80,7 @@ void begin_node(CustomScanState *state, EState *estate, int) {
         node->qual_arrays = static_cast<ArrayType **>(palloc0(sizeof(ArrayType *) * count));
     }
     node->filter.order = static_cast<engine::ScanOrder>(linitial_int(plan->custom_private));
-    node->filter.needed_columns = needed_columns(&plan->scan, RelationGetDescr(table));
+    node->filter.needed_columns = needed_columns(&plan->scan, searches, RelationGetDescr(table));
 }
 
 // -------------------------------------------------------------------------------------------------------------------- rows
@@ -120,17 +125,30 @@ void start_scan(ScanNode *node) {
     MemoryContextSwitchTo(old);
 }
 
+bool matches_searches(ScanNode *node, TupleTableSlot *slot) {
+    ExprContext *expressions = node->base.ss.ps.ps_ExprContext;
+    ResetExprContext(expressions);
+    expressions->ecxt_scantuple = slot;
+    return ExecQual(node->searches, expressions);
+}
+
 TupleTableSlot *next_tuple(ScanState *scan) {
     ScanNode *node = reinterpret_cast<ScanNode *>(scan);
     if (!node->filter_is_current) start_scan(node);
     TupleTableSlot *slot = scan->ss_ScanTupleSlot;
-    if (!engine::next_row(node->scan, scan->ps.state->es_direction, slot)) return nullptr;
-    pgstat_count_heap_getnext(scan->ss_currentRelation);
-    return slot;
+    while (engine::next_row(node->scan, scan->ps.state->es_direction, slot)) {
+        pgstat_count_heap_getnext(scan->ss_currentRelation);
+        if (node->searches == nullptr || engine::row_is_certain(node->scan) || matches_searches(node, slot)) return slot;
+        InstrCountFiltered1(node, 1);
+    }
+    return nullptr;
 }
 
-// ExecScan() checks the qual, which holds all that the filter stands for.
-bool recheck_tuple(ScanState *, TupleTableSlot *) { return true; }
+// ExecScan() checks the qual, which holds all that the filter stands for but the searches.
+bool recheck_tuple(ScanState *scan, TupleTableSlot *slot) {
+    ScanNode *node = reinterpret_cast<ScanNode *>(scan);
+    return node->searches == nullptr || matches_searches(node, slot);
+}
 
 TupleTableSlot *run_node(CustomScanState *state) {
     // ExecScan() takes up the qual before it asks for the first row, and starting may change the qual. EvalPlanQual may never ask

@@ -21,6 +21,8 @@ SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses) {
         if (!add_clause(nullptr, keys, varno, clause, &conditions)) continue;
         if (is_tag_condition(conditions.items[0]))
             split.tag = lappend(split.tag, clause);
+        else if (is_key_condition(conditions.items[0]))
+            split.keys = lappend(split.keys, clause);
         else
             split.time = lappend(split.time, clause);
     }
@@ -34,6 +36,24 @@ void show_clauses(const char *label, CustomScanState *state, List *clauses, List
     List *context = set_deparse_context_plan(explain->deparse_cxt, state->ss.ps.plan, ancestors);
     Node *all = reinterpret_cast<Node *>(make_ands_explicit(clauses));
     ExplainPropertyText(label, deparse_expression(all, context, explain->verbose, false), explain);  // as "Filter" is shown
+}
+
+// Each clause on its own, with the granules that it let the scan pass over.
+void show_key_clauses(CustomScanState *state, List *clauses, const engine::ScanCounters &counters, List *ancestors,
+                      ExplainState *explain) {
+    List *context = set_deparse_context_plan(explain->deparse_cxt, state->ss.ps.plan, ancestors);
+    uint32 number = 0;
+    ListCell *cell;
+    foreach (cell, clauses) {
+        const char *text = deparse_expression(static_cast<Node *>(lfirst(cell)), context, explain->verbose, false);
+        const bool is_counted = explain->analyze && number < engine::kCountedConditionsMax;
+        const auto skipped = static_cast<unsigned long long>(is_counted ? counters.skipped_by_keys[number] : 0);
+        if (is_counted && explain->format == EXPLAIN_FORMAT_TEXT) text = psprintf("%s, granules skipped=%llu", text, skipped);
+        ExplainPropertyText("Key Filter", text, explain);
+        if (is_counted && explain->format != EXPLAIN_FORMAT_TEXT)
+            ExplainPropertyUInteger(psprintf("Key Filter %u Granules Skipped", number + 1), nullptr, skipped, explain);
+        number++;
+    }
 }
 
 void show_counter(const char *what, uint64 read, uint64 skipped, ExplainState *explain) {
@@ -55,9 +75,10 @@ void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain
     const SplitClauses split = split_clauses(node->keys, plan->scan.scanrelid, plan->custom_exprs);
     show_clauses("Tag Filter", state, split.tag, ancestors, explain);
     show_clauses("Time Filter", state, split.time, ancestors, explain);
-    if (!explain->analyze) return;
     engine::ScanCounters all = node->other_counters;
     if (node->scan != nullptr) add_counters(&all, engine::scan_counters(node->scan));
+    show_key_clauses(state, split.keys, all, ancestors, explain);
+    if (!explain->analyze) return;
     show_counter("Segments", all.segments_read, all.segments_skipped, explain);
     show_counter("Granules", all.granules_read, all.granules_skipped, explain);
     show_counter("Tail Pages", all.tail_pages_read, all.tail_pages_skipped, explain);

@@ -167,8 +167,22 @@ void add_oldest_first(const ScannedTable &scanned, const engine::ScanEstimate &e
 
 // ------------------------------------------------------------------------------------------------------------------- hook
 
+// The sequential scan reads all that this node reads, in the same order, and more: it is not even compared.
+List *without_sequential_scans(List *paths) {
+    List *kept = NIL;
+    ListCell *cell;
+    foreach (cell, paths) {
+        if (static_cast<Path *>(lfirst(cell))->pathtype != T_SeqScan) kept = lappend(kept, lfirst(cell));
+    }
+    return kept;
+}
+
 void add_paths(const ScannedTable &scanned) {
     RelOptInfo *rel = scanned.rel;
+    if (scanned.is_log) {
+        rel->pathlist = without_sequential_scans(rel->pathlist);
+        rel->partial_pathlist = without_sequential_scans(rel->partial_pathlist);
+    }
     CustomPath *path = make_path(scanned, rel->lateral_relids, 0);
     const engine::ScanEstimate estimate = estimate_path(scanned, &path->path);
     cost_scan(scanned.root, rel, &path->path, estimate);

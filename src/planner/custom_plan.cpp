@@ -1,5 +1,5 @@
-// From path to plan. All clauses become the node's qual; those that skip data stand in custom_exprs too, so that the planner
-// fixes their variables and parameters as it does for the qual.
+// From path to plan. All clauses but searches become the node's qual; those that skip data, searches too, stand in custom_exprs,
+// so that the planner fixes their variables and parameters as it does for the qual.
 #include "planner/historian_scan.h"
 
 extern "C" {
@@ -23,13 +23,13 @@ Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targ
     scan->custom_private = path->custom_private;  // the order
     scan->scan.scanrelid = rel->relid;
     scan->scan.plan.targetlist = target_list;
-    scan->scan.plan.qual = extract_actual_clauses(clauses, false);
     ConditionList conditions = {};
     ListCell *cell;
-    foreach (cell, scan->scan.plan.qual) {
+    foreach (cell, extract_actual_clauses(clauses, false)) {
         Node *clause = static_cast<Node *>(lfirst(cell));
-        if (add_clause(root, keys, rel->relid, clause, &conditions))
-            scan->custom_exprs = lappend(scan->custom_exprs, static_cast<Node *>(copyObjectImpl(clause)));
+        const bool understood = add_clause(root, keys, rel->relid, clause, &conditions);
+        if (understood) scan->custom_exprs = lappend(scan->custom_exprs, static_cast<Node *>(copyObjectImpl(clause)));
+        if (!understood || !ends_in_search(conditions)) scan->scan.plan.qual = lappend(scan->scan.plan.qual, clause);
     }
     return &scan->scan.plan;
 }

@@ -52,6 +52,7 @@ struct ScanNode {
     MemoryContext filter_context;  // what the filter points to; reset when it is built again
     engine::ScanFilter filter;
     bool filter_is_current;
+    ExprState *searches;                  // the clauses that the qual does not have; nullptr: none
     ExprState *plain_qual;                // the qual as the plan has it
     MemoryContext qual_context;           // the specialised qual; nullptr when there is nothing to specialise
     ArrayType **qual_arrays;              // one a condition: the array that the qual was specialised for, or nullptr
@@ -86,6 +87,7 @@ void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain
 struct SplitClauses {
     List *tag;
     List *time;
+    List *keys;  // of other columns
 };
 SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses);
 

@@ -7,7 +7,8 @@
 //      parameters and stable functions are as good as constants; custom_recheck.cpp makes checking long lists of tags fast;
 //   4. custom_parallel.cpp shares the work among processes; custom_explain.cpp tells what was read and skipped.
 //
-// Invariant: a filter only skips. Every condition of the query stays in the node's qual and is checked on every row.
+// Invariant: a filter only skips. Every condition of the query is checked on every row: by the node's qual or, of searches, by
+// the node itself, unless the scan says that the row matches for sure.
 #pragma once
 
 namespace historian::planner {

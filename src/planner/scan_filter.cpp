@@ -1,6 +1,7 @@
 #include "planner/scan_filter.h"
 
 #include "engine/row.h"
+#include "planner/key_terms.h"
 
 extern "C" {
 #include "utils/array.h"
@@ -199,12 +200,53 @@ bool tags_of_clause(const KeyTypes &keys, const ConditionList &conditions, const
     return true;
 }
 
+// Programs of clauses on other columns.
+struct KeyList {
+    engine::KeyCondition *items;
+    uint32 count;
+    uint32 room;
+};
+
+// Conditions [first, end) are one clause; a value that is not known leaves it out.
+void add_key_clause(const ConditionList &conditions, const ConditionValue *values, uint32 first, uint32 end, KeyList *list) {
+    for (uint32 i = first; i < end; i++) {
+        if (!values[i].is_known) return;
+    }
+    StepList steps = {};
+    for (uint32 i = first; i < end; i++) append_key_steps(conditions.items[i], values[i], &steps);
+    append_disjunction(end - first, &steps);
+    if (list->count == list->room) {
+        list->room = Max(4, list->room * 2);
+        const Size bytes = sizeof(engine::KeyCondition) * list->room;
+        list->items = static_cast<engine::KeyCondition *>(list->items == nullptr ? palloc(bytes) : repalloc(list->items, bytes));
+    }
+    list->items[list->count++] = {steps.steps, steps.count};
+}
+
+struct SearchList {
+    engine::RowSearch *items;
+    uint32 count;
+    uint32 room;
+};
+
+void add_search(const Condition &condition, const ConditionValue &value, SearchList *list) {
+    if (condition.comparison != Comparison::search || !value.is_known || value.is_null) return;
+    if (list->count == list->room) {
+        list->room = Max(4, list->room * 2);
+        const Size bytes = sizeof(engine::RowSearch) * list->room;
+        list->items = static_cast<engine::RowSearch *>(list->items == nullptr ? palloc(bytes) : repalloc(list->items, bytes));
+    }
+    list->items[list->count++] = {static_cast<uint32>(condition.column - 1), parse_search(value.value)};
+}
+
 }  // namespace
 
 void build_filter(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values, ScanFilter *filter) {
     TagSet all = {};
     TimeRange times = kAllTimes;
     filter->by_tag = filter->by_time = false;
+    KeyList keys_of_others = {};
+    SearchList searches = {};
     for (uint32 i = 0; i < conditions.count;) {
         uint32 end = i + 1;
         while (end < conditions.count && conditions.items[end].clause == conditions.items[i].clause) end++;
@@ -217,6 +259,9 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
                     all = set;
                 filter->by_tag = true;
             }
+        } else if (is_key_condition(conditions.items[i])) {
+            add_key_clause(conditions, values, i, end, &keys_of_others);
+            if (end == i + 1) add_search(conditions.items[i], values[i], &searches);
         } else if (values[i].is_known) {
             times = intersect_times(times, values[i].is_null ? kNoTime : times_of(keys, conditions.items[i], values[i].value));
             filter->by_time = true;
@@ -225,6 +270,10 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
     }
     filter->tags = all.tags;
     filter->tag_count = all.count;
+    filter->keys = keys_of_others.items;
+    filter->key_count = keys_of_others.count;
+    filter->searches = searches.items;
+    filter->search_count = searches.count;
     filter->time_min = times.first;
     filter->time_max = times.last;
 }

@@ -35,9 +35,11 @@ extern "C" PGDLLEXPORT Datum historian_options(PG_FUNCTION_ARGS) {
     }
     const char *texts[table_am::kOptionCount];
     table_am::read_option_texts(RelationGetRelid(rel), texts);
+    const int option_count = engine::is_log_table(rel) ? table_am::kOptionCount : table_am::kOptionCount - 1;
     relation_close(rel, AccessShareLock);
-    const Fallback fallbacks[table_am::kOptionCount] = {{psprintf("%ds", seal_interval_s), "setting"}, {"on", "default"}};
-    for (int i = 0; i < table_am::kOptionCount; i++) {
+    const Fallback fallbacks[table_am::kOptionCount] = {
+        {psprintf("%ds", seal_interval_s), "setting"}, {"on", "default"}, {"all columns of text", "default"}};
+    for (int i = 0; i < option_count; i++) {
         const bool is_set = texts[i] != nullptr;
         Datum values[3] = {CStringGetTextDatum(table_am::option_name(i)),
                            CStringGetTextDatum(is_set ? texts[i] : fallbacks[i].value),

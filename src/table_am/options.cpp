@@ -6,6 +6,7 @@ extern "C" {
 #include "commands/defrem.h"
 #include "commands/seclabel.h"
 #include "parser/scansup.h"
+#include "utils/varlena.h"
 }
 
 namespace historian::table_am {
@@ -39,14 +40,33 @@ const char *take_compact(const char *value, TableOptions *options) {
     return options->compact ? "on" : "off";
 }
 
+// Names as in a list of columns: "msg, "Two Words"". None at all: nothing is indexed.
+List *split_names(const char *value) {
+    List *names = NIL;
+    if (!SplitIdentifierString(pstrdup(value), ',', &names) || strpbrk(value, ";=") != nullptr)
+        report_value_refused("search", value, "Use names of columns with commas between, or '' for none.");
+    return names;
+}
+
+const char *take_search(const char *value, TableOptions *options) {
+    StringInfoData names;
+    initStringInfo(&names);
+    ListCell *cell;
+    foreach (cell, split_names(value))
+        appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", quote_identifier(static_cast<const char *>(lfirst(cell))));
+    options->search = names.data;
+    return names.data;
+}
+
 struct Option {
     const char *name;
     const char *(*take)(const char *value, TableOptions *options);
 };
 
-constexpr Option kOptions[kOptionCount] = {{"seal_interval", take_seal_interval}, {"compact", take_compact}};
+constexpr Option kOptions[kOptionCount] = {
+    {"seal_interval", take_seal_interval}, {"compact", take_compact}, {"search", take_search}};
 
-constexpr TableOptions kDefaults = {0, true};
+constexpr TableOptions kDefaults = {0, true, nullptr};
 
 int find_option(const char *name) {
     for (int i = 0; i < kOptionCount; i++) {
@@ -171,6 +191,35 @@ List *take_options(List *definitions, bool is_reset, OptionChanges *changes) {
     return others;
 }
 
+namespace {
+
+// Columns that are to be searched must be there and have words.
+void check_search(Oid relid, const char *names) {
+    if (kind_of_table(relid) != engine::TableKind::log) {
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                errmsg("option historian.search cannot be set on table \"%s\"", get_rel_name(relid)),
+                errdetail("It is for log tables: tag tables have no index of words."));
+    }
+    ListCell *cell;
+    foreach (cell, split_names(names)) {
+        const char *name = static_cast<const char *>(lfirst(cell));
+        const AttrNumber column = get_attnum(relid, name);
+        if (column <= 0) {
+            ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
+                    errmsg("column \"%s\" of table \"%s\" does not exist", name, get_rel_name(relid)));
+        }
+        const Oid type = getBaseType(get_atttype(relid, column));
+        if (type == TEXTOID || type == VARCHAROID) continue;
+        ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH),
+                errmsg("column \"%s\" of table \"%s\" is of type %s", name, get_rel_name(relid), format_type_be(type)),
+                errdetail("Only columns of type text or character varying have words."));
+    }
+}
+
+constexpr int kSearchOption = 2;
+
+}  // namespace
+
 void change_options(Oid relid, const OptionChanges &changes) {
     if (!changes.any) return;
     const char *name = get_rel_name(relid);
@@ -185,6 +234,8 @@ void change_options(Oid relid, const OptionChanges &changes) {
                               "METHOD tag."));
     }
     if (!owns_table(relid, GetUserId())) aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
+    if (changes.is_changed[kSearchOption] && changes.texts[kSearchOption] != nullptr)
+        check_search(relid, changes.texts[kSearchOption]);
     const char *texts[kOptionCount];
     TableOptions options;
     read_label(relid, texts, &options);
@@ -201,6 +252,16 @@ TableOptions read_options(Oid relid) {
     TableOptions options;
     read_label(relid, texts, &options);
     return options;
+}
+
+bool searches_column(Relation rel, Form_pg_attribute column) {
+    const TableOptions options = read_options(RelationGetRelid(rel));
+    if (options.search == nullptr) return true;
+    ListCell *cell;
+    foreach (cell, split_names(options.search)) {
+        if (strcmp(static_cast<const char *>(lfirst(cell)), NameStr(column->attname)) == 0) return true;
+    }
+    return false;
 }
 
 const char *option_name(int option) { return kOptions[option].name; }

@@ -18,9 +18,10 @@ namespace historian::table_am {
 struct TableOptions {
     int seal_interval_s;  // 0: the setting of that name decides
     bool compact;         // whether the background worker merges segments
+    const char *search;   // columns of a log table whose words are indexed, as a list of names; nullptr: all that can be
 };
 
-inline constexpr int kOptionCount = 2;
+inline constexpr int kOptionCount = 3;
 
 /// What a statement sets (text) or resets (nullptr).
 struct OptionChanges {
@@ -33,11 +34,15 @@ struct OptionChanges {
 bool has_options(const List *definitions);
 List *take_options(List *definitions, bool is_reset, OptionChanges *changes);
 
-/// Changes the options of a table that the current role owns. Errors: 42809 no tag table, 42501.
+/// Changes the options of a table that the current role owns. Errors: 42809 no table of ours, or the option is for others; 42703
+/// no such column; 42501.
 void change_options(Oid relid, const OptionChanges &changes);
 
 /// A table's options; the defaults if nothing is set.
 TableOptions read_options(Oid relid);
+
+/// Whether the words of a text column of a log table are to be indexed.
+bool searches_column(Relation rel, Form_pg_attribute column);
 
 /// Names, and texts as they were set (nullptr: not set), for historian_options().
 const char *option_name(int option);

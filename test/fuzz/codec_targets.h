@@ -9,6 +9,7 @@
 #include "codec/integers.h"
 #include "codec/nulls.h"
 #include "codec/symbols.h"
+#include "codec/templates.h"
 #include "codec/texts.h"
 #include "fuzz_input.h"
 
@@ -121,6 +122,100 @@ struct Texts {
             if (size != 0) check(static_cast<int>(texts.data[end - 1]) >= 0, "the last byte can be read");
         }
         return status;
+    }
+};
+
+/// A model and one granule of all messages: bytes of the model, model, granule.
+struct Templates : Texts {
+    static constexpr const char *kShapes[] = {
+        "n % of %",          "10.0.0.%", "x=% y",     "at 10:11:% on",   "0x%",
+        "id a%bc%d",         "-% %.%",   "%\"/a/%\"", "Feb  % 10:11:12", "u 01234567-89ab-cdef-0123-45678%",
+        "aa:bb:0%:01:02:03", "\x01%"};
+    static Values make(FuzzInput &input) {
+        Values values;
+        while (!input.empty() && values.size() < codec::kStreamValuesMax) {
+            const std::uint8_t kind = input.u8();
+            std::string text;
+            if (kind < 200) {
+                for (const char *at = kShapes[kind % std::size(kShapes)]; *at != '\0'; ++at) {
+                    if (*at == '%')
+                        text += std::to_string(input.number(1 + kind / 64));
+                    else
+                        text += *at;
+                }
+                if (kind % 16 == 15) text += static_cast<char>('a' + input.u8() % 16);
+            } else {
+                text.resize(kind % 32);
+                for (char &letter : text) letter = static_cast<char>(input.u8());
+            }
+            const std::size_t repeats = kind % 8 == 7 ? 1 + input.u8() % 16 : 1;
+            for (std::size_t i = 0; i < repeats && values.size() < codec::kStreamValuesMax; ++i) values.push_back(text);
+        }
+        if (values.empty()) values.emplace_back();
+        return values;
+    }
+    static codec::TemplateBuilder *build(const Values &values, EncodeSpace &space, Arena &arena,
+                                         std::vector<std::uint32_t> &rows) {
+        codec::TemplateBuilder *builder = nullptr;
+        check(codec::create_template_builder(arena, &builder).ok(), "there is memory");
+        for (const std::string &value : values) {
+            rows.push_back(static_cast<std::uint32_t>(rows.size()));
+            const codec::Text text{reinterpret_cast<const std::byte *>(value.data()), static_cast<std::uint32_t>(value.size())};
+            check(codec::add_message(*builder, text).ok(), "there is memory");
+        }
+        check(codec::choose_templates(*builder, space).ok(), "there is memory");
+        return builder;
+    }
+    static std::size_t bytes_max(const Values &values) {
+        TestArena arena;
+        EncodeSpace space;
+        check(codec::make_encode_space(arena, &space).ok(), "there is memory");
+        std::vector<std::uint32_t> rows;
+        const codec::TemplateBuilder *builder = build(values, space, arena, rows);
+        return 4 + codec::template_model_bytes_max(*builder) + codec::template_granule_bytes_max(*builder, rows);
+    }
+    static Status encode(const Values &values, EncodeSpace &space, ByteWriter &out) {
+        TestArena arena;
+        std::vector<std::uint32_t> rows;
+        codec::TemplateBuilder *builder = build(values, space, arena, rows);
+        std::byte *size = out.take(4);
+        const std::size_t start = out.size();
+        if (const Status status = codec::encode_template_model(*builder, space, out); !status.ok()) return status;
+        const auto model_bytes = static_cast<std::uint32_t>(out.size() - start);
+        std::memcpy(size, &model_bytes, 4);
+        return codec::encode_template_granule(*builder, rows, space, out);
+    }
+    static Status decode(ByteReader &in, Arena &arena, Values &values) {
+        codec::TemplateModel *model = nullptr;
+        const std::uint32_t model_bytes = in.u32();
+        if (const Status status = codec::parse_template_model(in.bytes(model_bytes), arena, &model); !status.ok()) return status;
+        codec::TemplateGranule *granule = nullptr;
+        const auto count = static_cast<std::uint32_t>(values.size());
+        Status status = codec::open_template_granule(*model, in.bytes(in.remaining()), count, arena, &granule);
+        if (!status.ok()) return status;
+        codec::DecodedTexts texts;
+        const std::uint32_t row = count / 2;
+        status = codec::decode_template_rows(*granule, {&row, 1}, &texts);
+        if (!status.ok()) return status;
+        const std::string alone = text_at(texts, 0);
+        status = codec::decode_template_granule(*granule, &texts);
+        if (!status.ok()) return status;
+        for (std::uint32_t i = 0; i < count; ++i) values[i] = text_at(texts, i);
+        check(alone == values[row], "a row alone is the row");
+        return status;
+    }
+
+private:
+    static std::string text_at(const codec::DecodedTexts &texts, std::uint32_t row) {
+        check(texts.entry_of_row[row] < texts.entry_count, "an entry is one of the entries");
+        const std::uint64_t begin = texts.offsets[texts.entry_of_row[row]];
+        const std::uint64_t end = texts.offsets[texts.entry_of_row[row] + 1];
+        check(begin <= end, "offsets do not decrease");
+        // A corrupt stream may repeat one long entry: read it, but copy little of it.
+        const std::uint64_t size = end - begin;
+        if (size == 0) return {};
+        check(static_cast<int>(texts.data[end - 1]) >= 0, "the last byte can be read");
+        return {reinterpret_cast<const char *>(texts.data) + begin, static_cast<std::size_t>(std::min<std::uint64_t>(size, 256))};
     }
 };
 

@@ -1,9 +1,11 @@
-// Writes the seed corpus of segment_decode_fuzz: small segments of every kind of column. Usage: make_corpus <folder>
+// Writes seed corpora: of segment_decode_fuzz small segments of every kind of column, of templates_decode_fuzz models with a
+// granule. Usage: make_corpus <folder of segments> <folder of templates>
 #include <bit>
 #include <cmath>
 #include <cstdio>
 #include <string>
 
+#include "codec_targets.h"
 #include "segment_rows.h"
 
 namespace {
@@ -45,10 +47,39 @@ void write_segment(const std::string &path, int shape) {
     std::fclose(file);
 }
 
+/// The number of messages in two bytes, then what fuzz::Templates encodes.
+void write_templates(const std::string &path, int shape) {
+    fuzz::Templates::Values messages;
+    for (int i = 0; i < (shape == 0 ? 5 : 300); ++i) {
+        const std::string number = std::to_string(i * 7919 % 1000 + 1000);
+        messages.push_back("10:11:" + std::to_string(10 + i / 10) + " process " + std::to_string(i % 3) + " took " + number +
+                           ".5 ms");
+        if (shape >= 1 && i % 2 == 0)
+            messages.push_back("id a1b2c3d4" + number + " of aa:bb:cc:dd:ee:" + std::to_string(10 + i % 89));
+        if (shape >= 2 && i % 3 == 0) messages.push_back("word x1y2z3w4v" + number + " part 0" + std::to_string(i % 30));
+        if (shape >= 3 && i % 7 == 0)
+            messages.push_back("u 01234567-89ab-cdef-0123-45678901" + number + " again a1b2c3d4" + number);
+        if (shape >= 4 && i % 20 == 0) messages.push_back("only \x01 here " + number);
+    }
+    fuzz::TestArena arena;
+    codec::EncodeSpace space;
+    if (!codec::make_encode_space(arena, &space).ok()) return;
+    std::vector<std::byte> room(fuzz::Templates::bytes_max(messages));
+    codec::ByteWriter out{room};
+    out.u16(static_cast<std::uint16_t>(messages.size()));
+    if (!fuzz::Templates::encode(messages, space, out).ok()) return;
+    std::FILE *file = std::fopen(path.c_str(), "wb");
+    if (file == nullptr) return;
+    std::fwrite(out.written().data(), 1, out.size(), file);
+    std::fclose(file);
+}
+
 }  // namespace
 
 int main(int argument_count, char **arguments) {
-    if (argument_count != 2) return 1;
+    if (argument_count != 3) return 1;
     for (int shape = 0; shape < 12; ++shape) write_segment(std::string(arguments[1]) + "/segment" + std::to_string(shape), shape);
+    for (int shape = 0; shape < 6; ++shape)
+        write_templates(std::string(arguments[2]) + "/templates" + std::to_string(shape), shape);
     return 0;
 }

@@ -1,4 +1,7 @@
 // Any bytes as a segment: header, index, tags and every chunk. Checksums are not compared in fuzz builds.
+#include <vector>
+
+#include "format/key_filter.h"
 #include "format/segment.h"
 #include "fuzz_input.h"
 
@@ -25,6 +28,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         const GranuleRange range = granules_of_tag(*index, position);
         check(range.first <= range.last && range.last < header.granule_count, "a tag has granules");
     }
+    std::vector<codec::TemplateModel *> models(header.column_count);
+    for (std::uint32_t c = 0; c < header.column_count; ++c) {
+        const ByteRange range = model_range(*index, c);
+        check(range.offset <= size && range.byte_count <= size - range.offset, "a model lies in its segment");
+        // A model points into the bytes that it was read from.
+        if (range.byte_count != 0 && !open_model(all.subspan(range.offset, range.byte_count), arena, &models[c]).ok())
+            models[c] = nullptr;
+    }
+    const ByteRange filter_range = filter_header_range(*index);
+    KeyFilter filter;
+    if (filter_range.byte_count != 0)
+        static_cast<void>(open_key_filter(all.subspan(filter_range.offset, filter_range.byte_count), &filter));
+
     for (std::uint32_t g = 0; g < header.granule_count && g < 64; ++g) {
         for (std::uint32_t c = 0; c < header.column_count && c < 64; ++c) {
             const ByteRange range = chunk_range(*index, g, c);
@@ -32,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             const ExactBytes chunk{all.subspan(range.offset, range.byte_count)};
             TestArena decode_arena{kArenaBytes};
             ColumnVector decoded;
-            if (!decode_chunk(*index, g, c, chunk.span(), decode_arena, &decoded).ok()) continue;
+            if (!decode_chunk(*index, g, c, chunk.span(), models[c], decode_arena, &decoded).ok()) continue;
             static_cast<void>(count_raw_bytes(decoded, 0));
             check(decoded.row_count == granule_at(*index, g).row_count, "a chunk has its granule's rows");
             for (std::uint32_t row = 0; row < decoded.row_count && decoded.entry_of_row != nullptr; ++row) {

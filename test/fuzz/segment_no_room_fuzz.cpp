@@ -12,6 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     Status status = create_builder(arena, made.types, made.key, &builder);
     check(status.ok() || status.code == StatusCode::out_of_memory, "a dry arena is said to be one");
     if (!status.ok()) return 0;
+    status = set_column_traits(*builder, made.traits);
+    check(status.ok() || status.code == StatusCode::out_of_memory, "a dry arena is said to be one");
     std::uint32_t added = 0;
     for (const auto &row : made.rows) {
         status = append_row(*builder, row.data());

@@ -40,6 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     TestArena arena;
     SegmentBuilder *builder = nullptr;
     check(create_builder(arena, made.types, made.key, &builder).ok(), "the types are valid");
+    check(set_column_traits(*builder, made.traits).ok(), "the traits are taken");
     Seen seen;
     for (const auto &row : made.rows) {
         check(append_row(*builder, row.data()).ok(), "a row is added");
@@ -56,6 +57,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     SegmentIndex *index = nullptr;
     const ExactBytes index_bytes{segment.bytes.subspan(header.index.offset, header.index.byte_count)};
     check(parse_index(header, index_bytes.span(), arena, &index).ok(), "the index is valid");
+    std::vector<codec::TemplateModel *> models(header.column_count);
+    for (std::uint32_t c = 0; c < header.column_count; ++c) {
+        const ByteRange range = model_range(*index, c);
+        if (range.byte_count == 0) continue;
+        check(open_model(segment.bytes.subspan(range.offset, range.byte_count), arena, &models[c]).ok(), "a model is valid");
+    }
     std::uint64_t raw_bytes = 0;
     for (std::uint32_t g = 0; g < header.granule_count; ++g) {
         for (std::uint32_t c = 0; c < header.column_count; ++c) {
@@ -63,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             const ExactBytes chunk{segment.bytes.subspan(range.offset, range.byte_count)};
             TestArena decode_arena{kArenaBytes};
             ColumnVector decoded;
-            check(decode_chunk(*index, g, c, chunk.span(), decode_arena, &decoded).ok(), "a chunk is valid");
+            check(decode_chunk(*index, g, c, chunk.span(), models[c], decode_arena, &decoded).ok(), "a chunk is valid");
             count_decoded(decoded, c, seen);
             raw_bytes += count_raw_bytes(decoded, 0);
             if (c != header.time_column) continue;

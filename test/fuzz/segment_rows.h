@@ -13,6 +13,7 @@ using namespace historian::format;
 struct FuzzRows {
     std::vector<ColumnType> types;
     SortKey key;
+    std::vector<ColumnTraits> traits;
     std::vector<std::vector<Cell>> rows;
     std::vector<std::string> texts;  // what the cells point into
 };
@@ -31,6 +32,11 @@ inline FuzzRows make_rows(FuzzInput &input) {
     if (made.types[made.key.tag_column].kind == PhysicalKind::absent) made.types[made.key.tag_column] = {PhysicalKind::bytes};
 
     if (input.u8() % 4 == 0) made.key.tag_column = kNoColumn;
+
+    for (std::size_t c = 0; c < column_count; ++c) {
+        const std::uint8_t traits = input.u8();
+        made.traits.push_back({static_cast<codec::KeyKind>(traits % 3), (traits & 4) != 0, (traits & 8) != 0});
+    }
 
     // A few texts, used again and again.
     for (std::size_t i = 0, count = 1 + input.u8() % 16; i < count; ++i) {

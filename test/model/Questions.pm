@@ -4,7 +4,8 @@ use strict;
 use warnings;
 use Exporter qw(import);
 use Values qw(random_value quote);
-our @EXPORT_OK = qw(digest_sql condition random_question random_settings cursor_faults sample_faults identity_faults);
+our @EXPORT_OK = qw(digest_sql condition random_question random_settings cursor_faults sample_faults identity_faults
+    order_faults);
 
 sub one_of { return $_[int(rand(@_))] }
 
@@ -65,10 +66,37 @@ sub time_condition
         sub { 'NOT ("time" < ' . $time->() . ')' })->();
 }
 
+# What an index of words may answer. The values that it is about: text_value() and series_expression() in Values.pm.
+sub word_condition
+{
+    my ($name) = @_;
+    my $number = int(rand(3000));
+    my $word = one_of('value', 'message', 'tab', 'there', 'x', 'quote', $number, 'message ' . $number, 'value ' . int(rand(6)));
+    my $query = one_of($word, $word, $word, "value | $word", "-$word", "message -$word", "$word $word", 'val*', '*ue', 'm*e', '*',
+        "\x{bbfc}\x{ad6d}", "\x{ad6d}", "CAF\x{c9}", "\"$word\"", "NOT (value | message)", '', '...');
+    $query = quote($query);
+    return "$name @@ search($query)" if rand() < 0.5;
+    return "search($query) @@ $name" if rand() < 0.1;
+    return one_of("$name LIKE '%$word%'", "$name LIKE '$word%'", "$name LIKE 'value _'", "$name LIKE '$word'",
+        "$name ILIKE '% $number'", "$name ILIKE 'MESSAGE $number'", "$name ~ 'message $number'", "$name ~ 'e [0-9]+\$'",
+        "$name ~* 'VALUE . '", "$name NOT LIKE '$word%'",
+        "$name = '$word'", "$name IN ('$word', 'message 7', 'value 1')", "$name = '$word' OR $name @@ search($query)");
+}
+
 sub value_condition
 {
     my ($state) = @_;
     my ($column) = one_of(@{ $state->{columns} });
+    return word_condition($column->{name}) if $column->{type} eq 'text' && rand() < 0.6;
+    my $has_keys = qr/^(int[248]|oid|uuid|inet|macaddr|date|bool|model\.state|text|varchar.40.|timestamptz)$/;
+    if ($column->{type} =~ $has_keys && rand() < 0.5)
+    {
+        my $value = sub { return quote(random_value($column->{type}, $column->{role}), $column->{type}) };
+        return "$column->{name} = " . $value->() if rand() < 0.6;
+        my $list = join ', ', map { $value->() } 1 .. 1 + int(rand(4));
+        return "$column->{name} IN ($list)" if rand() < 0.7;
+        return "$column->{name} = " . $value->() . " OR $column->{name} = " . $value->();
+    }
     return "$column->{name}::text = " . quote(random_value($column->{type})) if rand() < 0.3;
     return one_of("$column->{name} IS NULL", "$column->{name} IS NOT NULL", "length($column->{name}::text) > 3", 'true');
 }
@@ -168,6 +196,29 @@ sub cursor_faults
     }
     $session->must('CLOSE c');
     $session->must($in_transaction ? 'SELECT 1' : 'ROLLBACK');
+    return @faults;
+}
+
+# Records of a log table come newest first when nobody asks for an order, and in either order without a sort. Times alone are
+# compared: of equal ones any record may be first. A NULL counts as -infinity unless ORDER BY says where it belongs.
+sub order_faults
+{
+    my ($session, $state) = @_;
+    my $where = rand() < 0.4 ? '' : 'WHERE ' . condition($state);
+    my $limit = rand() < 0.5 ? '' : 'LIMIT ' . int(rand(30));
+    my $nulls = column($state, 'time')->{nulls} eq 'NULL' ? 'NULLS LAST' : '';
+    my $digest = sub {
+        my ($table, $order) = @_;
+        return $session->must("SELECT md5(coalesce(string_agg(coalesce(t, '-infinity')::text, ','), '')) "
+                . "FROM (SELECT \"time\" AS t FROM $table $where $order $limit OFFSET 0) AS r");
+    };
+    my @faults;
+    my $newest = $digest->('model.h', 'ORDER BY "time" DESC NULLS LAST');
+    push @faults, "records do not come newest first: $where $limit" if $digest->('model.t', '') ne $newest;
+    for my $order ("ORDER BY \"time\" DESC $nulls", 'ORDER BY "time"')
+    {
+        push @faults, "other times: $where $order $limit" if $digest->('model.t', $order) ne $digest->('model.h', $order);
+    }
     return @faults;
 }
 

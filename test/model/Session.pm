@@ -6,10 +6,11 @@ use IPC::Open2;
 use IO::Handle;
 
 # name      of the file that keeps what was sent
+# am        access method of the table of ours; what statements call "time" is the column _arrival_time in a log table
 sub new
 {
-    my ($class, $name) = @_;
-    my $self = bless { log_name => "$name.sql" }, $class;
+    my ($class, $name, $am) = @_;
+    my $self = bless { log_name => "$name.sql", time => $am eq 'log' ? '_arrival_time' : '"time"' }, $class;
     open $self->{log}, '>:utf8', $self->{log_name} or die "$self->{log_name}: $!";
     $self->{pid} = open2($self->{out}, $self->{in}, 'exec psql -X -q -A -t 2>&1');
     binmode $self->{out}, ':utf8';
@@ -28,6 +29,7 @@ SQL
 sub ask
 {
     my ($self, $sql) = @_;
+    $sql =~ s/"time"/$self->{time}/g;
     $sql .= ';' unless $sql =~ /(;|\n\\\.)\s*$/;
     my $text = "$sql\n\\echo ~end~ :SQLSTATE\n";
     print { $self->{log} } "$sql\n";

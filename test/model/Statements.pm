@@ -15,8 +15,12 @@ sub names { return join ', ', map { $_->{name} } @_ }
 # The first timestamp column is the time, the first other column the tag; anything may stand between and after them.
 sub random_columns
 {
+    my ($am) = @_;
     my @keys = ({ name => 'tag', type => key_type(), role => 'tag' },
         { name => '"time"', type => one_of('timestamptz', 'timestamptz', 'timestamp'), role => 'time' });
+    $keys[1]{type} = 'timestamptz' if $am eq 'log';
+    $keys[1]{nulls} = rand() < 0.3 ? 'NULL' : 'NOT NULL' if $am eq 'log';
+    $Values::no_null_times = ($keys[1]{nulls} // '') eq 'NOT NULL';
     my @before_time = map { random_type() } 1 .. int(rand(3));
     @before_time = grep { !/^timestamp/ } @before_time;
     my @after = map { random_type() } 1 .. int(rand(6));
@@ -32,6 +36,8 @@ sub create_sql
     my (@columns) = @_;
     my @parts = map {
         my $part = "$_->{name} $_->{type}";
+        # A log table completes the definition of its time; the heap table must have the same one.
+        $part .= " DEFAULT '2026-01-01 00:00:00+00' $_->{nulls}" if $_->{nulls};
         if (!$_->{role} && rand() < 0.1) { $part .= ' DEFAULT ' . quote(random_value($_->{type}), $_->{type}) }
         $part;
     } @columns;
@@ -223,7 +229,7 @@ sub tending_statement
     my ($state) = @_;
     my @kinds = (('VACUUM model.t') x 2, 'VACUUM (FREEZE, ANALYZE) model.t', 'ANALYZE model.t', 'CHECKPOINT',
         'SELECT pg_sleep(0.05)');
-    push @kinds, ("CALL compact('model.t')") x 8, ("SELECT historian_check('model.t')") x 2 if $state->{am} eq 'tag';
+    push @kinds, ("CALL compact('model.t')") x 8, ("SELECT historian_check('model.t')") x 2 if $state->{am} ne 'heap';
     if (!$state->{snapshot_open})
     {
         push @kinds, 'VACUUM FULL model.t',

@@ -161,11 +161,13 @@ sub random_type { return rand() < 0.5 ? one_of(@common) : one_of(@types) }
 my @rare_keys = ('varchar(40)', 'name', 'int4', 'int8', 'uuid', 'model.short', 'inet', 'float8');
 sub key_type { return rand() < 0.8 ? 'text' : one_of(@rare_keys) }
 
+our $no_null_times = 0;    # of the round: the time is NOT NULL
+
 # Tags come from few names, so that they have many points; the longer a table lives the better.
 sub random_value
 {
     my ($type, $role) = @_;
-    return undef if rand() < ($role ? 0.02 : 0.1);
+    return undef if rand() < ($role ? 0.02 : 0.1) && !($no_null_times && ($role // '') eq 'time');
     return one_of(map { "tag$_" } 1 .. 12) if $role && $role eq 'tag' && $type eq 'text' && rand() < 0.9;
     return 1 + int(rand(9)) if $role && $role eq 'tag' && $type =~ /^(int|float)/ && rand() < 0.9;
     return '0' x 31 . int(rand(9)) if $role && $role eq 'tag' && $type eq 'uuid' && rand() < 0.9;

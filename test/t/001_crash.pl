@@ -11,7 +11,7 @@
 # restarts the others.
 #
 # HISTORIAN_TEST_SEED repeats a run's choices (not its timing); HISTORIAN_CRASH_ROUNDS (40) makes it longer;
-# HISTORIAN_TEST_AM=heap tests the test.
+# HISTORIAN_TEST_AM=log runs it on a log table (013_crash_of_log_table.pl does), =heap tests the test.
 use strict;
 use warnings;
 use Digest::MD5 qw(md5_hex);
@@ -25,6 +25,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $am = $ENV{HISTORIAN_TEST_AM} // 'tag';
+my $is_ours = $am ne 'heap';
+my $time = $am eq 'log' ? '_arrival_time' : '"time"';
 my $rounds = $ENV{HISTORIAN_CRASH_ROUNDS} // 40;
 my $seed = $ENV{HISTORIAN_TEST_SEED} // int(rand(1_000_000_000));
 note "seed $seed (HISTORIAN_TEST_SEED)";
@@ -51,14 +53,14 @@ historian.seal_interval = 1s
 SETTINGS
 # So small that there are many to merge by tag.
 $node->append_conf('postgresql.conf', 'historian.debug_segment_rows = 20000');
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'") if $am eq 'tag';
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'") if $is_ours;
 $node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION historian') if $am eq 'tag';
+$node->safe_psql('postgres', 'CREATE EXTENSION historian') if $is_ours;
 $node->safe_psql('postgres', <<"SETUP");
-CREATE TABLE t (name text, "time" timestamptz, value float8, writer int, txn int, "row" int, k int, note text) USING $am;
+CREATE TABLE t (name text, $time timestamptz, value float8, writer int, txn int, "row" int, k int, note text) USING $am;
 -- The rows 0 .. rows-1 of one transaction. Some notes are too long for a page.
 CREATE FUNCTION sent(w int, x int, rows int)
-RETURNS TABLE (name text, "time" timestamptz, value float8, writer int, txn int, "row" int, k int, note text)
+RETURNS TABLE (name text, $time timestamptz, value float8, writer int, txn int, "row" int, k int, note text)
 LANGUAGE sql IMMUTABLE AS \$\$
     SELECT 'w' || w || '.s' || i % 13, timestamptz '2026-01-01 00:00:00+00' + x * interval '1 s' + i * interval '1 ms',
            ((x::bigint * 31 + i * 17) % 10007)::float8 / 100, w, x, i, rows,
@@ -68,7 +70,7 @@ LANGUAGE sql IMMUTABLE AS \$\$
     FROM generate_series(0, rows - 1) AS i
 \$\$;
 SETUP
-my $has_compact = $am eq 'tag';
+my $has_compact = $is_ours;
 
 # One line of sent(), as COPY text.
 sub copy_line
@@ -86,7 +88,7 @@ sub transaction_sql
 {
     my ($w, $x, $k) = @_;
     my $one = "INSERT INTO t SELECT * FROM sent($w, $x, $k) AS s WHERE s.row";
-    my $junk = "INSERT INTO t SELECT name, time, value, writer, txn, -1, k, note FROM sent($w, $x, 50);\n";
+    my $junk = "INSERT INTO t SELECT name, $time, value, writer, txn, -1, k, note FROM sent($w, $x, 50);\n";
     my $copy = sub {
         my ($first, $last) = @_;
         return "COPY t FROM STDIN;\n" . join('', map { copy_line($w, $x, $_, $k) } $first .. $last) . "\\.\n";
@@ -303,7 +305,7 @@ SELECT 'absent ' || count(*) FROM (TABLE expected EXCEPT ALL TABLE stored) AS d;
 SQL
         push @faults, "rows that are not as sent: $changed" unless $changed =~ /changed 0\nabsent 0$/;
     }
-    if ($am eq 'tag')
+    if ($is_ours)
     {
         my ($status, $out, $err) = $node->psql('postgres', "SELECT historian_check('t')");
         push @faults, "historian_check: $err" if $status != 0;

@@ -9,7 +9,7 @@
 
 #include "codec/nulls.h"
 #include "codec/prediction.h"
-#include "codec_fixture.h"
+#include "template_fixture.h"
 
 namespace historian::test {
 namespace {
@@ -57,7 +57,7 @@ Bytes from_hex(const std::string &hex) {
     return bytes;
 }
 
-class GoldenTest : public CodecTest {
+class GoldenTest : public TemplateTest {
 protected:
     /// The bytes of the file; empty, with a failure, when there is none.
     Bytes golden(const std::string &name, const Bytes &encoded) {
@@ -212,6 +212,40 @@ TEST_F(GoldenTest, NullsOfVersion1) {
     std::vector<std::uint8_t> runs(300, 0);
     std::fill_n(runs.begin() + 20, 200, 1);
     check("nulls_runs", runs);
+}
+
+/// Messages with every kind of hole, some without a template, words that the dictionary lacks, and guesses.
+Messages golden_messages() {
+    Messages messages = {std::string("a \x01 mark", 8), "the only one like this", ""};
+    Steps steps;
+    for (int i = 0; i < 150; ++i) {
+        const std::string number = std::to_string(100 + steps.next() % 900);
+        const std::string process = std::to_string(7 * (steps.next() % 3) + 4000);
+        messages.push_back("Feb  " + std::to_string(i / 60 + 1) + " 10:11:" + std::to_string(10 + i / 3) + " app[" + process +
+                           "]: took " + number + ".5 ms, code 0x0" + std::to_string(i % 10) + " by user" +
+                           std::to_string(i / 20));
+        if (i % 3 == 0)
+            messages.push_back("request a1b2c3d4e5f60" + number + " of 0a:1b:2c:3d:4e:" + std::to_string(10 + i % 89) + " E" +
+                               number + "F00 ends");
+        if (i % 10 == 0)
+            messages.push_back("word x1y2z3w4v" + number + " in 01234567-89ab-cdef-0123-456789abc" + number + " of -" + number);
+        if (i % 15 == 0)
+            messages.push_back("part 0" + std::to_string(i) +
+                               (i % 2 == 0 ? " opened by the new door" : " closed by the new door"));
+    }
+    return messages;
+}
+
+TEST_F(GoldenTest, TemplatesOfVersion1) {
+    const Messages messages = golden_messages();
+    EncodedMessages encoded = encode_messages(messages);
+    ASSERT_EQ(encoded.granules.size(), 1u);
+    EXPECT_EQ(id_of(encoded.model), CodecId::template_model);
+    EXPECT_EQ(id_of(encoded.granules[0]), CodecId::template_texts);
+    // Later versions may find other templates; what was written must be read.
+    encoded.model = golden("template_model", encoded.model);
+    encoded.granules[0] = golden("template_texts", encoded.granules[0]);
+    check_decoded(encoded, messages);
 }
 
 }  // namespace

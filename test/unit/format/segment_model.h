@@ -40,10 +40,13 @@ inline std::string tag_bytes(const Value &value, ColumnType type) {
 
 /// Builds a segment of the rows; the bytes are copied out of the builder's arena.
 inline std::string build(const std::vector<ColumnType> &types, SortKey key, const std::vector<Row> &rows,
-                         SegmentSummary *summary = nullptr) {
+                         SegmentSummary *summary = nullptr, const std::vector<ColumnTraits> &traits = {}) {
     TestArena arena;
     SegmentBuilder *builder = nullptr;
     EXPECT_TRUE(create_builder(arena, types, key, &builder).ok());
+    if (!traits.empty()) {
+        EXPECT_TRUE(set_column_traits(*builder, traits).ok());
+    }
     std::vector<Cell> cells(types.size());
     for (const Row &row : rows) {
         for (std::size_t c = 0; c < types.size(); ++c) {
@@ -124,7 +127,12 @@ struct OpenSegment {
     }
     Status decode(std::uint32_t granule, std::uint32_t column, ColumnVector *decoded) {
         const ByteRange range = chunk_range(*index, granule, column);
-        return decode_chunk(*index, granule, column, bytes.subspan(range.offset, range.byte_count), arena, decoded);
+        codec::TemplateModel *model = nullptr;
+        if (const ByteRange of_model = model_range(*index, column); of_model.byte_count != 0) {
+            const Status opened = open_model(bytes.subspan(of_model.offset, of_model.byte_count), arena, &model);
+            if (!opened.ok()) return opened;
+        }
+        return decode_chunk(*index, granule, column, bytes.subspan(range.offset, range.byte_count), model, arena, decoded);
     }
 
     TestArena arena;
@@ -196,9 +204,10 @@ inline void check_granule(OpenSegment &segment, const std::vector<ColumnType> &t
 }
 
 /// Builds a segment of the rows and checks everything that can be read from it.
-inline std::string check_round_trip(const std::vector<ColumnType> &types, SortKey key, std::vector<Row> rows) {
+inline std::string check_round_trip(const std::vector<ColumnType> &types, SortKey key, std::vector<Row> rows,
+                                    const std::vector<ColumnTraits> &traits = {}) {
     SegmentSummary summary;
-    const std::string bytes = build(types, key, rows, &summary);
+    const std::string bytes = build(types, key, rows, &summary, traits);
     for (Row &row : rows) {
         for (std::size_t c = 0; c < types.size(); ++c) {
             if (types[c].kind == PhysicalKind::absent) row[c] = Value::null();

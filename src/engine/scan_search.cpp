@@ -1,0 +1,76 @@
+#include "engine/scan_search.h"
+
+#include "engine/report.h"
+
+namespace historian::engine {
+
+using format::RowBits;
+
+namespace {
+
+constexpr uint32 kRowWords = format::kGranuleRowsMax / 64;
+
+// All rows are possible and none is certain: nothing is known.
+void set_unknown(uint32 row_count, RowBits *certain, RowBits *possible) {
+    memset(certain, 0, sizeof(*certain));
+    memset(possible, 0, sizeof(*possible));
+    for (uint32 row = 0; row < row_count; row += 64) {
+        const uint32 left = row_count - row;
+        possible->words[row / 64] = left >= 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << left) - 1;
+    }
+}
+
+void run_search(TableScan *scan, SegmentSearches *searches, const Granule *granule, uint32 number, RowBits *certain,
+                RowBits *possible) {
+    const OpenSegment &segment = *granule->segment;
+    const RowSearch &search = scan->filter->searches[number];
+    // A column that was added after the segment was made has one value, which the query itself is compared with.
+    if (search.column >= segment.header.column_count) return set_unknown(granule->about.row_count, certain, possible);
+    Arena arena = arena_in(searches->context);
+    format::MessageSearch **prepared = &searches->prepared[number];
+    if (*prepared == nullptr) {
+        const codec::TemplateModel *model = column_model(scan->rel, segment, search.column);
+        check_status(format::prepare_message_search(model, *search.query, arena, prepared), scan->rel, "prepare a search");
+    }
+    MemoryContext context = granule->context;
+    const format::ByteRange range = format::chunk_range(*segment.index, granule->number, search.column);
+    const std::span<const std::byte> chunk = read_segment_part(scan->rel, segment, range, context);
+    Arena of_granule = arena_in(context);
+    check_status(
+        format::search_chunk(**prepared, *segment.index, granule->number, search.column, chunk, of_granule, certain, possible),
+        scan->rel, "search a segment");
+}
+
+}  // namespace
+
+void begin_searches(SegmentSearches *searches, MemoryContext context) { *searches = SegmentSearches{context, nullptr}; }
+
+void search_granule(TableScan *scan, SegmentSearches *searches, Granule *granule, FoundRows *found) {
+    const uint32 search_count = scan->filter != nullptr ? scan->filter->search_count : 0;
+    found->is_limited = search_count > 0;
+    if (search_count == 0) return;
+    if (searches->prepared == nullptr)
+        searches->prepared = static_cast<format::MessageSearch **>(
+            MemoryContextAllocZero(searches->context, sizeof(format::MessageSearch *) * search_count));
+    run_search(scan, searches, granule, 0, &found->certain, &found->possible);
+    for (uint32 i = 1; i < search_count; i++) {
+        RowBits certain;
+        RowBits possible;
+        run_search(scan, searches, granule, i, &certain, &possible);
+        for (uint32 w = 0; w < kRowWords; w++) {
+            found->certain.words[w] &= certain.words[w];
+            found->possible.words[w] &= possible.words[w];
+        }
+    }
+    found->possible_count = 0;
+    for (uint32 w = 0; w < kRowWords; w++) found->possible_count += static_cast<uint32>(pg_popcount64(found->possible.words[w]));
+    if (found->possible_count > kFewRowsMax) return;
+    uint32 count = 0;
+    for (uint32 w = 0; w < kRowWords; w++) {
+        for (uint64 left = found->possible.words[w]; left != 0; left &= left - 1)
+            found->few[count++] = w * 64 + static_cast<uint32>(pg_rightmost_one_pos64(left));
+    }
+    read_few_rows(granule, found->few, count);
+}
+
+}  // namespace historian::engine

@@ -1,0 +1,33 @@
+// Searches within granules: which rows a scan need not look at, because no `text @@ search_query` of its filter can match them,
+// and which match for sure (format/message_search.h).
+#pragma once
+
+#include "engine/scan_state.h"
+#include "format/message_search.h"
+
+namespace historian::engine {
+
+/// The filter's searches prepared for one segment; lives as long as the memory that the segment was opened for.
+struct SegmentSearches {
+    MemoryContext context;
+    format::MessageSearch **prepared;  // one a search of the filter; nullptr: not yet
+};
+
+/// What the searches leave of a granule's rows.
+struct FoundRows {
+    bool is_limited;  // false: there is no search, all rows are wanted
+    format::RowBits possible;
+    format::RowBits certain;  // of these
+    uint32 possible_count;
+    uint32 few[kFewRowsMax];  // the possible rows, when they are so few
+};
+
+/// For a segment just opened; `context` is its memory.
+void begin_searches(SegmentSearches *searches, MemoryContext context);
+
+/// For the granule just opened, whose columns that are asked for later are decoded for those rows alone if they are few.
+void search_granule(TableScan *scan, SegmentSearches *searches, Granule *granule, FoundRows *found);
+
+inline bool has_bit(const format::RowBits &rows, uint32 row) { return ((rows.words[row / 64] >> (row % 64)) & 1) != 0; }
+
+}  // namespace historian::engine

@@ -1,0 +1,207 @@
+// What a segment keeps of its columns beside their values: templates of messages, ranges of numbers, the filter of keys.
+#include "format/segment_finish.h"
+#include "format/segment_keys.h"
+#include "format/version.h"
+#include "search/tokenizer.h"
+
+namespace historian::format {
+namespace {
+
+using codec::ByteWriter;
+using codec::KeyKind;
+using codec::Text;
+
+// ---------------------------------------------------------------------------------------------------------------- messages
+
+/// Rows looked at before messages are cut: enough to tell a column of states from a column of messages.
+constexpr std::uint32_t kSampleRows = 1024;
+
+/// Values that repeat more often than this are entries of a dictionary, which is shorter and faster than anything else.
+constexpr std::uint32_t kRowsPerStateMin = 16;
+
+/// Shorter texts are hardly made from templates.
+constexpr std::uint32_t kMessageBytesMin = 8;
+
+/// Whether a column's values look like messages, each written anew, rather than like states that come again and again.
+bool looks_like_messages(const Finish &finish, const std::uint8_t *nulls) noexcept {
+    constexpr std::uint32_t kSlots = 4 * kSampleRows;
+    std::uint64_t seen[kSlots];
+    std::fill_n(seen, kSlots, std::uint64_t{0});
+    const std::uint32_t row_count = finish.builder.row_count;
+    const std::uint32_t step = std::max(1u, row_count / kSampleRows);
+    std::uint32_t sampled = 0;
+    std::uint32_t distinct = 0;
+    std::uint64_t content_bytes = 0;
+    for (std::uint32_t row = 0; row < row_count && sampled < kSampleRows; row += step) {
+        if (nulls != nullptr && nulls[row] != 0) continue;
+        const Text &text = finish.texts[row];
+        sampled += 1;
+        content_bytes += text.size;
+        const std::uint64_t hash = codec::hash_bytes({text.data, text.size}) | 1;
+        auto slot = static_cast<std::uint32_t>(hash >> 32) % kSlots;
+        while (seen[slot] != 0 && seen[slot] != hash) slot = (slot + 1) % kSlots;
+        distinct += seen[slot] == 0;
+        seen[slot] = hash;
+    }
+    return sampled != 0 && content_bytes >= std::uint64_t{sampled} * kMessageBytesMin && distinct * kRowsPerStateMin > sampled;
+}
+
+Status keep_model(Finish &finish, std::uint32_t column, const codec::TemplateBuilder &builder) noexcept {
+    if (!ensure_room(finish, codec::template_model_bytes_max(builder) + kChunkBytesMin)) return no_memory();
+    ByteWriter out{finish.room};
+    if (const Status status = encode_model_chunk(builder, finish.space, out); !status.ok()) return status;
+    auto *copy = finish.builder.arena->array<std::byte>(out.size());
+    if (copy == nullptr) return no_memory();
+    std::memcpy(copy, out.written().data(), out.size());
+    finish.extras[column].model = {copy, out.size()};
+    return Status::success();
+}
+
+// -------------------------------------------------------------------------------------------------------------------- keys
+
+/// Values of a column that came lately in the granule at hand: few different ones come again and again.
+class RecentTexts {
+public:
+    void forget() noexcept { std::fill(std::begin(texts_), std::end(texts_), Text{}); }
+
+    /// Whether the text was seen; notes it.
+    bool saw(const Text &text) noexcept {
+        Text &place = texts_[codec::hash_bytes({text.data, text.size}) % kPlaces];
+        if (place.data != nullptr && place.size == text.size && std::memcmp(place.data, text.data, text.size) == 0) return true;
+        place = text;
+        return false;
+    }
+
+private:
+    static constexpr std::size_t kPlaces = 256;
+    Text texts_[kPlaces];
+};
+
+/// Longer texts are taken for messages, which seldom repeat: looking them up would cost more than it saves.
+constexpr std::uint32_t kRecentBytesMax = 48;
+
+struct KeyCollector {
+    KeyFilterBuilder *filter;
+    search::Tokenizer::Space *space;
+    RecentTexts recent;
+    std::uint32_t granule = 0;
+    Status status;
+
+    void add_words(const Text &text, std::uint32_t column) noexcept {
+        if (text.size <= kRecentBytesMax && recent.saw(text)) return;
+        const std::string_view characters{reinterpret_cast<const char *>(text.data), text.size};
+        const Status result = search::for_each_index_word(characters, *space, [&](std::string_view word) {
+            add_key(*filter, granule, word_key(search::hash_token(word), column));
+        });
+        if (!result.ok()) status = result;
+    }
+
+    void add_value(const Text &text, std::uint32_t column) noexcept {
+        add_key(*filter, granule, bytes_key({text.data, text.size}, column));
+    }
+};
+
+/// Calls visit(value) for each value of a granule that is not NULL.
+///
+/// arrivals   where each sorted row stands in the order of arrival
+template <typename T, typename Visit>
+void for_each_value(const BuilderColumn &column, const RowBlocks<T> &values, const Granule &granule,
+                    const std::uint32_t *arrivals, Visit visit) noexcept {
+    for (std::uint32_t row = granule.first_row; row < granule.first_row + granule.row_count; ++row) {
+        const std::uint32_t arrival = arrivals[row];
+        const std::uint8_t *is_null = column.nulls.find(arrival);
+        if (is_null == nullptr || *is_null == 0) visit(*values.find(arrival));
+    }
+}
+
+void collect_keys_of(const Finish &finish, std::uint32_t column, const std::uint32_t *arrivals,
+                     KeyCollector &collector) noexcept {
+    const BuilderColumn &source = finish.builder.columns[column];
+    const Granule &granule = finish.list.granules[collector.granule];
+    collector.recent.forget();
+    if (is_number(source.type.kind)) {
+        for_each_value(source, source.numbers, granule, arrivals,
+                       [&](std::int64_t number) { add_key(*collector.filter, collector.granule, number_key(number, column)); });
+    } else if (finish.builder.traits[column].keys == KeyKind::word) {
+        for_each_value(source, source.texts, granule, arrivals, [&](const Text &text) { collector.add_words(text, column); });
+    } else {
+        for_each_value(source, source.texts, granule, arrivals, [&](const Text &text) { collector.add_value(text, column); });
+    }
+}
+
+}  // namespace
+
+Status encode_messages(Finish &finish, std::uint32_t column, const std::uint8_t *nulls, bool *done) noexcept {
+    *done = false;
+    if (!looks_like_messages(finish, nulls)) return Status::success();
+    const std::uint32_t row_count = finish.builder.row_count;
+    codec::TemplateBuilder *templates = nullptr;
+    Status status = codec::create_template_builder(*finish.builder.arena, &templates);
+    for (std::uint32_t row = 0; row < row_count && status.ok(); ++row) {
+        if (nulls == nullptr || nulls[row] == 0) status = codec::add_message(*templates, finish.texts[row]);
+    }
+    if (status.ok()) status = codec::choose_templates(*templates, finish.space);
+    if (status.ok()) status = keep_model(finish, column, *templates);
+    std::uint32_t messages[kGranuleRowsMax];
+    std::uint32_t next = 0;
+    for (std::uint32_t g = 0; g < finish.list.count && status.ok(); ++g) {
+        const Granule &granule = finish.list.granules[g];
+        std::uint32_t count = 0;
+        for (std::uint32_t row = granule.first_row; row < granule.first_row + granule.row_count; ++row) {
+            if (nulls == nullptr || nulls[row] == 0) messages[count++] = next++;
+        }
+        const MessageRows rows{granule.row_count, nulls == nullptr ? nullptr : nulls + granule.first_row, {messages, count}};
+        if (!ensure_room(finish, message_chunk_bytes_max(*templates, rows))) return no_memory();
+        ByteWriter out{finish.room};
+        status = encode_message_chunk(*templates, rows, finish.space, out);
+        if (status.ok()) status = keep_chunk(finish, column, g, out);
+    }
+    *done = status.ok();
+    return status;
+}
+
+Status find_ranges(Finish &finish, std::uint32_t column, const std::uint8_t *nulls) noexcept {
+    auto *least = finish.builder.arena->array<std::int64_t>(finish.list.count);
+    auto *greatest = finish.builder.arena->array<std::int64_t>(finish.list.count);
+    if (least == nullptr || greatest == nullptr) return no_memory();
+    for (std::uint32_t g = 0; g < finish.list.count; ++g) {
+        const Granule &granule = finish.list.granules[g];
+        least[g] = INT64_MAX;
+        greatest[g] = INT64_MIN;
+        for (std::uint32_t row = granule.first_row; row < granule.first_row + granule.row_count; ++row) {
+            if (nulls != nullptr && nulls[row] != 0) continue;
+            least[g] = std::min(least[g], finish.numbers[row]);
+            greatest[g] = std::max(greatest[g], finish.numbers[row]);
+        }
+    }
+    finish.extras[column].least = least;
+    finish.extras[column].greatest = greatest;
+    return Status::success();
+}
+
+Status collect_keys(Finish &finish) noexcept {
+    const SegmentBuilder &builder = finish.builder;
+    bool any = false;
+    for (std::uint32_t c = 0; c < builder.column_count && builder.traits != nullptr; ++c) {
+        finish.extras[c].keys = builder.traits[c].keys;
+        any = any || builder.traits[c].keys != KeyKind::reserved;
+    }
+    if (!any) return Status::success();
+    auto *arrivals = builder.arena->array<std::uint32_t>(builder.row_count);
+    if (arrivals == nullptr) return no_memory();
+    for (std::uint32_t arrival = 0; arrival < builder.row_count; ++arrival) arrivals[finish.order.destination[arrival]] = arrival;
+    search::Tokenizer::Space space{*builder.arena};
+    KeyCollector collector{};
+    collector.space = &space;
+    if (const Status status = create_key_filter(*builder.arena, {finish.list.count}, &collector.filter); !status.ok())
+        return status;
+    for (; collector.granule < finish.list.count; ++collector.granule) {
+        for (std::uint32_t c = 0; c < builder.column_count; ++c) {
+            if (builder.traits[c].keys != KeyKind::reserved) collect_keys_of(finish, c, arrivals, collector);
+        }
+        if (!collector.status.ok()) return collector.status;
+    }
+    return finish_key_filter(*collector.filter, &finish.filter);
+}
+
+}  // namespace historian::format
