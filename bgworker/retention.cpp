@@ -75,6 +75,9 @@ int64 ask(const char *query, Oid relid, int64 otherwise) {
 /// The policy may go meanwhile, by a DROP TABLE: whoever holds the table's lock keeps it.
 void note_error(Oid relid, const char *message) {
     if (!ConditionalLockRelationOid(relid, AccessShareLock)) return;
+    const char *name = get_rel_name(relid);
+    if (name == nullptr) return;
+    ereport(WARNING, errmsg("could not run the retention policy of table \"%s\": %s", name, message));
     Oid types[] = {REGCLASSOID, TEXTOID};
     Datum values[] = {ObjectIdGetDatum(relid), CStringGetTextDatum(message)};
     SPI_execute_with_args("INSERT INTO historian.retention_run (relation, last_run, last_error)"
@@ -85,7 +88,7 @@ void note_error(Oid relid, const char *message) {
 }
 
 void log_failure(const char *doing, Oid relid, const char *message) {
-    ereport(WARNING, errmsg("could not %s table with OID %u: %s", doing, relid, message));
+    ereport(WARNING, errmsg("could not %s table with OID %u: %s", doing, relid, message));  // its name takes a transaction
 }
 
 /// Space of segments that were deleted is given back step by step; what snapshots still need, at a later run.
@@ -115,7 +118,6 @@ void run_policy(Oid relid) {
                       relid, 0);
     });
     if (message != nullptr) {
-        log_failure("run the retention policy of", relid, message);
         message = try_transaction("note a failure", [relid, message] { note_error(relid, message); });
         if (message != nullptr) log_failure("note the failure of", relid, message);
     } else if (shrinks > 0) {

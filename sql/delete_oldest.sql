@@ -90,6 +90,39 @@ DELETE FROM devices WHERE id % 2 = 0;
 SELECT delete_oldest('devices', rows => 10), state();
 SELECT state();
 
+-- random tables, of fresh, sealed and deleted rows, with few or many rows of one time: what is left is what a sort leaves
+CREATE TABLE r (v int) USING log WITH (historian.compact = off);
+CREATE TABLE h (v int, _arrival_time timestamptz) USING heap;
+SET historian.debug_segment_rows = 500;
+CREATE PROCEDURE try(round int) LANGUAGE plpgsql AS $$
+DECLARE total bigint; wanted bigint; gone bigint; span float8;
+BEGIN
+    PERFORM setseed(round / 1000.0);
+    TRUNCATE r;
+    TRUNCATE h;
+    span := (array[5, 100, 3600, 1e6])[1 + (random() * 3)::int];
+    FOR k IN 1 .. 1 + (random() * 3)::int LOOP
+        INSERT INTO r SELECT k * 100000 + i, CASE WHEN random() < 0.001 THEN 'infinity' WHEN random() < 0.001 THEN '-infinity'
+            ELSE timestamptz '2026-01-01 00:00+00' + (random() * span)::int * interval '1 s' END FROM generate_series(1, (random() * 3000)::int) i;
+        COMMIT;
+        IF random() < 0.6 THEN CALL compact('r'); END IF;
+        IF random() < 0.4 THEN DELETE FROM r WHERE v % 7 = (random() * 6)::int; COMMIT; END IF;
+    END LOOP;
+    SELECT count(*) INTO total FROM r;
+    wanted := CASE (random() * 4)::int WHEN 0 THEN 0 WHEN 1 THEN total WHEN 2 THEN 1 ELSE (random() * total)::bigint END;
+    INSERT INTO h SELECT * FROM r ORDER BY _arrival_time OFFSET wanted;
+    IF random() < 0.5 THEN gone := delete_oldest('r', rows => wanted); ELSE gone := delete_except('r', rows => total - wanted); END IF;
+    IF gone <> wanted OR EXISTS (TABLE r EXCEPT ALL TABLE h) OR EXISTS (TABLE h EXCEPT ALL TABLE r) THEN
+        RAISE EXCEPTION 'seed %: % of % wanted, % gone', round, wanted, total, gone;
+    END IF;
+    COMMIT;
+END $$;
+DO $$ BEGIN FOR round IN 1 .. 60 LOOP CALL try(round); END LOOP; END $$;
+SELECT historian_check('r') IS NOT NULL AS whole;
+DROP PROCEDURE try;
+DROP TABLE r, h;
+RESET historian.debug_segment_rows;
+
 -- which tables
 CREATE TABLE sensor (name text, time timestamptz, v int) USING tag;
 INSERT INTO sensor SELECT 'a', now() - i * interval '1 hour', i FROM generate_series(1, 100) AS i;

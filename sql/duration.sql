@@ -151,5 +151,13 @@ DEALLOCATE ALL;
 SELECT plan_of($$ SELECT FROM (SELECT interval '9 hours' AS old OFFSET 0) AS q, LATERAL (SELECT FROM t WHERE time <@ duration(before => old)) AS r $$);
 SELECT plan_of($$ SELECT FROM t WHERE time <@ duration(NULL) $$);
 SELECT count(*) FROM t WHERE time <@ duration(before => '-infinity');
+-- log tables, whose own order it is
+CREATE TABLE devices (v int) USING log WITH (historian.compact = off);
+INSERT INTO devices SELECT i, now() - i * interval '1 s' FROM generate_series(0, 35999) AS i;
+CALL compact('devices');
+SELECT plan_of($$ SELECT FROM devices WHERE _arrival_time <@ duration('10 minutes') $$);
+SELECT plan_of($$ SELECT FROM devices WHERE _arrival_time <@ duration('10 minutes', after => '9 hours') LIMIT 1 $$);
+SELECT v BETWEEN 32300 AND 32400 AS newest FROM devices WHERE _arrival_time <@ duration(before => '9 hours') LIMIT 1;
+DROP TABLE devices;
 DROP TABLE t;
 DROP FUNCTION last_hours, plan_of;

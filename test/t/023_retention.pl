@@ -71,6 +71,7 @@ SELECT set_retention('hall.broken', rows => 10), set_retention('hall.plain', row
 SQL
 wait_for(q{SELECT last_error = 'not today, says operator' FROM retention_policies WHERE relation = 'hall.broken'::regclass},
     'an error is kept, of a trigger that ran as the owner');
+like(slurp_file($node->logfile), qr/could not run the retention policy of table "broken": not today/, 'and logged');
 wait_for('SELECT count(*) = 10 FROM hall.plain', 'and the policy of another table runs');
 is(sql('SELECT count(*) FROM hall.broken'), 50, 'the failed one deleted nothing');
 sql('DROP TRIGGER refuse ON hall.broken');
