@@ -12,6 +12,7 @@
 #include "engine/validate.h"
 #include "engine/visibility.h"
 #include "format/page_summary.h"
+#include "format/key_collector.h"
 
 namespace historian::engine {
 
@@ -225,19 +226,51 @@ void check_order(Relation rel, Granule *granule, BlockNumber block) {
     }
 }
 
-// What the values of a granule, all read, count. Those of dropped columns, which nobody else reads, count too.
-uint64 raw_bytes_of(const Granule *granule) {
+// The numbers of a granule's column must lie in the range that the segment tells, or queries would pass over them.
+void check_range(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, const format::ColumnVector &vector) {
+    for (uint32 row = 0; row < vector.row_count && vector.numbers != nullptr; row++) {
+        if (vector.nulls != nullptr && vector.nulls[row] != 0) continue;
+        if (!format::may_have_number(*segment.index, granule, column, vector.numbers[row]))
+            report_damage(rel, segment.entry.extents[0].first_block, "A number is outside the range that its segment tells.");
+    }
+}
+
+// What the values of a granule, all read, count. Those of dropped columns, which nobody else reads, count too. Their keys go to
+// the collector, if there is one.
+uint64 check_values(const Granule *granule, format::KeyCollector *collector) {
     const OpenSegment &segment = *granule->segment;
     uint64 bytes = 0;
     for (uint32 column = 0; column < segment.header.column_count; column++) {
         const bool is_read = column < static_cast<uint32>(granule->desc->natts) && !granule->columns[column].is_missing;
         format::ColumnVector dropped;
         if (!is_read) read_chunk(granule->rel, segment, granule->number, column, {}, granule->context, &dropped);
+        const format::ColumnVector &vector = is_read ? granule->columns[column].vector : dropped;
         const bool is_tag = column + 1 == static_cast<uint32>(granule->keys.tag);
-        bytes += format::count_raw_bytes(is_read ? granule->columns[column].vector : dropped,
-                                         is_tag ? tag_number_bytes(granule->desc, granule->keys) : 0);
+        bytes += format::count_raw_bytes(vector, is_tag ? tag_number_bytes(granule->desc, granule->keys) : 0);
+        check_range(granule->rel, segment, granule->number, column, vector);
+        const codec::KeyKind keys = format::key_kind(*segment.index, column);
+        if (collector == nullptr || keys == codec::KeyKind::reserved) continue;
+        format::begin_values(*collector, granule->number, column);
+        format::add_column(*collector, keys, vector);
     }
     return bytes;
+}
+
+// The filter must be the one that the segment's values make: a key that it lacks would hide rows.
+void check_filter(Relation rel, const OpenSegment &segment, format::KeyCollector *collector, MemoryContext context) {
+    format::KeyFilterBytes expected;
+    check_status(format::finish_key_collector(*collector, &expected), rel, "check the filter of a segment");
+    const format::ByteRange header = format::filter_header_range(*segment.index);
+    const format::ByteRange blocks = format::filter_blocks_range(*segment.index);
+    bool is_same = header.byte_count == expected.header.size() && blocks.byte_count == expected.blocks.size();
+    if (is_same) {
+        const std::span<const std::byte> stored_header = read_segment_part(rel, segment, header, context);
+        const std::span<const std::byte> stored_blocks = read_segment_part(rel, segment, blocks, context);
+        is_same = memcmp(stored_header.data(), expected.header.data(), header.byte_count) == 0 &&
+                  memcmp(stored_blocks.data(), expected.blocks.data(), blocks.byte_count) == 0;
+    }
+    if (!is_same)
+        report_damage(rel, segment.entry.extents[0].first_block, "The filter of a segment is not that of its values.");
 }
 
 void check_delete_log(Relation rel, uint32 slot, const DirectoryEntry &entry) {
@@ -272,6 +305,12 @@ void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memor
         report_damage(rel, block, "The segment's header and its directory entry differ.");
     }
     Granule *granule = make_granule(rel, RelationGetDescr(rel), key_columns(rel), context);
+    Arena arena = arena_in(context);
+    format::KeyCollector *collector = nullptr;
+    if (format::filter_header_range(*segment.index).byte_count > 0 && format::filter_is_known(*segment.index)) {
+        check_status(format::create_key_collector(arena, segment.header.granule_count, &collector), rel,
+                     "check the filter of a segment");
+    }
     uint64 rows = 0;
     uint64 raw_bytes = 0;
     for (uint32 g = 0; g < segment.header.granule_count; g++) {
@@ -284,7 +323,7 @@ void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memor
             bool is_null;
             for (uint32 row = 0; row < granule->about.row_count; row++) granule_value(granule, column, row, &value, &is_null);
         }
-        raw_bytes += raw_bytes_of(granule);
+        raw_bytes += check_values(granule, collector);
         note_progress(summary->tail_rows + summary->sealed_rows + rows);
         check_order(rel, granule, block);
         summary->granules++;
@@ -293,6 +332,7 @@ void check_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memor
         report_damage(rel, block, "The granules of a segment have another number of rows than the segment.");
     if (raw_bytes != segment.header.raw_bytes)
         report_damage(rel, block, "The segment's header tells another number of raw bytes than its values have.");
+    if (collector != nullptr) check_filter(rel, segment, collector, context);
     summary->sealed_rows += rows;
 }
 

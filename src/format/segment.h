@@ -189,6 +189,8 @@ Status open_model(std::span<const std::byte> bytes, Arena &arena, codec::Templat
 /// The filter of keys (key_filter.h) of a segment: which columns are in it and how, and where its two parts lie. Words are there
 /// only if words are cut today as they were when it was made, else the column says reserved.
 codec::KeyKind key_kind(const SegmentIndex &index, std::uint32_t column) noexcept;
+/// Whether all that is in the filter can be told today: no column says reserved because of its words' version.
+bool filter_is_known(const SegmentIndex &index) noexcept;
 ByteRange filter_header_range(const SegmentIndex &index) noexcept;  // byte_count 0: the segment has no filter
 ByteRange filter_blocks_range(const SegmentIndex &index) noexcept;
 

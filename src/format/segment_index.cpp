@@ -187,6 +187,7 @@ Status read_extras(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena
             return {StatusCode::unsupported, "a column has a trait of a later version"};
         kinds[c] = static_cast<codec::KeyKind>(flags[c] & kTraitKeys);
         const bool is_trusted = filter_header_bytes != 0 && (kinds[c] != codec::KeyKind::word || words_are_known);
+        index->filter_is_known &= is_trusted || kinds[c] == codec::KeyKind::reserved;
         if (!is_trusted) kinds[c] = codec::KeyKind::reserved;
     }
     if (in.failed()) return in.status();
@@ -322,6 +323,7 @@ codec::KeyKind key_kind(const SegmentIndex &index, std::uint32_t column) noexcep
     return column < index.header.column_count ? index.key_kinds[column] : codec::KeyKind::reserved;
 }
 
+bool filter_is_known(const SegmentIndex &index) noexcept { return index.filter_is_known; }
 ByteRange filter_header_range(const SegmentIndex &index) noexcept { return index.filter_header; }
 ByteRange filter_blocks_range(const SegmentIndex &index) noexcept { return index.filter_blocks; }
 

@@ -32,6 +32,7 @@ struct SegmentIndex {
     std::uint32_t chunk_column_count = 0;
     TagDictionary dictionary;
     const Granule *granules = nullptr;
+    bool filter_is_known = true;
     ByteRange filter_header;
     ByteRange filter_blocks;
     const codec::KeyKind *key_kinds = nullptr;      // one a column

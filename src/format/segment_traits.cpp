@@ -1,8 +1,7 @@
 // What a segment keeps of its columns beside their values: templates of messages, ranges of numbers, the filter of keys.
+#include "format/key_collector.h"
 #include "format/segment_finish.h"
-#include "format/segment_keys.h"
 #include "format/version.h"
-#include "search/tokenizer.h"
 
 namespace historian::format {
 namespace {
@@ -59,48 +58,6 @@ Status keep_model(Finish &finish, std::uint32_t column, const codec::TemplateBui
 
 // -------------------------------------------------------------------------------------------------------------------- keys
 
-/// Values of a column that came lately in the granule at hand: few different ones come again and again.
-class RecentTexts {
-public:
-    void forget() noexcept { std::fill(std::begin(texts_), std::end(texts_), Text{}); }
-
-    /// Whether the text was seen; notes it.
-    bool saw(const Text &text) noexcept {
-        Text &place = texts_[codec::hash_bytes({text.data, text.size}) % kPlaces];
-        if (place.data != nullptr && place.size == text.size && std::memcmp(place.data, text.data, text.size) == 0) return true;
-        place = text;
-        return false;
-    }
-
-private:
-    static constexpr std::size_t kPlaces = 256;
-    Text texts_[kPlaces];
-};
-
-/// Longer texts are taken for messages, which seldom repeat: looking them up would cost more than it saves.
-constexpr std::uint32_t kRecentBytesMax = 48;
-
-struct KeyCollector {
-    KeyFilterBuilder *filter;
-    search::Tokenizer::Space *space;
-    RecentTexts recent;
-    std::uint32_t granule = 0;
-    Status status;
-
-    void add_words(const Text &text, std::uint32_t column) noexcept {
-        if (text.size <= kRecentBytesMax && recent.saw(text)) return;
-        const std::string_view characters{reinterpret_cast<const char *>(text.data), text.size};
-        const Status result = search::for_each_index_word(characters, *space, [&](std::string_view word) {
-            add_key(*filter, granule, word_key(search::hash_token(word), column));
-        });
-        if (!result.ok()) status = result;
-    }
-
-    void add_value(const Text &text, std::uint32_t column) noexcept {
-        add_key(*filter, granule, bytes_key({text.data, text.size}, column));
-    }
-};
-
 /// Calls visit(value) for each value of a granule that is not NULL.
 ///
 /// arrivals   where each sorted row stands in the order of arrival
@@ -114,19 +71,15 @@ void for_each_value(const BuilderColumn &column, const RowBlocks<T> &values, con
     }
 }
 
-void collect_keys_of(const Finish &finish, std::uint32_t column, const std::uint32_t *arrivals,
+void collect_keys_of(const Finish &finish, std::uint32_t column, const Granule &granule, const std::uint32_t *arrivals,
                      KeyCollector &collector) noexcept {
     const BuilderColumn &source = finish.builder.columns[column];
-    const Granule &granule = finish.list.granules[collector.granule];
-    collector.recent.forget();
     if (is_number(source.type.kind)) {
-        for_each_value(source, source.numbers, granule, arrivals,
-                       [&](std::int64_t number) { add_key(*collector.filter, collector.granule, number_key(number, column)); });
-    } else if (finish.builder.traits[column].keys == KeyKind::word) {
-        for_each_value(source, source.texts, granule, arrivals, [&](const Text &text) { collector.add_words(text, column); });
-    } else {
-        for_each_value(source, source.texts, granule, arrivals, [&](const Text &text) { collector.add_value(text, column); });
+        for_each_value(source, source.numbers, granule, arrivals, [&](std::int64_t number) { add_number(collector, number); });
+        return;
     }
+    const KeyKind kind = finish.builder.traits[column].keys;
+    for_each_value(source, source.texts, granule, arrivals, [&](const Text &text) { add_text(collector, kind, text); });
 }
 
 }  // namespace
@@ -190,18 +143,16 @@ Status collect_keys(Finish &finish) noexcept {
     auto *arrivals = builder.arena->array<std::uint32_t>(builder.row_count);
     if (arrivals == nullptr) return no_memory();
     for (std::uint32_t arrival = 0; arrival < builder.row_count; ++arrival) arrivals[finish.order.destination[arrival]] = arrival;
-    search::Tokenizer::Space space{*builder.arena};
-    KeyCollector collector{};
-    collector.space = &space;
-    if (const Status status = create_key_filter(*builder.arena, {finish.list.count}, &collector.filter); !status.ok())
-        return status;
-    for (; collector.granule < finish.list.count; ++collector.granule) {
+    KeyCollector *collector = nullptr;
+    if (const Status status = create_key_collector(*builder.arena, finish.list.count, &collector); !status.ok()) return status;
+    for (std::uint32_t g = 0; g < finish.list.count; ++g) {
         for (std::uint32_t c = 0; c < builder.column_count; ++c) {
-            if (builder.traits[c].keys != KeyKind::reserved) collect_keys_of(finish, c, arrivals, collector);
+            if (builder.traits[c].keys == KeyKind::reserved) continue;
+            begin_values(*collector, g, c);
+            collect_keys_of(finish, c, finish.list.granules[g], arrivals, *collector);
         }
-        if (!collector.status.ok()) return collector.status;
     }
-    return finish_key_filter(*collector.filter, &finish.filter);
+    return finish_key_collector(*collector, &finish.filter);
 }
 
 }  // namespace historian::format
