@@ -5,24 +5,14 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <random>
 #include <sstream>
 
+#include "message_samples.h"
 #include "search/match.h"
 #include "segment_model.h"
 
 namespace historian::test {
 namespace {
-
-using Random = std::mt19937_64;
-using Messages = std::vector<std::string>;
-
-std::size_t below(Random &random, std::size_t limit) { return random() % limit; }
-
-template <typename Choices>
-auto pick(Random &random, const Choices &choices) {
-    return choices[below(random, std::size(choices))];
-}
 
 class TextMatcher {
 public:
@@ -152,195 +142,6 @@ private:
     codec::TemplateModel *model_ = nullptr;
 };
 
-// ---------------------------------------------------------------------------------------------------------------- messages
-
-std::string digits(Random &random, std::size_t count, const char *alphabet, std::size_t letters) {
-    std::string text;
-    for (std::size_t i = 0; i < count; ++i) text += alphabet[below(random, letters)];
-    return text;
-}
-
-std::string padded(std::uint64_t value, int width) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%0*llu", width, static_cast<unsigned long long>(value));
-    return text;
-}
-
-std::string random_word(Random &random) {
-    static const char *const kWords[] = {
-        "root",     "admin",    "Pump",   "valve",       "e\u0301t", "\u0301x",  "\uff25\uff32\uff32",
-        "a\u00adb", "서버",     "온도계", "日本",        "us",       "-",        "x",
-        "",         "ERR",      "k8s",    "in-out",      "a b",      "한",       "\u200bzz",
-        "0x1f",     "\xe3\x81", "\x81z",  "stra\u00dfe", "12",       "Caf\u00e9"};
-    return pick(random, kWords);
-}
-
-std::string random_value(Random &random, int kind) {
-    const std::uint64_t small = random() % 40;
-    switch (kind) {
-        case 0: return std::to_string(small);
-        case 1: return std::to_string(static_cast<std::int64_t>(small) - 20);
-        case 2: return padded(small * 7, 4);
-        case 3: return std::to_string(static_cast<std::int64_t>(small) - 20) + "." + padded(random() % 100, 2);
-        case 4: return digits(random, 8, "0123456789abcdef", 16);
-        case 5: return digits(random, 6, "0123456789ABCDEF", 16);
-        case 6: return "0x" + digits(random, 1 + random() % 3, "0123456789abcdef", 16);
-        case 7:
-            return digits(random, 8, "0123456789abcdef", 16) + "-" + digits(random, 4, "01ab", 4) + "-4a1b-" +
-                   digits(random, 4, "89ab", 4) + "-" + digits(random, 12, "0123456789abcdef", 16);
-        case 8: {
-            std::string mac = digits(random, 2, "0123456789abcdef", 16);
-            for (int i = 0; i < 5; ++i) mac += ":" + digits(random, 2, "01a", 3);
-            return mac;
-        }
-        case 9:
-            return "2026-0" + std::to_string(1 + random() % 9) + "-1" + std::to_string(random() % 10) + "T0" +
-                   std::to_string(random() % 10) + ":10:59.1" + std::to_string(random() % 10);
-        case 10:
-            return pick(random, std::vector<std::string>{"Jan  1 ", "Feb 28 ", "May 10 "}) + "10:2" +
-                   std::to_string(random() % 10) + ":00";
-        case 11: return "10." + std::to_string(small) + ".0." + std::to_string(random() % 4);
-        case 12: return "/var/" + random_word(random) + "/" + std::to_string(small % 3);
-        case 13: return "\"" + random_word(random) + " long enough to be quoted " + random_word(random) + "\"";
-        case 14: return digits(random, 40, "0123456789abcdef", 16);
-        case 15: return std::to_string(random());
-        case 16: return "sensor" + std::to_string(small) + pick(random, std::vector<std::string>{"", "us", "a1", "\u0301", "도"});
-        case 17: return "3" + std::to_string(random() % 10) + "/Jan/2026:10:00:0" + std::to_string(random() % 10);
-        default: return random_word(random);
-    }
-}
-
-/// A template: fixed text, or -1 - kind for a value.
-struct Maker {
-    std::vector<std::pair<std::string, int>> parts;
-
-    static Maker random_one(Random &random) {
-        static const char *const kFixed[] = {
-            "slow ", "pump ",       "error ", "온도 ", "초과",   "=",      " ",          "id", "us ", ": ",
-            "a",     "x-",          "é",      "日",    "\u0301", " user ", "timed out ", "0",  "-",   "connection refused ",
-            "\xff",  " Caf\u00e9 ", "\u2014", "f"};
-        Maker maker;
-        const std::size_t count = 3 + below(random, 8);
-        for (std::size_t i = 0; i < count; ++i) {
-            maker.parts.emplace_back(pick(random, kFixed), -1);
-            if (random() % 2 == 0) maker.parts.emplace_back("", static_cast<int>(below(random, 22)));
-            if (random() % 3 == 0) maker.parts.emplace_back(" ", -1);
-        }
-        return maker;
-    }
-    std::string make(Random &random) const {
-        std::string message;
-        for (const auto &[fixed, kind] : parts) message += kind < 0 ? fixed : random_value(random, kind);
-        return message;
-    }
-};
-
-Messages random_messages(Random &random, std::size_t count) {
-    std::vector<Maker> makers;
-    for (std::size_t i = 0, many = 1 + below(random, 12); i < many; ++i) makers.push_back(Maker::random_one(random));
-    Messages messages;
-    const bool has_nulls = random() % 3 == 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        messages.push_back(pick(random, makers).make(random));
-        if (has_nulls && random() % 5 == 0) messages.back() = "\1";
-        if (random() % 97 == 0) messages.back() = random_word(random) + " rare " + random_word(random);
-    }
-    return messages;
-}
-
-// ----------------------------------------------------------------------------------------------------------------- queries
-
-std::vector<std::string> words_of(const std::string &text) {
-    TestArena arena;
-    search::Tokenizer::Space space(arena);
-    search::Tokenizer tokenizer(text, space);
-    std::vector<std::string> words;
-    for (search::Word word; tokenizer.next(&word);) words.emplace_back(word.token().empty() ? word.bytes : word.token());
-    return words;
-}
-
-std::string upper(std::string text) {
-    for (char &letter : text) letter = static_cast<char>(letter >= 'a' && letter <= 'z' ? letter - 32 : letter);
-    return text;
-}
-
-/// A plain word of some message.
-std::string random_plain_word(Random &random, const Messages &messages) {
-    for (int attempt = 0; attempt < 20; ++attempt) {
-        const std::vector<std::string> words = words_of(pick(random, messages));
-        if (words.empty()) continue;
-        const std::string word = pick(random, words);
-        return random() % 4 == 0 ? upper(word) : word;
-    }
-    return "nothing";
-}
-
-std::string random_term(Random &random, const Messages &messages) {
-    static const char *const kStray[] = {"slow",
-                                         "ERR",
-                                         "nothing",
-                                         "a",
-                                         "x",
-                                         "us",
-                                         "sensor",
-                                         "0",
-                                         "서버",
-                                         "온",
-                                         "日",
-                                         "é",
-                                         "cafe",
-                                         "\"timed out\"",
-                                         "\"connection refused\"",
-                                         "*",
-                                         "\"pump *\"",
-                                         "온*도",
-                                         "strasse",
-                                         "jan",
-                                         "2026",
-                                         "\xff",
-                                         "zz",
-                                         "ab",
-                                         "-5",
-                                         "1.25",
-                                         "\"10 1\"",
-                                         "e\u0301",
-                                         "\"* 0 *\"",
-                                         "x\u0301",
-                                         "f"};
-    const std::vector<std::string> words = words_of(pick(random, messages));
-    const std::size_t kind = below(random, 10);
-    if (words.empty() || kind == 0) return pick(random, kStray);
-    if (kind <= 3) return random_plain_word(random, messages);
-    const std::size_t at = below(random, words.size());
-    if (kind <= 6) {  // a phrase
-        std::string phrase = "\"";
-        for (std::size_t i = at; i < words.size() && i < at + 1 + below(random, 4); ++i) {
-            phrase += (random() % 9 == 0 ? "*" : words[i]) + pick(random, std::vector<std::string>{" ", " ", ".", ""});
-        }
-        return phrase + "\"";
-    }
-    std::string word = words[at];
-    if (kind == 7) {  // a piece of a message, marks and all
-        const std::string &message = pick(random, messages);
-        std::string piece = message.substr(below(random, message.size() + 1), 1 + below(random, 12));
-        for (char &letter : piece) letter = letter == '"' || letter == '\0' ? ' ' : letter;
-        return "\"" + piece + "\"";
-    }
-    const std::size_t cut = below(random, word.size() + 1);
-    if (kind == 8) return random() % 2 == 0 ? word.substr(0, cut) + "*" : "*" + word.substr(cut);
-    return word.substr(0, cut) + "*" + (random() % 2 == 0 ? word.substr(std::min(word.size(), cut + 1)) : "x");
-}
-
-std::string random_query(Random &random, const Messages &messages, int depth) {
-    if (depth == 0 || random() % 2 == 0) return (random() % 5 == 0 ? "NOT " : "") + random_term(random, messages);
-    std::string query = "(";
-    for (std::size_t i = 0, count = 1 + below(random, 3); i < count; ++i) {
-        if (i != 0) query += random() % 2 == 0 ? " OR " : " ";
-        query += random_query(random, messages, depth - 1);
-    }
-    return query + ")";
-}
-
 // ------------------------------------------------------------------------------------------------------------------- tests
 
 std::uint64_t choose_seed() {
@@ -376,6 +177,89 @@ TEST(MessageSearch, SaysOfRandomMessagesWhatTheirTextsSay) {
     EXPECT_GT(with_model, 30u);
 }
 
+/// Certain and possible rows are those that match.
+void expect_exact(MessageSegment &segment, const std::string &query) {
+    Counts counts;
+    segment.check_query(query, &counts);
+    EXPECT_EQ(counts.certain, counts.matching) << query;
+    EXPECT_EQ(counts.possible, counts.matching) << query;
+}
+
+TEST(MessageSearch, NeedsNoTextForTheWordsOfPlainMessages) {
+    Random random{7};
+    MessageSegment segment(pump_messages(random, 6000));
+    ASSERT_TRUE(segment.has_model());
+    for (const char *query : {"failed",
+                              "FAILED",
+                              "-failed",
+                              "failed | level",
+                              "failed 17",
+                              "17",
+                              "5",
+                              "tank17",
+                              "0x00ff",
+                              "rare3",
+                              "온도",
+                              "온",
+                              "도",
+                              "\"failed after\"",
+                              "\"after failed\"",
+                              "초과 -17",
+                              "초과 | tank3",
+                              "nothing",
+                              "tank*",
+                              "fail*",
+                              "1*",
+                              "*7",
+                              "connected (3 | 4)",
+                              "경보"}) {
+        expect_exact(segment, query);
+    }
+}
+
+TEST(MessageSearch, LeavesFewRowsOfPhrasesAcrossHoles) {
+    Random random{8};
+    MessageSegment segment(pump_messages(random, 6000));
+    for (const char *query : {"\"pump 17\"", "10.0.17.3", "99.05", "17도", "\"after 250 ms\"", "\"pump 3 failed after 4\""}) {
+        Counts counts;
+        segment.check_query(query, &counts);
+        EXPECT_LE(counts.possible, counts.matching + 10) << query;
+    }
+}
+
+TEST(MessageSearch, OfTooManyWordsMatchesTheTexts) {
+    Random random{9};
+    MessageSegment segment(pump_messages(random, 500));
+    std::string query = "nothing";
+    for (int i = 0; i < 200; ++i) query += " | word" + std::to_string(i) + " | tank" + std::to_string(i);
+    expect_exact(segment, query);
+}
+
+TEST(MessageSearch, MarksInHolesChangeTheWordsBesideThem) {
+    // A mark may merge with the fixed letter before it, a sign before it, or stand alone; what nobody sees joins fixed letters.
+    const std::vector<std::string> values = {"root",   "\u0301x",  "\u0338x",  "",    "\u00ad",
+                                             "\u200b", "\uff25rr", "한\u0301", "\xcc"};
+    Messages messages;
+    for (int i = 0; i < 3000; ++i) {
+        const std::string value = values[static_cast<std::size_t>(i) % values.size()];
+        messages.push_back("user=" + std::string(i % 2 == 0 ? "" : "ex") + "/" + value + "/ \"" +
+                           std::string(i % 3 == 0 ? "abe" : "") + " some text that is long enough " + value + "\"cd " +
+                           std::to_string(i));
+    }
+    MessageSegment segment(messages);
+    for (const char *query : {"x", "ex", "abe", "cd", "rr", "err", "e\u0301x", "root", "enough", "\"enough cd\"", "한", "*",
+                              "*cd", "abe*", "user ex", "\u0338x", "\u0301x"}) {
+        Counts counts;
+        segment.check_query(query, &counts);
+    }
+}
+
+TEST(MessageSearch, AnEmptyQueryFindsNothing) {
+    Random random{10};
+    MessageSegment segment(pump_messages(random, 100));
+    expect_exact(segment, "...");
+}
+
 TEST(MessageSearch, DecodesTheRowsThatAreWanted) {
     const std::uint64_t seed = choose_seed();
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -394,6 +278,55 @@ TEST(MessageSearch, DecodesTheRowsThatAreWanted) {
             }
         }
     }
+}
+
+std::string read_log(const std::string &name) {
+    const char *folder = std::getenv("HISTORIAN_DATA_DIR");
+    std::ifstream file{(folder != nullptr ? std::string(folder) : std::string(HISTORIAN_DATA_DIR)) + "/logs/" + name + ".log.zst",
+                       std::ios::binary};
+    std::ostringstream frame;
+    frame << file.rdbuf();
+    const std::string compressed = frame.str();
+    if (compressed.empty()) return {};
+    std::string content;
+    ZSTD_DStream *stream = ZSTD_createDStream();
+    ZSTD_inBuffer in{compressed.data(), compressed.size(), 0};
+    char room[1 << 16];
+    while (in.pos < in.size) {
+        ZSTD_outBuffer out{room, sizeof room, 0};
+        if (ZSTD_isError(ZSTD_decompressStream(stream, &out, &in)) != 0) break;
+        content.append(room, out.pos);
+    }
+    ZSTD_freeDStream(stream);
+    return content;
+}
+
+TEST(MessageSearch, SaysOfRealLogsWhatTheirTextsSay) {
+    const std::uint64_t seed = choose_seed();
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random{seed};
+    bool any = false;
+    for (const char *name : {"apache_access", "ci_build", "kafka", "linux_auth", "postgres"}) {
+        std::istringstream lines(read_log(name));
+        Messages messages;
+        for (std::string line; messages.size() < 12000 && std::getline(lines, line);) messages.push_back(line);
+        if (messages.empty()) continue;
+        any = true;
+        MessageSegment segment(messages);
+        Counts words;
+        Counts queries;
+        for (int i = 0; i < 40 && !HasFailure(); ++i) {
+            const std::string word = random_plain_word(random, messages);
+            if (TextMatcher(word).parsed()) segment.check_query(word, &words);
+            const std::string query = random_query(random, messages, static_cast<int>(below(random, 3)));
+            if (TextMatcher(query).parsed()) segment.check_query(query, &queries);
+        }
+        std::printf("%s: %.2f %% of the rows match a word, %.2f %% are unsure; of all queries %.2f %% and %.2f %%\n", name,
+                    100.0 * static_cast<double>(words.matching) / static_cast<double>(words.rows), 100 * words.unsure_share(),
+                    100.0 * static_cast<double>(queries.matching) / static_cast<double>(queries.rows),
+                    100 * queries.unsure_share());
+    }
+    if (!any) GTEST_SKIP() << "no logs to read";
 }
 
 }  // namespace
