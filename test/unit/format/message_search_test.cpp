@@ -100,6 +100,19 @@ public:
         for (std::uint32_t row = 0; row < decoded.row_count; ++row) static_cast<void>(value_at(decoded, row));
     }
 
+    /// Prepares and searches with so much memory for each.
+    StatusCode search_within(const std::string &text, std::size_t prepare_bytes, std::size_t search_bytes) {
+        TextMatcher matcher(text);
+        TestArena arena(prepare_bytes);
+        MessageSearch *search = nullptr;
+        const Status prepared = prepare_message_search(model_, matcher.query(), arena, &search);
+        if (!prepared.ok()) return prepared.code;
+        TestArena call_arena(search_bytes);
+        RowBits certain;
+        RowBits possible;
+        return search_chunk(*search, *segment_.index, 0, 1, chunk(0), call_arena, &certain, &possible).code;
+    }
+
 private:
     static std::string build_of(const Messages &messages) {
         std::vector<test::Row> rows;
@@ -251,6 +264,22 @@ TEST(MessageSearch, MarksInHolesChangeTheWordsBesideThem) {
                               "*cd", "abe*", "user ex", "\u0338x", "\u0301x"}) {
         Counts counts;
         segment.check_query(query, &counts);
+    }
+}
+
+TEST(MessageSearch, RunsOutOfMemoryWithAStatus) {
+    Random random{11};
+    MessageSegment segment(pump_messages(random, 3000));
+    for (const char *query : {"17", "rare*", "10.0.17.3 | \"온도 3도\""}) {
+        bool succeeded = false;
+        for (std::size_t bytes = 0; bytes < 2'000'000; bytes = bytes * 5 / 4 + 1000) {
+            const StatusCode prepared = segment.search_within(query, bytes, SIZE_MAX);
+            const StatusCode searched = segment.search_within(query, SIZE_MAX, bytes);
+            ASSERT_TRUE(prepared == StatusCode::ok || prepared == StatusCode::out_of_memory);
+            ASSERT_TRUE(searched == StatusCode::ok || searched == StatusCode::out_of_memory);
+            succeeded = prepared == StatusCode::ok && searched == StatusCode::ok;
+        }
+        EXPECT_TRUE(succeeded) << query;
     }
 }
 
