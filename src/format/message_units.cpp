@@ -1,7 +1,5 @@
 #include "format/message_units.h"
 
-#include <array>
-
 #include "search/arena_list.h"
 #include "search/mapped_text.h"
 
@@ -9,26 +7,6 @@ namespace historian::format {
 namespace {
 
 using codec::HoleKind;
-
-enum ByteKind : std::uint8_t { kSeparator = 0, kAlphanumeric = 1, kAbove = 2, kHole = 3 };
-
-constexpr std::array<ByteKind, 256> make_kinds() noexcept {
-    std::array<ByteKind, 256> kinds{};
-    for (unsigned c = 0; c < 256; ++c) {
-        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        kinds[c] = c >= 0x80 ? kAbove : is_letter || (c >= '0' && c <= '9') ? kAlphanumeric : kSeparator;
-    }
-    kinds[static_cast<unsigned char>(kHoleByte)] = kHole;
-    return kinds;
-}
-constexpr std::array<ByteKind, 256> kKinds = make_kinds();
-
-constexpr std::array<char, 256> make_lower() noexcept {
-    std::array<char, 256> lower{};
-    for (unsigned c = 0; c < 256; ++c) lower[c] = static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-    return lower;
-}
-constexpr std::array<char, 256> kLower = make_lower();
 
 // Hangul syllables, Han, Hiragana, Katakana: letters that are mapped to themselves and that only what follows can change.
 bool is_plain_cjk(search::Character character) noexcept {
@@ -48,14 +26,14 @@ public:
         std::size_t hole = 0;
         last_ = Atom::none;
         for (std::size_t at = 0; at < text.size();) {
-            switch (kKinds[static_cast<unsigned char>(text[at])]) {
-                case kSeparator: close(at++); break;
-                case kAlphanumeric:
+            switch (kind_of(text[at])) {
+                case ByteKind::separator: close(at++); break;
+                case ByteKind::alphanumeric:
                     begin(at, Atom::ascii);
                     unit_.has_ascii = true;
-                    for (++at; at < text.size() && kKinds[static_cast<unsigned char>(text[at])] == kAlphanumeric;) ++at;
+                    for (++at; at < text.size() && kind_of(text[at]) == ByteKind::alphanumeric;) ++at;
                     break;
-                case kHole: {
+                case ByteKind::hole: {
                     const HoleKind kind = codec::hole_type(model, columns[hole]).kind;
                     begin(at, kind == HoleKind::word ? Atom::other : Atom::ascii);
                     add_hole(at++, hole++, kind);
@@ -114,10 +92,6 @@ private:
 static_assert(codec::kParsedBytesMax <= UINT16_MAX, "a template's holes are counted in 16 bits");
 
 }  // namespace
-
-bool is_separator(char byte) noexcept { return kKinds[static_cast<unsigned char>(byte)] == kSeparator; }
-
-char to_lower(char byte) noexcept { return kLower[static_cast<unsigned char>(byte)]; }
 
 bool can_follow(std::span<const MessageUnit> units, std::size_t from, std::size_t to) noexcept {
     if (from == to) return !units[from].is_one_word();

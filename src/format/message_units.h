@@ -10,6 +10,7 @@
 // A unit without holes whose bytes are ASCII is one word.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "codec/templates.h"
@@ -49,17 +50,37 @@ bool can_follow(std::span<const MessageUnit> units, std::size_t from, std::size_
 /// errors   out_of_memory
 Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *units) noexcept;
 
-/// Whether a byte of ASCII separates words. (Bytes above ASCII do not count as such.)
-bool is_separator(char byte) noexcept;
+/// In a template's text, in place of a hole.
+inline constexpr char kHoleByte = 1;
+
+/// What a byte of a template's text is. `above`: of a character above ASCII.
+enum class ByteKind : std::uint8_t { separator, alphanumeric, above, hole };
+
+constexpr std::array<ByteKind, 256> make_byte_kinds() noexcept {
+    std::array<ByteKind, 256> kinds{};
+    for (unsigned c = 0; c < 256; ++c) {
+        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (c >= 0x80) kinds[c] = ByteKind::above;
+        if (is_letter || (c >= '0' && c <= '9')) kinds[c] = ByteKind::alphanumeric;
+    }
+    kinds[static_cast<unsigned char>(kHoleByte)] = ByteKind::hole;
+    return kinds;
+}
+inline constexpr std::array<ByteKind, 256> kByteKinds = make_byte_kinds();
+
+inline ByteKind kind_of(char byte) noexcept { return kByteKinds[static_cast<unsigned char>(byte)]; }
+
+/// Whether a byte that is no hole separates words.
+inline bool is_separator(char byte) noexcept {
+    const ByteKind kind = kind_of(byte);
+    return kind == ByteKind::separator || kind == ByteKind::hole;
+}
 
 /// An ASCII letter in lower case; any other byte as it is.
-char to_lower(char byte) noexcept;
+inline char to_lower(char byte) noexcept { return static_cast<char>(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte); }
 
 inline std::string_view characters_of(std::span<const std::byte> bytes) noexcept {
     return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
 }
-
-/// In a template's text, in place of a hole.
-inline constexpr char kHoleByte = 1;
 
 }  // namespace historian::format
