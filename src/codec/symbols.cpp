@@ -135,9 +135,10 @@ inline std::byte pull_symbol(const Slot *table, std::uint32_t &state, Pull &pull
     state = (slot >> 20) * (state >> kTableBits) + (slot >> 8 & 0xfff);
     std::uint16_t word;
     std::memcpy(&word, pull.next, sizeof word);
-    const bool more = state < kStateMin;
-    state = more ? state << 16 | word : state;
-    pull.next += more ? sizeof word : 0;
+    // No branch, and nothing that a compiler takes for one: whether a word is needed is as random as the symbols.
+    const std::uint32_t more = 0 - static_cast<std::uint32_t>((std::uint64_t{state} - kStateMin) >> 63);
+    state = state << (more & 16) | (word & more);
+    pull.next += more & sizeof word;
     return static_cast<std::byte>(slot);
 }
 

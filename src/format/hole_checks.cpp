@@ -15,6 +15,9 @@ using search::Wanted;
 /// Sets of dictionary words that one wanted word has at most, one for each fixed text beside a hole: real models have a few.
 constexpr std::size_t kSetsMax = 256;
 
+/// Longer texts go through the tokenizer; hardly a value is as long.
+constexpr std::size_t kPatternTextMax = 128;
+
 constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 63;
 
 bool is_digit(char letter) noexcept { return letter >= '0' && letter <= '9'; }
@@ -81,6 +84,19 @@ bool ascii_has_word(std::string_view text, std::string_view word) noexcept {
     return false;
 }
 
+/// The same for a pattern.
+bool ascii_has_pattern(std::string_view text, std::string_view pattern) noexcept {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        char room[kPatternTextMax];
+        std::size_t length = 0;
+        for (; at < text.size() && !is_separator(text[at]); ++at) {
+            room[length++] = to_lower(text[at]);
+        }
+        if (length != 0 && search::matches_pattern({room, length}, pattern)) return true;
+    }
+    return false;
+}
+
 /// What may stand in a hole's text, of a time's names of months any letter.
 bool alphabet_allows(HoleKind kind, char letter) noexcept {
     switch (kind) {
@@ -115,6 +131,8 @@ Status WordFinder::status() const noexcept {
 
 bool WordFinder::text_has_word(const QueryWord &word, std::string_view text) noexcept {
     if (word.wanted == Wanted::word && is_ascii(text)) return is_ascii(word.bytes) && ascii_has_word(text, word.bytes);
+    if (word.wanted == Wanted::pattern && text.size() <= kPatternTextMax && is_ascii(text))
+        return ascii_has_pattern(text, word.bytes);
     search::Tokenizer words(text, space_);
     for (search::Word next; words.next(&next);) {
         if (fits(word, next.bytes, next.is_letter)) return true;
