@@ -75,10 +75,10 @@ END
 
 # Texts that something between us and the table could take for something else.
 my @odd = (
-    '', ' ', '  two spaces before', 'space behind ', "it's", "''", "'; DROP TABLE syslog; --", '\\', '\\\\', "\\'", '\\n', '\\x41', '\\.',
-    '%msg%', '%', '%%', '$1', '$$', '"', '{"json": [1, "a\\"b"]}', "tab\tand\nline\r\nbreaks", "\x01\x1b[31m\x7f", '#011',
-    'NULL', '한글 메시지: 3호기 펌프 고장', '日本語', 'é e' . "\xcc\x81", "\xf0\x9f\x98\x80", '-' x 200, 'BEGIN', 'ERROR:  x', '<34>1 2026',
-    "\xef\xbb\xbfbom",
+    '', ' ', '  two spaces before', 'space behind ', "it's", "''", "'; DROP TABLE syslog; --", '\\', '\\\\', "\\'", '\\n',
+    '\\x41', '\\.', '%msg%', '%', '%%', '$1', '$$', '"', '{"json": [1, "a\\"b"]}', "tab\tand\nline\r\nbreaks", "\x01\x1b[31m\x7f",
+    '#011', 'NULL', '한글 메시지: 3호기 펌프 고장', '日本語', 'é e' . "\xcc\x81", "\xf0\x9f\x98\x80",
+    '-' x 200, 'BEGIN', 'ERROR:  x', '<34>1 2026', "\xef\xbb\xbfbom",
 );
 my @words = qw(error connection refused pump started stopped 펌프 3호기 점검 완료 10.0.0.1 /var/log user@example.com it's "x" \\ 0x1f);
 sub some_text {
