@@ -104,6 +104,34 @@ EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE 
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE id = 5 OR request = md5('19999')::uuid;
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM small WHERE day = '2026-01-03' AND msg LIKE '%disk full on sd_%';
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT YAML) SELECT * FROM small WHERE msg @@ search('absent') LIMIT 1;
+-- So many values that looking each up would take longer than reading.
+SELECT count(*) FROM small WHERE id = ANY (ARRAY(SELECT i * 3 FROM generate_series(1, 300000) AS i));
+\set ECHO none
+SELECT format('SELECT count(*) FROM small WHERE id IN (%s)', string_agg((i * 3)::text, ',')) FROM generate_series(1, 5000) AS i \gexec
+\set ECHO all
+-- Where row-level security hides rows, neither what is skipped nor a cost tells what they hold.
+CREATE ROLE historian_guest;
+GRANT SELECT ON small TO historian_guest;
+ALTER TABLE small ENABLE ROW LEVEL SECURITY;
+CREATE POLICY low ON small USING (id < 100);
+SET ROLE historian_guest;
+SELECT id FROM small WHERE msg @@ search('xyzzy42fault');
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE msg @@ search('xyzzy42fault');
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE msg @@ search('absent');
+CREATE TEMP TABLE costs (plan json);
+DO $$ DECLARE plan json; word text; BEGIN
+    FOREACH word IN ARRAY '{xyzzy42fault,absent}'::text[] LOOP
+        EXECUTE format('EXPLAIN (FORMAT JSON) SELECT * FROM small WHERE msg @@ search(%L)', word) INTO plan;
+        INSERT INTO costs VALUES (plan->0->'Plan'->'Total Cost');
+    END LOOP;
+END $$;
+SELECT count(DISTINCT plan::text) AS costs FROM costs;
+RESET ROLE;
+DROP TABLE costs;
+ALTER TABLE small DISABLE ROW LEVEL SECURITY;
+DROP POLICY low ON small;
+DROP OWNED BY historian_guest;
+DROP ROLE historian_guest;
 -- Columns that are not searched cost nothing, and are found all the same.
 ALTER TABLE small SET (historian.search = '');
 TRUNCATE small;

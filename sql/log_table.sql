@@ -53,6 +53,13 @@ INSERT INTO copied VALUES (4, 'x4');
 SELECT a, b FROM copied;
 CREATE TABLE with_times (n, _arrival_time) USING log AS SELECT i, timestamptz '2026-01-01 00:00+00' + i * interval '1 s' FROM generate_series(1, 3) AS i;
 SELECT n FROM with_times;
+\d with_times
+CREATE TABLE twin USING log AS TABLE copied;
+INSERT INTO twin VALUES (5, 'x5');
+SELECT a, _arrival_time IS NULL AS has_no_time FROM twin;
+CREATE TABLE bad USING log AS SELECT NULL::timestamptz AS _arrival_time;
+CREATE TABLE bad (a, b) USING log AS SELECT 1;
+DROP TABLE twin;
 CREATE MATERIALIZED VIEW seen USING log AS SELECT count(*) AS records FROM copied;
 REFRESH MATERIALIZED VIEW seen;
 SELECT records, _arrival_time > now() - interval '1 hour' AS is_fresh FROM seen;
@@ -196,5 +203,12 @@ COPY loaded (id, msg) FROM STDIN;
 SELECT kind, row_count FROM historian_segments('loaded');
 SELECT id, msg FROM loaded LIMIT 2;
 
-DROP TABLE devices, plain_copy, mixed, loaded;
+-- Records of one time: one granule after the other.
+CREATE TABLE same (id int) USING log;
+INSERT INTO same SELECT i, '2026-01-01' FROM generate_series(1, 20000) AS i;
+CALL compact('same');
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM same LIMIT 1;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM same ORDER BY _arrival_time) AS s;
+
+DROP TABLE devices, plain_copy, mixed, loaded, same;
 DROP TYPE event;

@@ -21,7 +21,7 @@ void complete_arrival_time(CreateStmt *create);
 /// Of CREATE TABLE AS and CREATE MATERIALIZED VIEW: lets the query give clock_timestamp() as its last column _arrival_time,
 /// unless it has such a column.
 ///
-/// returns  whether the column was added: complete_new_table() gives it its default and NOT NULL when the table is there
+/// returns  whether a table is made: complete_new_table() gives the column its default and NOT NULL when it is there
 bool add_arrival_time(CreateTableAsStmt *create);
 void complete_new_table(Oid relid);
 

@@ -29,6 +29,13 @@ uint32 depth_needed(const KeyCondition &condition) {
     return most;
 }
 
+// Looking a key up takes a microsecond or two, decoding a granule from tens of microseconds on.
+constexpr uint64 kKeysPerGranule = 64;
+
+bool is_worth_asking(const KeyCondition &condition, uint32 granule_count) {
+    return condition.step_count <= kKeysPerGranule * (granule_count + uint64{1});
+}
+
 void fill(uint64 *set, uint32 words, bool value) { memset(set, value ? 0xFF : 0, sizeof(uint64) * words); }
 
 // Granules whose range of a column excludes a number.
@@ -79,6 +86,7 @@ void narrow_by_keys(Relation rel, const OpenSegment &segment, const KeyCondition
     const uint32 words = format::granule_words(segment.header.granule_count);
     for (uint32 c = 0; c < condition_count; c++) {
         const KeyCondition &condition = conditions[c];
+        if (!is_worth_asking(condition, segment.header.granule_count)) continue;
         GranuleStack stack = {nullptr, words, 0};
         stack.sets =
             static_cast<uint64 *>(palloc_extended(sizeof(uint64) * words * Max(depth_needed(condition), 1), MCXT_ALLOC_HUGE));

@@ -37,7 +37,8 @@ struct KeyCondition {
 /// Conditions whose skipped granules are counted one by one; those of further ones with the last.
 inline constexpr uint32 kCountedConditionsMax = 8;
 
-/// Takes the granules of a segment that have no row for the conditions out of a set.
+/// Takes the granules of a segment that have no row for the conditions out of a set. A condition with so many keys that asking
+/// for them would take longer than reading the granules takes out none.
 ///
 /// granules   format::granule_words() words
 /// skipped    kCountedConditionsMax sums: to the n-th is added what the n-th condition took out

@@ -81,12 +81,12 @@ namespace {
 
 // ------------------------------------------------------------------------------------------------------------------- heap
 
-// Whether a is to be given after b. Of equal times those that are not open come first: they may have rows before.
+// Whether a is to be given after b. Of equal times the part decides, open or not: a later part has no row before an earlier
+// one's of the same time. So of many granules of one time only one is open.
 struct ComesAfter {
     bool descending;
     bool operator()(const Part &a, const Part &b) const {
         if (a.bound != b.bound) return descending ? a.bound < b.bound : a.bound > b.bound;
-        if ((a.cursor == nullptr) != (b.cursor == nullptr)) return a.cursor != nullptr;
         if (a.item != b.item) return descending ? a.item < b.item : a.item > b.item;
         return descending ? a.number < b.number : a.number > b.number;
     }

@@ -52,6 +52,9 @@ double time_share_of_entry(const ScanFilter &filter, const DirectoryEntry &entry
 /// Segments whose filter is asked while planning; the share that it leaves is taken for that of the others too.
 constexpr uint32 kProbedSegmentsMax = 64;
 
+/// Keys that are looked up while planning.
+constexpr uint64 kProbedKeysMax = 10'000;
+
 /// What looking through a granule costs, in rows, when its templates answer a search.
 constexpr double kSearchedShare = 0.1;
 
@@ -77,6 +80,13 @@ void probe_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, const
     probe->segments++;
     MemoryContextSwitchTo(old);
     MemoryContextDelete(context);
+}
+
+// How many segments are asked: with long lists, few.
+uint32 segments_to_probe(const ScanFilter &filter) {
+    uint64 keys = 1;
+    for (uint32 i = 0; i < filter.key_count; i++) keys += filter.keys[i].step_count;
+    return static_cast<uint32>(Min(Max(kProbedKeysMax / keys, 1), kProbedSegmentsMax));
 }
 
 // The share of their granules that conditions on other columns leave.
@@ -117,6 +127,7 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
         Max(1.0, Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width));
     ScanEstimate sealed = {};
     Probe probe = {};
+    const uint32 probed_max = filter.key_count > 0 ? segments_to_probe(filter) : 0;
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         if (TransactionIdIsValid(entry.xmax)) return;  // almost always superseded for good
         if (entry.kind == static_cast<uint8>(EntryKind::tail)) {
@@ -127,8 +138,7 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
         } else if (entry.kind == static_cast<uint8>(EntryKind::segment) && segment_may_match(filter, entry)) {
             add_segment(filter, unknown, entry, &sealed);
             const bool is_there = xid_state(entry.xmin) == XidState::committed;
-            if (filter.key_count > 0 && is_there && probe.segments < kProbedSegmentsMax)
-                probe_segment(rel, slot, entry, filter, &probe);
+            if (is_there && probe.segments < probed_max) probe_segment(rel, slot, entry, filter, &probe);
         }
     });
     const double share = share_left(probe);

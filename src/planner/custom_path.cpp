@@ -34,12 +34,14 @@ struct ScannedTable {
     bool is_log;
 };
 
+// Only of clauses that may be asked before those of row-level security and security-barrier views: EXPLAIN shows what they skip,
+// and that tells about rows that the user must not see. (As PostgreSQL does for an index, match_clause_to_index.)
 ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
     ConditionList conditions = {};
     ListCell *cell;
     foreach (cell, clauses) {
-        const RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
-        if (clause->pseudoconstant) continue;
+        RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
+        if (clause->pseudoconstant || !restriction_is_securely_promotable(clause, scanned.rel)) continue;
         add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions);
     }
     return conditions;
@@ -97,7 +99,8 @@ List *collect_outer_sets(const ScannedTable &scanned, List *clauses, bool must_b
     foreach (cell, clauses) {
         RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
         if (list_length(sets) >= kOuterSetsMax) break;
-        if (clause->pseudoconstant || (must_be_movable && !join_clause_is_movable_to(clause, scanned.rel))) continue;
+        if (clause->pseudoconstant || !restriction_is_securely_promotable(clause, scanned.rel)) continue;
+        if (must_be_movable && !join_clause_is_movable_to(clause, scanned.rel)) continue;
         ConditionList conditions = {};
         if (!add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions))
             continue;

@@ -25,9 +25,12 @@ Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targ
     scan->scan.plan.targetlist = target_list;
     ConditionList conditions = {};
     ListCell *cell;
-    foreach (cell, extract_actual_clauses(clauses, false)) {
-        Node *clause = static_cast<Node *>(lfirst(cell));
-        const bool understood = add_clause(root, keys, rel->relid, clause, &conditions);
+    foreach (cell, clauses) {
+        RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+        if (info->pseudoconstant) continue;
+        Node *clause = reinterpret_cast<Node *>(info->clause);
+        const bool understood =
+            restriction_is_securely_promotable(info, rel) && add_clause(root, keys, rel->relid, clause, &conditions);
         if (understood) scan->custom_exprs = lappend(scan->custom_exprs, static_cast<Node *>(copyObjectImpl(clause)));
         if (!understood || !ends_in_search(conditions)) scan->scan.plan.qual = lappend(scan->scan.plan.qual, clause);
     }

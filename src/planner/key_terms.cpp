@@ -249,7 +249,9 @@ bool classify_key_comparison(const Condition &condition, Oid op, Oid collation, 
 }
 
 bool says_something(const Condition &condition) {
-    if (!IsA(condition.value, Const)) return true;
+    if (!IsA(condition.value, Const) || condition.comparison == Comparison::text_any ||
+        condition.comparison == Comparison::value_any)
+        return true;
     const Const *constant = reinterpret_cast<const Const *>(condition.value);
     StepList list = {};
     append_key_steps(condition, {true, constant->constisnull, constant->constvalue}, &list);

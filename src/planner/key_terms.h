@@ -29,7 +29,8 @@ struct StepList {
     uint32 room;
 };
 
-/// Whether a condition with a constant excludes anything at all: LIKE '%x%' does not, having no whole word.
+/// Whether a condition with a constant excludes anything at all: LIKE '%x%' does not, having no whole word. (Of lists it is taken
+/// for granted: they may be long.)
 bool says_something(const Condition &condition);
 
 /// Adds the steps that leave one set for a condition whose value is known.
