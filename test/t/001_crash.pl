@@ -3,7 +3,8 @@
 #   1. every transaction that was acknowledged is there, each of its rows exactly once and exactly as sent;
 #   2. every other transaction is there as a whole or not at all (its COMMIT may have happened before the kill);
 #   3. nothing that was rolled back is there, nothing whose deletion was acknowledged, and no deletion is half done;
-#   4. historian_check() finds nothing.
+#   4. historian_check() finds nothing;
+#   5. a log table with a retention policy holds all from some row on: see Retained.pm.
 #
 # Each row is a function of (writer, txn, row), see sent() below, so that no list of rows needs to be kept: writers log only
 # "begin txn k", "done txn" and "undo txn", and "delete txn" and "deleted txn" for what they delete again. Kills are of three
@@ -23,6 +24,8 @@ use Time::HiRes qw(sleep time);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use lib $FindBin::RealBin;
+use Retained;
 
 my $am = $ENV{HISTORIAN_TEST_AM} // 'tag';
 my $is_ours = $am ne 'heap';
@@ -50,6 +53,8 @@ autovacuum_naptime = 1s
 log_min_messages = warning
 historian.maintenance_interval = 50ms
 historian.seal_interval = 1s
+historian.retention_interval = 1s
+historian.retention_warn_share = 1
 SETTINGS
 # So small that there are many to merge by tag.
 $node->append_conf('postgresql.conf', 'historian.debug_segment_rows = 20000');
@@ -71,6 +76,8 @@ LANGUAGE sql IMMUTABLE AS \$\$
 \$\$;
 SETUP
 my $has_compact = $is_ours;
+my $dir = PostgreSQL::Test::Utils::tempdir;
+my $retained = $am eq 'log' ? Retained->new($node) : undef;
 
 # One line of sent(), as COPY text.
 sub copy_line
@@ -163,7 +170,6 @@ sub in_background
     POSIX::_exit(0);
 }
 
-my $dir = PostgreSQL::Test::Utils::tempdir;
 my %done;      # writer -> txn -> rows, acknowledged
 my %unknown;   # writer -> txn -> rows, begun and not answered
 my %deleting;  # writer -> txn -> rows, acknowledged once, and a deletion begun and not answered
@@ -216,7 +222,8 @@ sub start_writer
 sub start_maintenance
 {
     my ($round) = @_;
-    my @statements = ('VACUUM t', 'CHECKPOINT', 'ANALYZE t', ('CALL compact(\'t\')') x (6 * $has_compact));
+    my @statements = ('VACUUM t', 'CHECKPOINT', 'ANALYZE t', ('CALL compact(\'t\')') x (6 * $has_compact),
+        ('CALL compact(\'recent\')', 'VACUUM recent') x defined $retained);
     return in_background(sub {
         converse("$dir/maintenance.$round", sub {
             sleep(rand(0.1));
@@ -423,6 +430,7 @@ my %kinds;
 for my $round (1 .. $rounds)
 {
     my @workers = ((map { start_writer($_, $round) } 1 .. WRITERS), start_maintenance($round), start_reader($round));
+    push @workers, in_background(sub { converse("$dir/retained.$round", sub { $retained->work }) }) if $retained;
     my $end = time() + 0.2 + rand(1.3);
     while (time() < $end)
     {
@@ -436,6 +444,7 @@ for my $round (1 .. $rounds)
     waitpid($_, 0) for @workers;
     my $is_up = wait_until('the server answers', sub { $node->psql('postgres', 'SELECT 1') == 0 });
     my @faults = (read_logs($round), $is_up ? faults($round % 8 == 0 || $round == $rounds) : ('the server did not come back'));
+    push @faults, $retained->faults("$dir/retained.$round") if $retained && $is_up;
     ok(!@faults, "round $round: all is as acknowledged after SIGKILL of $kind");
     if (@faults)
     {
@@ -454,6 +463,12 @@ if ($has_mqtt)
         . "AND (name <> 'mqtt.' || value::int % 20 OR time <> timestamptz '2026-01-01 00:00:00+00' + value * interval '1 ms')");
     ok($all && $wrong == 0, "$published MQTT messages are all there, each as sent");
     note "$published messages published, ", $rows - $published, " stored twice";
+}
+
+if ($retained)
+{
+    ok(wait_until('the policy deletes', sub { $retained->is_trimmed }), 'the policy goes on');
+    note $retained->summary;
 }
 
 my ($done, $undone) = (0, 0);

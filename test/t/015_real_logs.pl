@@ -1,5 +1,5 @@
-# Real logs in a log table and in a heap table: the same answers to random searches, patterns, equalities and windows of time, while
-# the records are fresh, half sealed, sealed, and deleted from. What is asked is taken from the lines themselves.
+# Real logs in a log table and in a heap table: the same answers to random searches, patterns, equalities and windows of time,
+# while the records are fresh, half sealed, sealed, and deleted from. What is asked is taken from the lines themselves.
 #
 # The logs lie beside the project, or in $HISTORIAN_DATA_DIR/logs; without them there is nothing to test.
 # HISTORIAN_TEST_SEED repeats a run's choices.
@@ -110,8 +110,8 @@ SQL
         my @wrong = grep { ($equal[$_] // '') ne 't' } 0 .. $#conditions;
         ok(!@wrong && $status == 0, "$name, $state: the answers of heap") or diag join "\n", $err, @conditions[@wrong];
     }
-    my $same = $node->safe_psql('postgres', "SELECT delete_oldest('ours', rows => 1000); SELECT count(*) FROM (SELECT id FROM ours "
-            . 'EXCEPT ALL (SELECT id FROM heap ORDER BY id OFFSET 1000)) AS d; SELECT count(*) FROM ours');
+    my $same = $node->safe_psql('postgres', "SELECT delete_oldest('ours', rows => 1000); SELECT count(*) FROM "
+            . '(SELECT id FROM ours EXCEPT ALL (SELECT id FROM heap ORDER BY id OFFSET 1000)) AS d; SELECT count(*) FROM ours');
     my $left = $node->safe_psql('postgres', 'SELECT greatest(count(*) - 1000, 0) FROM heap');
     is((split /\n/, $same)[1], 0, "$name: the oldest 1,000 are gone");
     is((split /\n/, $same)[2], $left, '... and no others');
