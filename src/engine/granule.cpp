@@ -7,12 +7,20 @@ namespace historian::engine {
 
 using format::PhysicalKind;
 
-Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, MemoryContext parent) {
+// One granule after the other is decoded into the same memory. An allocation set would give each array of more than 8 kB back to
+// the system at every reset, and get it again with a page fault for every 4 kB, which took longer than decoding. What is not touched
+// of the kept block takes no memory.
+constexpr Size kKeptBytes = Size{1} << 20;
+constexpr Size kBlockBytesMax = Size{8} << 20;
+
+Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, MemoryContext parent, GranuleMemory memory) {
     Granule *granule = static_cast<Granule *>(MemoryContextAllocZero(parent, sizeof(Granule)));
     granule->rel = rel;
     granule->desc = desc;
     granule->keys = keys;
-    granule->context = AllocSetContextCreate(parent, "historian granule", ALLOCSET_DEFAULT_SIZES);
+    granule->context = memory == GranuleMemory::kept
+                           ? GenerationContextCreate(parent, "historian granule", kKeptBytes, kKeptBytes, kBlockBytesMax)
+                           : AllocSetContextCreate(parent, "historian granule", ALLOCSET_DEFAULT_SIZES);
     granule->columns = static_cast<GranuleColumn *>(MemoryContextAllocZero(parent, sizeof(GranuleColumn) * Max(desc->natts, 1)));
     return granule;
 }

@@ -32,8 +32,12 @@ struct Granule {
     GranuleColumn *columns;  // desc->natts of them
 };
 
+/// What becomes of a granule's memory when another one is opened: kept for that one, 1 MB of address space or more, or given back.
+enum class GranuleMemory { kept, given_back };
+
 /// Memory for granules of a table; `parent` owns it. desc: the rows' shape as the reader sees it.
-Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, MemoryContext parent);
+Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, MemoryContext parent,
+                      GranuleMemory memory = GranuleMemory::kept);
 
 /// Reads on as rows of another shape: ALTER TABLE reads with the descriptor of before. Values taken so far are gone.
 void reshape_granule(Granule *granule, TupleDesc desc);

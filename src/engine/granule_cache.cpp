@@ -103,7 +103,7 @@ Granule *granule_with_row(CachedSegment *cached, uint32 row, uint32 *row_in_gran
     if (low == segment->header.granule_count) return nullptr;
     Granule **granule = &cached->granules[low];
     if (*granule == nullptr) {
-        *granule = make_granule(cached->rel, cached->desc, cached->keys, cached->context);
+        *granule = make_granule(cached->rel, cached->desc, cached->keys, cached->context, GranuleMemory::given_back);
         open_granule(*granule, segment, low);
         cache.granule_count++;
         cache.has_grown = true;
