@@ -7,9 +7,9 @@ namespace historian::engine {
 
 using format::PhysicalKind;
 
-// One granule after the other is decoded into the same memory. An allocation set would give each array of more than 8 kB back to
-// the system at every reset, and get it again with a page fault for every 4 kB, which took longer than decoding. What is not touched
-// of the kept block takes no memory.
+// One granule after the other is decoded into the same memory. An allocation set would give each array of more than 8 kB back
+// to the system at every reset, and get it again with a page fault for every 4 kB, which took longer than decoding. What is not
+// touched of the kept block takes no memory.
 constexpr Size kKeptBytes = Size{1} << 20;
 constexpr Size kBlockBytesMax = Size{8} << 20;
 

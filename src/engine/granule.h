@@ -32,7 +32,8 @@ struct Granule {
     GranuleColumn *columns;  // desc->natts of them
 };
 
-/// What becomes of a granule's memory when another one is opened: kept for that one, 1 MB of address space or more, or given back.
+/// What becomes of a granule's memory when another one is opened: kept for that one (1 MB of address space or more), or given
+/// back.
 enum class GranuleMemory { kept, given_back };
 
 /// Memory for granules of a table; `parent` owns it. desc: the rows' shape as the reader sees it.
