@@ -128,20 +128,19 @@ void complete_arrival_time(CreateStmt *create) {
 bool add_arrival_time(CreateTableAsStmt *create) {
     IntoClause *into = create->into;
     if (!is_log_method(into->accessMethod) || !IsA(create->query, Query)) return false;
-    const bool makes_table = create->objtype == OBJECT_TABLE;
     Query *query = castNode(Query, create->query);
-    if (query->commandType != CMD_SELECT || query->hasModifyingCTE) return makes_table;  // EXECUTE has its columns already
+    if (query->commandType != CMD_SELECT || query->hasModifyingCTE) return false;  // EXECUTE has its columns already
     List *names = column_names(query, into->colNames);
     if (list_length(into->colNames) > list_length(names)) return false;  // PostgreSQL says so
     ListCell *cell;
     foreach (cell, names) {
-        if (strcmp(strVal(lfirst(cell)), engine::kArrivalTime) == 0) return makes_table;
+        if (strcmp(strVal(lfirst(cell)), engine::kArrivalTime) == 0) return false;
     }
     create->query = reinterpret_cast<Node *>(with_arrival_time(query));
     // What REFRESH will run.
     if (into->viewQuery != nullptr)
         into->viewQuery = reinterpret_cast<Node *>(with_arrival_time(castNode(Query, into->viewQuery)));
-    return makes_table;
+    return create->objtype == OBJECT_TABLE;
 }
 
 void complete_new_table(Oid relid) {

@@ -19,9 +19,9 @@ bool makes_log_table(const CreateStmt *create);
 void complete_arrival_time(CreateStmt *create);
 
 /// Of CREATE TABLE AS and CREATE MATERIALIZED VIEW: lets the query give clock_timestamp() as its last column _arrival_time,
-/// unless it has such a column.
+/// unless it has such a column, whose times may be NULL.
 ///
-/// returns  whether a table is made: complete_new_table() gives the column its default and NOT NULL when it is there
+/// returns  whether the column was added: complete_new_table() gives it its default and NOT NULL when the table is there
 bool add_arrival_time(CreateTableAsStmt *create);
 void complete_new_table(Oid relid);
 
