@@ -3,12 +3,12 @@
 #include "engine/report.h"
 #include "engine/segment_shape.h"
 #include "format/segment_keys.h"
+#include "planner/array_elements.h"
 #include "planner/literal_words.h"
 #include "search/query.h"
 
 extern "C" {
 #include "catalog/pg_operator.h"
-#include "utils/array.h"
 #include "utils/typcache.h"
 
 Datum historian_search_matches(PG_FUNCTION_ARGS);
@@ -211,21 +211,11 @@ std::string_view text_of(Datum value) {
 // One set for all elements of an array that are not NULL.
 template <typename Append>
 void append_elements(Datum value, StepList *list, Append append) {
-    ArrayType *array = DatumGetArrayTypeP(value);
-    int16 length;
-    bool by_value;
-    char alignment;
-    get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &alignment);
-    Datum *elements;
-    bool *nulls;
-    int count;
-    deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, alignment, &elements, &nulls, &count);
     uint32 sets = 0;
-    for (int i = 0; i < count; i++) {
-        if (nulls[i]) continue;
-        append(elements[i]);
+    for_each_element(value, [&](Datum element) {
+        append(element);
         sets++;
-    }
+    });
     append_operation(KeyOperation::disjunction, sets, list);
 }
 

@@ -1,10 +1,10 @@
 #include "planner/scan_filter.h"
 
 #include "engine/row.h"
+#include "planner/array_elements.h"
 #include "planner/key_terms.h"
 
 extern "C" {
-#include "utils/array.h"
 #include "utils/date.h"
 #include "utils/rangetypes.h"
 #include "utils/typcache.h"
@@ -61,23 +61,6 @@ void add_tag_value(const KeyTypes &keys, Oid value_type, Datum value, TagSet *se
     if (column.attlen == -1) value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
     uint8 space[8];
     add_tag(set, engine::tag_bytes(value, &column, space));
-}
-
-/// Calls visit(element) for each element of an array that is not NULL.
-template <typename Visit>
-void for_each_element(Datum array_value, Visit visit) {
-    ArrayType *array = DatumGetArrayTypeP(array_value);
-    int16 length;
-    bool by_value;
-    char alignment;
-    get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &alignment);
-    Datum *elements;
-    bool *nulls;
-    int count;
-    deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, alignment, &elements, &nulls, &count);
-    for (int i = 0; i < count; i++) {
-        if (!nulls[i]) visit(elements[i]);
-    }
 }
 
 void sort_tags(TagSet *set) {
