@@ -1,7 +1,7 @@
 // Granule statistics: of each column of numbers of a granule its count, extremes, ends, sum and squares, so that a query which
 // aggregates whole granules need not decode them.
 //
-// Bytes: README.md of this folder, section 5. A segment has one block for all its columns; a reader finds its range in the index,
+// Bytes: README.md of this folder, section 8. A segment has one block for all its columns; a reader finds its range in the index,
 // reads it when a query can use it, and each column is decoded when it is first asked for.
 //
 // Which columns and granules have statistics:
@@ -69,7 +69,8 @@ struct GranuleStatistics {
     // float4 and float8: in double, added in row order, as sum(float8) and avg() of both types do (sum(float4) in PostgreSQL adds
     // in float4: it needs the rows). Infinities and NaN propagate; every NaN is the same one. float_sxx is the sum of
     // (x - mean)^2 by the update of Youngs and Cramer that float8_accum() uses, NaN if a value is infinite or NaN; two granules
-    // are combined as float8_combine() does.
+    // are combined as float8_combine() does. Without has_squares float8_accum() raises an error, so avg() does too. The sum of
+    // nothing but -0 is -0, as sum(float8) has it; avg() begins with 0.
     double float_sum = 0;
     double float_sxx = 0;
 };
@@ -88,7 +89,6 @@ ByteRange statistics_range(const SegmentIndex &index) noexcept;
 ///
 /// index    must live as long as the statistics
 /// bytes    exactly the bytes of statistics_range(); must live as long as the statistics
-/// arena    what column_statistics() decodes comes from here too: it must live as long as the statistics
 /// errors   truncated, corrupt, out_of_memory
 Status open_statistics(const SegmentIndex &index, std::span<const std::byte> bytes, Arena &arena,
                        SegmentStatistics **statistics) noexcept;
@@ -99,16 +99,17 @@ bool has_statistics(const SegmentStatistics &statistics, std::uint32_t column) n
 /// Those of all granules of a column, decoded when first asked for, and kept.
 ///
 /// column     has_statistics() (asserted)
+/// arena      its memory must live as long as the statistics
 /// granules   output: one a granule of the segment
 /// errors     truncated, corrupt, unsupported, out_of_memory
-Status column_statistics(SegmentStatistics &statistics, std::uint32_t column,
+Status column_statistics(SegmentStatistics &statistics, std::uint32_t column, Arena &arena,
                          std::span<const GranuleStatistics> *granules) noexcept;
 
 /// What of a granule's rows makes its statistics.
 struct GranuleRows {
     PhysicalKind kind = PhysicalKind::reserved;  // int1 to float8
     std::uint32_t row_count = 0;                 // 1 to kGranuleRowsMax
-    const std::int64_t *numbers = nullptr;       // one a row; a NULL's is not read
+    const std::int64_t *numbers = nullptr;       // one a row; a NULL's may be any
     const std::uint8_t *nulls = nullptr;         // one byte a row, 1 = NULL; nullptr when no row is NULL
     const std::int64_t *times = nullptr;         // one a row; a NULL's is not read
     const std::uint8_t *null_times = nullptr;    // as nulls
@@ -118,6 +119,9 @@ struct GranuleRows {
 inline bool wants_statistics(const Granule &granule) noexcept {
     return granule.tag_first == granule.tag_last && granule.row_count >= kStatisticsRowsMin;
 }
+
+/// Whether all figures are the same, bit for bit.
+bool is_same(const GranuleStatistics &a, const GranuleStatistics &b) noexcept;
 
 /// The statistics of one column of a granule: what a segment that is built stores, and what a check compares with.
 GranuleStatistics summarize_granule(const GranuleRows &rows) noexcept;
