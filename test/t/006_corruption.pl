@@ -318,10 +318,10 @@ SQL
     }
 }
 
-# The worker goes on with other tables when it fails at one; tables come in the order of their making. Two more
-# have a segment with a damaged header: its raw bytes, its version.
+# The worker goes on with other tables when it fails at one; tables come in the order of their making. Three more have a damaged
+# segment: its raw bytes in the header, its version, the statistics of its granule.
 my $node = $nodes{off};
-my $path = $node->safe_psql('postgres', <<'SQL' =~ s{\$am}{$am}gr) =~ s/.*\n//sr;
+my $path = $node->safe_psql('postgres', <<'SQL' =~ s{\$am}{$am}gr =~ s{\$time}{$time}gr) =~ s/.*\n//sr;
 CREATE TABLE broken (LIKE t) USING $am;
 CREATE TABLE sound (LIKE t) USING $am;
 INSERT INTO broken SELECT * FROM points(1, 10);
@@ -330,14 +330,18 @@ CREATE TABLE header (LIKE t) USING $am;
 CREATE TABLE older (LIKE t) USING $am;
 INSERT INTO header SELECT * FROM points(1, 100);
 INSERT INTO older SELECT * FROM points(1, 100);
+CREATE TABLE figures (LIKE t) USING $am;
+INSERT INTO figures (name, $time, value) SELECT 'one', $time, value FROM points(1, 300);
 CREATE TABLE told (LIKE t) USING $am WITH (historian.seal_interval = '1h');
 INSERT INTO told SELECT * FROM points(1, 1000);
 CALL compact('header');
 CALL compact('older');
+CALL compact('figures');
 SELECT pg_relation_filepath('broken');
 SQL
 my %segment = map { $_ => [split /\|/, $node->safe_psql('postgres',
-    "SELECT pg_relation_filepath('$_'), first_block FROM historian_segments('$_') WHERE state = 'sealed'")] } qw(header older);
+    "SELECT pg_relation_filepath('$_'), first_block FROM historian_segments('$_') WHERE state = 'sealed'")] }
+    qw(header older figures);
 my $told_path = $node->safe_psql('postgres', "SELECT pg_relation_filepath('told')");
 $node->append_conf('postgresql.conf', "historian.seal_interval = 1s");
 $node->stop;
@@ -360,11 +364,18 @@ my $summary_block = -1;
     print $file random_bytes(PAGE);
     close $file;
 }
-for (['header', 48, "\xFF"], ['older', 4, "\x01"])
+for (['header', 48, "\xFF"], ['older', 4, "\x01"], ['figures', undef, "\xFF"])
 {
     my ($table, $offset, $byte) = @$_;
     my ($segment_path, $block) = @{ $segment{$table} };
     open my $file, '+<:raw', $node->data_dir . "/$segment_path" or die $!;
+    if (!defined $offset)
+    {
+        # Statistics lie behind the index, whose bytes the header counts.
+        seek $file, $block * PAGE + 24 + 16, 0;
+        read $file, my $index_bytes, 8;
+        $offset = 64 + unpack('Q<', $index_bytes) + 20;
+    }
     seek $file, $block * PAGE + 24 + $offset, 0;
     print $file $byte;
     close $file;
@@ -381,6 +392,11 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM told'), 1000, '... and one
 (undef, undef, $said) = $node->psql('postgres', "SELECT * FROM historian_size('older')");
 like($said, qr/could not open a segment of table "older".*format version that this build does not know/s,
     'a segment of another version is refused');
+(undef, undef, $said) = $node->psql('postgres', "SELECT * FROM historian_check('figures')");
+like($said, qr/could not read the statistics of a segment of table "figures".*checksum of a segment's statistics/s,
+    'damaged statistics are found');
+is($node->safe_psql('postgres', 'SELECT count(value) FROM (SELECT value FROM figures OFFSET 0) AS f'), 300,
+    '... and rows are read without them');
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM historian_segments('sound') WHERE kind = 'segment'"),
     'a damaged table does not keep the worker from others');
 
