@@ -76,7 +76,7 @@ struct GranuleStatistics {
 };
 static_assert(std::is_trivially_destructible_v<GranuleStatistics>, "lives across ereport");
 
-/// Rows below which a granule has no statistics: they take about 80 bytes a column, and decoding so few rows takes a microsecond.
+/// Rows below which a granule has no statistics: they take about 40 bytes a column, and decoding so few rows takes a microsecond.
 inline constexpr std::uint32_t kStatisticsRowsMin = 128;
 
 /// The opened block of a segment. Opaque; lives in the arena given to open_statistics(); no destructor.
