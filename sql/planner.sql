@@ -3,6 +3,7 @@ SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SET max_parallel_workers_per_gather = 0;
 SET jit = off;
+SET historian.enable_aggregate = off;
 
 -- 20 tags, one point a minute: three days in a segment each, an hour of the fourth in the tail. The first segment has the odd rows.
 CREATE TABLE readings (name text, time timestamptz, value float8, note text) USING tag;

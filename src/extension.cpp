@@ -41,6 +41,7 @@ void _PG_init(void) {
     historian::table_am::register_option_labels();
     historian::install_hooks();
     historian::planner::install_planner_hooks();
+    historian::planner::install_aggregate_hooks();
     historian::bgworker::define_worker_settings();
     historian::bgworker::register_workers();
     historian::engine::is_searched_column = historian::table_am::searches_column;

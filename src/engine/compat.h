@@ -188,4 +188,31 @@ inline bool owns_table(Oid relid, Oid role) {
 #endif
 }
 
+/// expression_tree_walker() and expression_tree_mutator(), whose callbacks have no parameters in version 15's eyes.
+using TreeWalker = bool (*)(Node *, void *);
+inline bool walk_expression(Node *node, TreeWalker walker, void *argument) {
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_walker(node, walker, argument);
+#else
+    return expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), argument);
+#endif
+}
+using TreeMutator = Node *(*)(Node *, void *);
+inline Node *mutate_expression(Node *node, TreeMutator mutator, void *argument) {
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_mutator(node, mutator, argument);
+#else
+    return expression_tree_mutator(node, reinterpret_cast<Node *(*)()>(reinterpret_cast<void *>(mutator)), argument);
+#endif
+}
+
+/// The columns that a query groups by, redundant ones left out where the version does so.
+inline List *grouping_clauses(const PlannerInfo *root) {
+#if PG_VERSION_NUM >= 160000
+    return root->processed_groupClause;
+#else
+    return root->parse->groupClause;
+#endif
+}
+
 }  // namespace historian

@@ -3,6 +3,8 @@
 #include "engine/report.h"
 #include "engine/row.h"
 
+#include <algorithm>
+
 namespace historian::engine {
 
 using format::PhysicalKind;
@@ -104,6 +106,48 @@ Datum make_entry_datum(Granule *granule, int column, uint32 entry) {
 }
 
 }  // namespace
+
+const GranuleColumn &granule_column(Granule *granule, int column) {
+    GranuleColumn *loaded = &granule->columns[column];
+    if (!loaded->loaded) load_column(granule, column);
+    return *loaded;
+}
+
+namespace {
+
+// A column that is one value in all rows of the segment, row by row.
+void spread_missing(Granule *granule, int column) {
+    GranuleColumn *loaded = &granule->columns[column];
+    const uint32 count = granule->about.row_count;
+    int64 *numbers = static_cast<int64 *>(MemoryContextAlloc(granule->context, sizeof(int64) * count));
+    uint8 *nulls = static_cast<uint8 *>(MemoryContextAlloc(granule->context, count));
+    const bool is_null = !loaded->is_missing || loaded->missing_is_null;
+    std::fill_n(numbers, count, is_null ? 0 : static_cast<int64>(loaded->missing_value));
+    memset(nulls, is_null ? 1 : 0, count);
+    loaded->vector.row_count = count;
+    loaded->vector.numbers = numbers;
+    loaded->vector.nulls = nulls;
+}
+
+PhysicalKind kind_of(const FormData_pg_attribute *attribute) {
+    if (attribute->atttypid == FLOAT8OID) return PhysicalKind::float8;
+    if (attribute->atttypid == FLOAT4OID) return PhysicalKind::float4;
+    return attribute->attlen == 8   ? PhysicalKind::int8
+           : attribute->attlen == 4 ? PhysicalKind::int4
+           : attribute->attlen == 2 ? PhysicalKind::int2
+                                    : PhysicalKind::int1;
+}
+
+}  // namespace
+
+NumberRows number_rows(Granule *granule, int column, uint32 first, uint32 end) {
+    GranuleColumn *loaded = &granule->columns[column];
+    if (!loaded->loaded) load_column(granule, column);
+    if (loaded->vector.numbers == nullptr) spread_missing(granule, column);
+    const format::ColumnVector &vector = loaded->vector;
+    const uint8 *nulls = vector.nulls != nullptr ? vector.nulls + first : nullptr;
+    return {kind_of(TupleDescAttr(granule->desc, column)), vector.numbers + first, nulls, end - first};
+}
 
 void granule_value(Granule *granule, int column, uint32 row, Datum *value, bool *is_null) {
     GranuleColumn *loaded = &granule->columns[column];

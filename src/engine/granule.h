@@ -52,6 +52,21 @@ inline void read_few_rows(Granule *granule, const uint32 *rows, uint32 count) {
 /// Turns to a granule; values taken from the one before are gone.
 void open_granule(Granule *granule, const OpenSegment *segment, uint32 number);
 
+/// A column (from 0), decoded; it lives until the next open_granule().
+const GranuleColumn &granule_column(Granule *granule, int column);
+
+/// Adjacent rows of a column of numbers.
+struct NumberRows {
+    format::PhysicalKind kind;
+    const int64 *numbers;  // one a row; a NULL's is some number
+    const uint8 *nulls;    // one byte a row, 1 = NULL; nullptr when no row is NULL
+    uint32 row_count;
+};
+
+/// Rows [first, end) of a column (from 0) whose type is passed by value and is not the tag; they live until the next
+/// open_granule().
+NumberRows number_rows(Granule *granule, int column, uint32 first, uint32 end);
+
 /// The value of a column (from 0) in a row (from 0, within the granule); it lives until the next open_granule().
 void granule_value(Granule *granule, int column, uint32 row, Datum *value, bool *is_null);
 

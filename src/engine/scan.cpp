@@ -6,6 +6,7 @@
 #include "engine/row_slot.h"
 #include "engine/scan_by_time.h"
 #include "engine/scan_search.h"
+#include "engine/segment_cache.h"
 #include "engine/tid.h"
 #include "engine/visibility.h"
 
@@ -79,7 +80,8 @@ bool claim_parallel_item(TableScan *scan) {
     }
 }
 
-// The next item in a direction, or nullptr.
+}  // namespace
+
 const ScanItem *next_item(TableScan *scan, bool forward) {
     if (scan->is_empty) return nullptr;
     if (scan->parallel != nullptr) return claim_parallel_item(scan) ? &scan->claimed : nullptr;
@@ -91,6 +93,8 @@ const ScanItem *next_item(TableScan *scan, bool forward) {
     const bool inside = scan->item_index >= 0 && scan->item_index < static_cast<int64>(scan->item_count);
     return inside ? &scan->items[scan->item_index] : nullptr;
 }
+
+namespace {
 
 const ScanItem &current_item(const TableScan *scan) {
     return scan->parallel != nullptr ? scan->claimed : scan->items[scan->item_index];
@@ -191,6 +195,8 @@ bool next_granule(TableScan *scan, bool forward) {
     return true;
 }
 
+}  // namespace
+
 void enter_segment(TableScan *scan, const ScanItem &item, bool forward) {
     use_segment(scan, item);
     scan->counters.segments_read++;
@@ -200,6 +206,8 @@ void enter_segment(TableScan *scan, const ScanItem &item, bool forward) {
     scan->row_first = scan->row_end = 0;
     scan->row_index = forward ? 0 : -1;  // outside the empty row range: the first step opens a granule
 }
+
+namespace {
 
 bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
     for (;;) {
@@ -222,6 +230,8 @@ bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
 }
 
 // -------------------------------------------------------------------------------------------------------------- tail runs
+
+}  // namespace
 
 void enter_tail(TableScan *scan, const ScanItem &item, bool forward) {
     scan->page_index = forward ? PG_UINT32_MAX : item.entry.used_pages;
@@ -246,8 +256,6 @@ bool next_tail_row(TableScan *scan, const ScanItem &item, bool forward, TupleTab
         scan->visible_index = forward ? -1 : scan->visible_count;
     }
 }
-
-}  // namespace
 
 void list_items(TableScan *scan) {
     MemoryContextReset(scan->list_context);
@@ -319,7 +327,7 @@ void use_segment(TableScan *scan, const ScanItem &item) {
     if (found == nullptr) {
         found = place_for_segment(scan);
         OpenSegment segment;
-        open_segment(scan->rel, item.slot, item.entry, found->context, &segment);
+        borrow_open_segment(scan->rel, item.slot, item.entry, found->context, &segment);
         found->deleted = deleted_rows(scan->rel, item.slot, item.entry, scan->snapshot, found->context);
         found->segment = segment;
     }

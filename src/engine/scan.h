@@ -67,6 +67,7 @@ struct ScanCounters {
     uint64 segments_skipped;
     uint64 granules_read;
     uint64 granules_skipped;
+    uint64 granules_summarized;  // answered from their statistics, not counted as read
     uint64 tail_pages_read;
     uint64 tail_pages_skipped;
     uint64 skipped_by_keys[kCountedConditionsMax];  // of granules_skipped: by the filter's conditions one by one
@@ -117,6 +118,9 @@ struct ScanEstimate {
     double tail_pages;  // of all tail runs; with a filter a tenth of them: most are passed over after a glance
     double pages;       // pages of segments that would be read if every column were needed, in runs
     double rows;        // rows that would be looked at one by one: those of granules and tail pages that the filter leaves
+    int64 time_min;     // of the segments that the filter leaves, within the filter's times; min > max: of none
+    int64 time_max;
+    double tags;        // in the segment that has the most, of those that the filter leaves
 };
 
 /// What the filter does not say but execution will know: shares of the rows that conditions with values still unknown leave.

@@ -112,6 +112,9 @@ void add_segment(const ScanFilter &filter, const UnknownFilter &unknown, const D
     read = Min(rows, read);
     estimate->segments++;
     estimate->rows += read;
+    estimate->tags = Max(estimate->tags, wanted_tags);
+    estimate->time_min = Min(estimate->time_min, filter.by_time ? Max(filter.time_min, entry.time_min) : entry.time_min);
+    estimate->time_max = Max(estimate->time_max, filter.by_time ? Min(filter.time_max, entry.time_max) : entry.time_max);
     // The first page and the index come always.
     estimate->pages += Min(static_cast<double>(entry.used_pages), 2.0 + entry.used_pages * read / Max(rows, 1.0));
 }
@@ -126,6 +129,8 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
     const double rows_per_page =
         Max(1.0, Min(static_cast<double>(format::kTailRowsMax), static_cast<double>(format::kTailRowBytesMax) / width));
     ScanEstimate sealed = {};
+    sealed.time_min = PG_INT64_MAX;
+    sealed.time_max = PG_INT64_MIN;
     Probe probe = {};
     const uint32 probed_max = filter.key_count > 0 ? segments_to_probe(filter) : 0;
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
@@ -143,6 +148,9 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
     });
     const double share = share_left(probe);
     estimate.segments = sealed.segments;
+    estimate.time_min = sealed.time_min;
+    estimate.time_max = sealed.time_max;
+    estimate.tags = sealed.tags;
     estimate.pages = sealed.pages * share;
     estimate.rows += sealed.rows * share * (filter.search_count > 0 ? kSearchedShare : 1.0);
     return estimate;

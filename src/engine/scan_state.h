@@ -98,6 +98,16 @@ bool segment_may_match(const ScanFilter &filter, const format::DirectoryEntry &e
 /// Fills the items with the visible entries that the filter does not skip.
 void list_items(TableScan *scan);
 
+/// The next item in a direction, or nullptr; then enter_tail() or enter_segment(), by its kind.
+const ScanItem *next_item(TableScan *scan, bool forward);
+
+/// Turns to a tail run, whose rows next_tail_row() then gives; false at its end.
+void enter_tail(TableScan *scan, const ScanItem &item, bool forward);
+bool next_tail_row(TableScan *scan, const ScanItem &item, bool forward, TupleTableSlot *slot);
+
+/// Turns to a segment: opens it and chooses `granules`, of which `granule_index` is the one before the first.
+void enter_segment(TableScan *scan, const ScanItem &item, bool forward);
+
 // ------------------------------------------------------------------------------------------------ tails (scan_tail.cpp)
 
 /// Prepares for the filter's tags, whenever they change.

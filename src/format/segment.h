@@ -164,6 +164,13 @@ bool has_null_tag(const SegmentIndex &index) noexcept;
 /// found      output: false when the segment has no such tag; position is then undefined
 Status find_tag(const SegmentIndex &index, std::span<const std::byte> tag, bool *found, std::uint32_t *position) noexcept;
 
+/// The tag at a position of the sorted list; not of the NULL tag.
+///
+/// position   of a tag that is not NULL (asserted)
+/// tag        output: in the arena, which gives at most 16 times the dictionary's size
+/// errors     truncated, corrupt, out_of_memory
+Status read_tag(const SegmentIndex &index, std::uint32_t position, Arena &arena, std::span<const std::byte> *tag) noexcept;
+
 /// The granules [first, last] that may hold rows of the tag at this position, last inclusive.
 struct GranuleRange {
     std::uint32_t first = 0;

@@ -293,6 +293,16 @@ Status find_tag(const SegmentIndex &index, std::span<const std::byte> tag, bool 
     return status;
 }
 
+Status read_tag(const SegmentIndex &index, std::uint32_t position, Arena &arena, std::span<const std::byte> *tag) noexcept {
+    assert(position >= (index.has_null_tag ? 1u : 0u));
+    const std::uint32_t place = position - (index.has_null_tag ? 1 : 0);
+    assert(place < index.dictionary.tag_count);
+    TagList list;
+    if (const Status status = list_tags(index.dictionary, place, 1, arena, &list); !status.ok()) return status;
+    *tag = {list.data + list.offsets[0], static_cast<std::size_t>(list.offsets[1] - list.offsets[0])};
+    return {};
+}
+
 GranuleRange granules_of_tag(const SegmentIndex &index, std::uint32_t position) noexcept {
     const Granule *begin = index.granules;
     const Granule *end = begin + index.header.granule_count;

@@ -29,14 +29,14 @@ SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses) {
     return split;
 }
 
-namespace {
-
 void show_clauses(const char *label, CustomScanState *state, List *clauses, List *ancestors, ExplainState *explain) {
     if (clauses == NIL) return;
     List *context = set_deparse_context_plan(explain->deparse_cxt, state->ss.ps.plan, ancestors);
     Node *all = reinterpret_cast<Node *>(make_ands_explicit(clauses));
     ExplainPropertyText(label, deparse_expression(all, context, explain->verbose, false), explain);  // as "Filter" is shown
 }
+
+namespace {
 
 // Each clause on its own, with the granules that it let the scan pass over.
 void show_key_clauses(CustomScanState *state, List *clauses, const engine::ScanCounters &counters, List *ancestors,
@@ -69,19 +69,25 @@ void show_counter(const char *what, uint64 read, uint64 skipped, ExplainState *e
 
 }  // namespace
 
+void explain_conditions(CustomScanState *state, const KeyTypes &keys, List *clauses, const engine::ScanCounters &counters,
+                        List *ancestors, ExplainState *explain) {
+    const CustomScan *plan = reinterpret_cast<const CustomScan *>(state->ss.ps.plan);
+    const SplitClauses split = split_clauses(keys, plan->scan.scanrelid, clauses);
+    show_clauses("Tag Filter", state, split.tag, ancestors, explain);
+    show_clauses("Time Filter", state, split.time, ancestors, explain);
+    show_key_clauses(state, split.keys, counters, ancestors, explain);
+    if (!explain->analyze) return;
+    show_counter("Segments", counters.segments_read, counters.segments_skipped, explain);
+    show_counter("Granules", counters.granules_read, counters.granules_skipped, explain);
+    show_counter("Tail Pages", counters.tail_pages_read, counters.tail_pages_skipped, explain);
+}
+
 void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain) {
     const ScanNode *node = scan_node(state);
     const CustomScan *plan = reinterpret_cast<const CustomScan *>(state->ss.ps.plan);
-    const SplitClauses split = split_clauses(node->keys, plan->scan.scanrelid, plan->custom_exprs);
-    show_clauses("Tag Filter", state, split.tag, ancestors, explain);
-    show_clauses("Time Filter", state, split.time, ancestors, explain);
     engine::ScanCounters all = node->other_counters;
     if (node->scan != nullptr) add_counters(&all, engine::scan_counters(node->scan));
-    show_key_clauses(state, split.keys, all, ancestors, explain);
-    if (!explain->analyze) return;
-    show_counter("Segments", all.segments_read, all.segments_skipped, explain);
-    show_counter("Granules", all.granules_read, all.granules_skipped, explain);
-    show_counter("Tail Pages", all.tail_pages_read, all.tail_pages_skipped, explain);
+    explain_conditions(state, node->keys, plan->custom_exprs, all, ancestors, explain);
 }
 
 }  // namespace historian::planner

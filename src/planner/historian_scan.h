@@ -83,6 +83,13 @@ void add_counters(engine::ScanCounters *sum, const engine::ScanCounters &counter
 
 void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain);
 
+/// The conditions among `clauses` that skip data, and with ANALYZE what was read and skipped.
+void explain_conditions(CustomScanState *state, const KeyTypes &keys, List *clauses, const engine::ScanCounters &counters,
+                        List *ancestors, ExplainState *explain);
+
+/// Clauses joined by AND under a label, as EXPLAIN shows a filter.
+void show_clauses(const char *label, CustomScanState *state, List *clauses, List *ancestors, ExplainState *explain);
+
 /// Splits the clauses that skip data by what they are about.
 struct SplitClauses {
     List *tag;

@@ -19,4 +19,10 @@ extern bool enable_scan;
 /// Registers the node, its setting and its hook, which calls the one that was there before; once, when the library loads.
 void install_planner_hooks();
 
+/// historian.enable_aggregate: whether the node HistorianAggregate (aggregate.h) is offered to the planner.
+extern bool enable_aggregate;
+
+/// The same for that node.
+void install_aggregate_hooks();
+
 }  // namespace historian::planner

@@ -109,18 +109,20 @@ TimeRange times_until(int64 time, bool inclusive) {
 
 TimeRange intersect_times(TimeRange a, TimeRange b) { return {Max(a.first, b.first), Min(a.last, b.last)}; }
 
-// The value in the unit and zone of the time column, as PostgreSQL's operator converts it; false when it lies outside all times.
-bool convert_time(const KeyTypes &keys, Oid value_type, Datum value, int64 *time) {
+// The value in the unit and zone of the time column, as PostgreSQL's operator converts it. One that lies outside all times is put
+// between them and infinity, where no time is.
+int64 converted_time(const KeyTypes &keys, Oid value_type, Datum value) {
     int overflow = 0;
+    int64 time;
     if (value_type == keys.time_type)
-        *time = DatumGetTimestampTz(value);
+        time = DatumGetTimestampTz(value);
     else if (value_type == TIMESTAMPOID)
-        *time = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value), &overflow);
+        time = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value), &overflow);
     else if (keys.time_type == TIMESTAMPTZOID)
-        *time = date2timestamptz_opt_overflow(DatumGetDateADT(value), &overflow);
+        time = date2timestamptz_opt_overflow(DatumGetDateADT(value), &overflow);
     else
-        *time = date2timestamp_opt_overflow(DatumGetDateADT(value), &overflow);
-    return overflow == 0;
+        time = date2timestamp_opt_overflow(DatumGetDateADT(value), &overflow);
+    return overflow > 0 ? kTimeLast - 1 : overflow < 0 ? kTimeFirst + 1 : time;
 }
 
 TimeRange times_of_range(Datum value) {
@@ -140,11 +142,8 @@ TimeRange times_of_range(Datum value) {
 TimeRange times_of_array(const KeyTypes &keys, Oid value_type, Datum value) {
     TimeRange range = kNoTime;
     for_each_element(value, [&keys, value_type, &range](Datum element) {
-        int64 time;
-        if (!convert_time(keys, value_type, element, &time))
-            range = kAllTimes;
-        else
-            range = {Min(range.first, time), Max(range.last, time)};
+        const int64 time = converted_time(keys, value_type, element);
+        range = {Min(range.first, time), Max(range.last, time)};
     });
     return range;
 }
@@ -152,8 +151,7 @@ TimeRange times_of_array(const KeyTypes &keys, Oid value_type, Datum value) {
 TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value) {
     if (condition.comparison == Comparison::time_in_range) return times_of_range(value);
     if (condition.comparison == Comparison::time_any) return times_of_array(keys, condition.value_type, value);
-    int64 time;
-    if (!convert_time(keys, condition.value_type, value, &time)) return kAllTimes;
+    const int64 time = converted_time(keys, condition.value_type, value);
     switch (condition.comparison) {
         case Comparison::time_less: return times_until(time, false);
         case Comparison::time_at_most: return times_until(time, true);

@@ -1,0 +1,492 @@
+// Execution of HistorianAggregate: batch after batch into groups, then group after group out.
+#include "planner/aggregate.h"
+
+#include "engine/row_slot.h"
+
+extern "C" {
+#include "executor/nodeHash.h"
+#include "nodes/makefuncs.h"
+#include "utils/float.h"
+}
+
+namespace historian::planner {
+
+using engine::RowBatch;
+using format::FloatSums;
+using format::GranuleStatistics;
+using format::IntegerSums;
+
+namespace {
+
+struct AggregateNode {
+    CustomScanState base;  // must be first
+    KeyTypes keys;
+    AggregateShape shape;
+    // The scan.
+    ConditionList conditions;  // that skip data
+    ExprState **expressions;   // one a condition
+    ConditionValue *values;
+    MemoryContext filter_context;  // what scan_filter points to
+    engine::ScanFilter scan_filter;
+    List *clauses;            // of the query
+    engine::BatchScan *scan;  // nullptr until the first row is asked for
+    TupleTableSlot *slot;     // of the table's rows
+    // Rows.
+    RowFilter filter;
+    RowFilter *measure_filters;  // of FILTER clauses
+    ExprContext *row_context;
+    RowMask mask;
+    RowMask *filter_masks;  // one a FILTER clause
+    RowMask measure_mask;
+    // Groups.
+    TimeBuckets buckets;
+    MemoryContext bucket_context;
+    bool null_bucket_is_known;
+    bool null_bucket_is_null;
+    Datum null_bucket;
+    GroupTable groups;
+    MemoryContext group_context;
+    bool is_read;       // nothing more comes from the scan
+    bool is_current;    // parameters have been looked at
+    uint32 next_group;  // to be given
+};
+
+AggregateNode *aggregate_node(CustomScanState *state) { return reinterpret_cast<AggregateNode *>(state); }
+
+// ------------------------------------------------------------------------------------------------------------------ begin
+
+Node *create_state(CustomScan *) {
+    AggregateNode *node = static_cast<AggregateNode *>(palloc0(sizeof(AggregateNode)));
+    NodeSetTag(node, T_CustomScanState);
+    node->base.methods = &kAggregateExecMethods;
+    return reinterpret_cast<Node *>(node);
+}
+
+// Turns places in custom_scan_tlist back into what stands there.
+Node *restore_columns(Node *node, void *target_list) {
+    if (node == nullptr) return nullptr;
+    if (IsA(node, Var) && reinterpret_cast<Var *>(node)->varno == INDEX_VAR) {
+        const AttrNumber number = reinterpret_cast<Var *>(node)->varattno;
+        const TargetEntry *entry = list_nth_node(TargetEntry, static_cast<List *>(target_list), number - 1);
+        return reinterpret_cast<Node *>(entry->expr);
+    }
+    return mutate_expression(node, restore_columns, target_list);
+}
+
+List *restored(List *exprs, const CustomScan *plan) {
+    return reinterpret_cast<List *>(restore_columns(reinterpret_cast<Node *>(exprs), plan->custom_scan_tlist));
+}
+
+// The expressions of what the node gives, without the columns behind it.
+List *given_exprs(const CustomScan *plan) {
+    const int count = linitial_int(plan->custom_private);
+    List *exprs = NIL;
+    for (int i = 0; i < count; i++) exprs = lappend(exprs, list_nth_node(TargetEntry, plan->custom_scan_tlist, i)->expr);
+    return exprs;
+}
+
+void begin_groups_of(AggregateNode *node, MemoryContext parent) {
+    const AggregateShape &shape = node->shape;
+    node->group_context = AllocSetContextCreate(parent, "historian groups", ALLOCSET_DEFAULT_SIZES);
+    GroupShape groups = {shape.measure_count, shape.by_tag, shape.bucket != nullptr, 0, true};
+    if (shape.bucket != nullptr) get_typlenbyval(exprType(shape.bucket), &groups.bucket_length, &groups.bucket_by_value);
+    begin_groups(&node->groups, groups, node->group_context);
+}
+
+void begin_node(CustomScanState *state, EState *estate, int) {
+    AggregateNode *node = aggregate_node(state);
+    const CustomScan *plan = reinterpret_cast<const CustomScan *>(state->ss.ps.plan);
+    const Relation table = state->ss.ss_currentRelation;
+    const Index varno = plan->scan.scanrelid;
+    node->keys = key_types(table);
+    if (!understand_shape(node->keys, RelationGetDescr(table), varno, given_exprs(plan), &node->shape))
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the plan does not fit the table any more"));
+    PlanState *planstate = &state->ss.ps;
+    node->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(table), &engine::kRowSlotOps);
+    node->row_context = CreateExprContext(estate);
+
+    node->clauses = restored(linitial_node(List, plan->custom_exprs), plan);
+    List *others = NIL;
+    ListCell *cell;
+    foreach (cell, node->clauses) {
+        Node *clause = static_cast<Node *>(lfirst(cell));
+        add_clause(nullptr, node->keys, varno, clause, &node->conditions);
+        if (!scan_decides(node->keys, varno, clause)) others = lappend(others, clause);
+    }
+    const uint32 count = node->conditions.count;
+    node->expressions = static_cast<ExprState **>(palloc(sizeof(ExprState *) * Max(count, 1)));
+    for (uint32 i = 0; i < count; i++) node->expressions[i] = ExecInitExpr(node->conditions.items[i].value, planstate);
+    node->values = static_cast<ConditionValue *>(palloc0(sizeof(ConditionValue) * Max(count, 1)));
+    node->filter_context = AllocSetContextCreate(estate->es_query_cxt, "historian filter", ALLOCSET_SMALL_SIZES);
+    begin_filter(&node->filter, node->keys, others, varno, planstate);
+
+    const uint32 filter_count = list_length(node->shape.filters);
+    node->measure_filters = static_cast<RowFilter *>(palloc0(sizeof(RowFilter) * Max(filter_count, 1)));
+    node->filter_masks = static_cast<RowMask *>(palloc(sizeof(RowMask) * Max(filter_count, 1)));
+    uint32 number = 0;
+    foreach (cell, node->shape.filters) {
+        List *arms = make_ands_implicit(static_cast<Expr *>(lfirst(cell)));
+        begin_filter(&node->measure_filters[number++], node->keys, arms, varno, planstate);
+    }
+
+    begin_groups_of(node, estate->es_query_cxt);
+    if (node->shape.bucket == nullptr) return;
+    node->bucket_context = AllocSetContextCreate(estate->es_query_cxt, "historian buckets", ALLOCSET_DEFAULT_SIZES);
+    List *bucket = restored(lthird_node(List, plan->custom_exprs), plan);
+    ExprState *expression = ExecInitExpr(static_cast<Expr *>(linitial(bucket)), planstate);
+    begin_buckets(&node->buckets, expression, CreateExprContext(estate), exprType(node->shape.bucket), node->shape.clock,
+                  node->bucket_context);
+}
+
+// ------------------------------------------------------------------------------------------------------------------- start
+
+void evaluate_parameters(AggregateNode *node) {
+    ExprContext *context = node->base.ss.ps.ps_ExprContext;
+    for (uint32 i = 0; i < node->conditions.count; i++) {
+        node->values[i].is_known = true;
+        node->values[i].value = ExecEvalExprSwitchContext(node->expressions[i], context, &node->values[i].is_null);
+    }
+    MemoryContextReset(node->filter_context);
+    MemoryContext old = MemoryContextSwitchTo(node->filter_context);
+    build_filter(node->keys, node->conditions, node->values, &node->scan_filter);
+    MemoryContextSwitchTo(old);
+    node->scan_filter.order = engine::ScanOrder::stored;
+    evaluate_filter_values(&node->filter, context);
+    for (int i = 0; i < list_length(node->shape.filters); i++) evaluate_filter_values(&node->measure_filters[i], context);
+    node->is_current = true;
+}
+
+void start_scan(AggregateNode *node) {
+    EState *estate = node->base.ss.ps.state;
+    evaluate_parameters(node);
+    pgstat_count_heap_scan(node->base.ss.ss_currentRelation);
+    if (node->scan != nullptr) {
+        engine::restart_batches(node->scan);
+        return;
+    }
+    MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+    const Relation table = node->base.ss.ss_currentRelation;
+    node->scan = engine::begin_batches(table, estate->es_snapshot, &node->scan_filter, nullptr, node->shape.by_tag);
+    MemoryContextSwitchTo(old);
+}
+
+// ------------------------------------------------------------------------------------------------------- adding to a group
+
+void add_floats(const Measure &measure, MeasureState *state, const FloatSums &sums) {
+    format::add_float_sums(state->floats, sums);
+    if (state->floats.overflows && (measure.wanted.sum || measure.wanted.squares)) float_overflow_error();
+}
+
+void add_slice(const Measure &measure, MeasureState *state, const format::Slice &slice) {
+    if (is_float_kind(measure.kind))
+        add_floats(measure, state, format::sum_floats(measure.kind, slice, measure.wanted));
+    else
+        format::add_integer_sums(state->integers, format::sum_integers(measure.kind, slice, measure.wanted));
+}
+
+double double_of(format::PhysicalKind kind, int64 number) {
+    return kind == format::PhysicalKind::float8 ? DatumGetFloat8(static_cast<Datum>(number))
+                                                : static_cast<double>(DatumGetFloat4(static_cast<Datum>(number)));
+}
+
+void add_statistics(const Measure &measure, MeasureState *state, const GranuleStatistics &statistics) {
+    if (is_float_kind(measure.kind)) {
+        FloatSums sums;
+        sums.count = statistics.value_count;
+        sums.sum = statistics.float_sum;
+        sums.sxx = statistics.float_sxx;
+        sums.min = double_of(measure.kind, statistics.min);
+        sums.max = double_of(measure.kind, statistics.max);
+        add_floats(measure, state, sums);
+    } else {
+        format::add_integer_sums(state->integers, IntegerSums{statistics.value_count, statistics.sum, statistics.squares,
+                                                              statistics.min, statistics.max});
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------- whole granules
+
+// Whether a measure of a whole granule is known without decoding it; adds it then, unless `only_ask`.
+bool add_known(AggregateNode *node, const RowBatch &batch, const Measure &measure, MeasureState *state) {
+    const format::Granule &about = batch.granule->about;
+    if (measure.column == InvalidAttrNumber || measure.is_tag) {
+        if (state != nullptr) state->row_count += about.row_count;
+        if (state != nullptr && measure.is_tag && !batch.tag_is_null) state->integers.count += about.row_count;
+        return true;
+    }
+    if (measure.column == node->keys.columns.time) {
+        if (about.has_null_time || measure.wanted.sum) return false;
+        if (state != nullptr)
+            format::add_integer_sums(state->integers, IntegerSums{about.row_count, {}, {}, about.time_min, about.time_max});
+        return true;
+    }
+    const GranuleStatistics *statistics = engine::batch_statistics(node->scan, batch, measure.column - 1);
+    if (statistics == nullptr || !statistics->is_known || (measure.wanted.squares && !statistics->has_squares)) return false;
+    if (state != nullptr) add_statistics(measure, state, *statistics);
+    return true;
+}
+
+GroupKey key_of(const AggregateNode *node, const RowBatch &batch, const BucketRange &bucket) {
+    GroupKey key = {};
+    if (node->shape.by_tag) {
+        key.tag_is_null = batch.tag_is_null;
+        key.tag = batch.tag;
+    }
+    if (node->shape.bucket != nullptr) {
+        key.bucket = bucket.value;
+        key.bucket_is_null = bucket.is_null;
+    }
+    return key;
+}
+
+// Adds a batch that is a whole granule of one group by what is known of it; false when it must be decoded.
+bool add_whole(AggregateNode *node, const RowBatch &batch) {
+    const AggregateShape &shape = node->shape;
+    if (!batch.is_whole || batch.has_searches || !node->filter.is_empty || shape.filters != NIL) return false;
+    for (uint32 i = 0; i < shape.measure_count; i++) {
+        if (!add_known(node, batch, shape.measures[i], nullptr)) return false;
+    }
+    BucketRange bucket = {};
+    const format::Granule &about = batch.granule->about;
+    if (shape.bucket != nullptr &&
+        (about.has_null_time || !is_one_bucket(&node->buckets, about.time_min, about.time_max, &bucket)))
+        return false;
+    Group *group = group_of(&node->groups, key_of(node, batch, bucket));
+    for (uint32 i = 0; i < shape.measure_count; i++) add_known(node, batch, shape.measures[i], &group->measures[i]);
+    engine::count_as_summarized(node->scan);
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------------------ decoded rows
+
+// The rows of a batch that count at all, and for each FILTER clause; false when all of them do, and the mask is not set.
+bool mask_rows(AggregateNode *node, const RowBatch &batch) {
+    const uint32 first = batch.rows.first;
+    const uint32 end = batch.rows.end;
+    const bool is_masked = batch.has_deleted || batch.has_searches || !node->filter.is_empty;
+    const uint32 filter_count = list_length(node->shape.filters);
+    if (!is_masked && filter_count == 0) return false;
+    uint8 *keep = node->mask.keep;
+    memset(keep + first, 1, end - first);
+    const engine::FoundRows *found = batch.has_searches ? &engine::found_rows(node->scan) : nullptr;
+    if (batch.has_deleted) {
+        for (uint32 row = first; row < end; row++) keep[row] = engine::batch_has_row(node->scan, batch, row);
+    }
+    if (found != nullptr) {
+        for (uint32 row = first; row < end; row++) keep[row] &= engine::has_bit(found->possible, row);
+    }
+    narrow_mask(node->filter, batch, found, node->slot, node->row_context, &node->mask);
+    for (uint32 i = 0; i < filter_count; i++) {
+        memcpy(node->filter_masks[i].keep + first, keep + first, end - first);
+        narrow_mask(node->measure_filters[i], batch, nullptr, node->slot, node->row_context, &node->filter_masks[i]);
+    }
+    return true;
+}
+
+uint32 count_kept(const uint8 *keep, uint32 count) {
+    uint32 kept = 0;
+    for (uint32 i = 0; i < count; i++) kept += keep[i];
+    return kept;
+}
+
+// Adds rows [first, end) of the batch, which are of one group.
+void add_rows(AggregateNode *node, const RowBatch &batch, uint32 first, uint32 end, bool is_masked, const BucketRange &bucket) {
+    const uint32 count = end - first;
+    const uint32 row_count = is_masked ? count_kept(node->mask.keep + first, count) : count;
+    if (row_count == 0) return;
+    Group *group = group_of(&node->groups, key_of(node, batch, bucket));
+    for (uint32 i = 0; i < node->shape.measure_count; i++) {
+        const Measure &measure = node->shape.measures[i];
+        MeasureState *state = &group->measures[i];
+        const uint8 *keep = nullptr;
+        if (is_masked) keep = (measure.filter < 0 ? node->mask.keep : node->filter_masks[measure.filter].keep) + first;
+        if (measure.column == InvalidAttrNumber || measure.is_tag) {
+            const uint64 kept = measure.filter < 0 ? row_count : count_kept(keep, count);
+            state->row_count += kept;
+            if (measure.is_tag && !batch.tag_is_null) state->integers.count += kept;
+            continue;
+        }
+        const engine::NumberRows rows = engine::number_rows(batch.granule, measure.column - 1, first, end);
+        if (rows.nulls != nullptr) {
+            uint8 *both = node->measure_mask.keep;
+            for (uint32 row = 0; row < count; row++) both[row] = (keep == nullptr ? 1 : keep[row]) & (rows.nulls[row] ^ 1);
+            keep = both;
+        }
+        add_slice(measure, state, format::Slice{rows.numbers, keep, count});
+    }
+}
+
+// The bucket of rows without a time.
+BucketRange null_bucket(AggregateNode *node) {
+    if (!node->null_bucket_is_known) {
+        ExprContext *context = node->buckets.context;
+        context->caseValue_datum = 0;
+        context->caseValue_isNull = true;
+        const Datum value = ExecEvalExprSwitchContext(node->buckets.expression, context, &node->null_bucket_is_null);
+        MemoryContext old = MemoryContextSwitchTo(node->base.ss.ps.state->es_query_cxt);
+        if (!node->null_bucket_is_null)
+            node->null_bucket = datumCopy(value, node->buckets.value_by_value, node->buckets.value_length);
+        MemoryContextSwitchTo(old);
+        node->null_bucket_is_known = true;
+    }
+    return {0, 0, node->null_bucket, node->null_bucket_is_null};
+}
+
+void add_granule(AggregateNode *node, const RowBatch &batch) {
+    if (add_whole(node, batch)) return;
+    const bool is_masked = mask_rows(node, batch);
+    if (node->shape.bucket == nullptr) return add_rows(node, batch, batch.rows.first, batch.rows.end, is_masked, BucketRange{});
+    uint32 row = batch.rows.first + batch.no_time_count;
+    if (batch.no_time_count > 0) add_rows(node, batch, batch.rows.first, row, is_masked, null_bucket(node));
+    if (row == batch.rows.end) return;
+    const int64 *times = engine::granule_column(batch.granule, node->keys.columns.time - 1).vector.numbers;
+    while (row < batch.rows.end) {
+        BucketRange bucket;
+        const uint32 end = end_of_bucket(&node->buckets, times, row, batch.rows.end, &bucket);
+        add_rows(node, batch, row, end, is_masked, bucket);
+        row = end;
+    }
+}
+
+// ----------------------------------------------------------------------------------------------------------- rows of the tail
+
+void add_tail_row(AggregateNode *node, const RowBatch &batch) {
+    TupleTableSlot *slot = node->slot;
+    if (!row_matches(node->filter, slot, node->row_context)) return;
+    BucketRange bucket = {};
+    if (node->shape.bucket != nullptr) {
+        bool is_null;
+        const Datum time = slot_getattr(slot, node->keys.columns.time, &is_null);
+        bucket = is_null ? null_bucket(node) : *bucket_of(&node->buckets, DatumGetInt64(time));
+    }
+    Group *group = group_of(&node->groups, key_of(node, batch, bucket));
+    for (uint32 i = 0; i < node->shape.measure_count; i++) {
+        const Measure &measure = node->shape.measures[i];
+        if (measure.filter >= 0 && !row_matches(node->measure_filters[measure.filter], slot, node->row_context)) continue;
+        MeasureState *state = &group->measures[i];
+        if (measure.column == InvalidAttrNumber || measure.is_tag) {
+            state->row_count++;
+            if (measure.is_tag && !batch.tag_is_null) state->integers.count++;
+            continue;
+        }
+        bool is_null;
+        const auto number = static_cast<int64>(slot_getattr(slot, measure.column, &is_null));
+        if (!is_null) add_slice(measure, state, format::Slice{&number, nullptr, 1});
+    }
+}
+
+// --------------------------------------------------------------------------------------------------------------------- rows
+
+// Reads until the groups take as much memory as a hash table may: what comes then makes groups of its own, which Finalize
+// Aggregate joins with these.
+void read_groups(AggregateNode *node) {
+    const Size bytes_max = get_hash_memory_limit();
+    RowBatch batch;
+    uint32 seen = 0;
+    while (engine::next_batch(node->scan, node->slot, &batch)) {
+        if (batch.granule != nullptr)
+            add_granule(node, batch);
+        else
+            add_tail_row(node, batch);
+        if (node->groups.group_count < seen + 1024) continue;
+        seen = node->groups.group_count;
+        if (MemoryContextMemAllocated(node->group_context, false) > bytes_max) return;
+    }
+    ExecClearTuple(node->slot);
+    node->is_read = true;
+}
+
+TupleTableSlot *give_group(AggregateNode *node, const Group &group) {
+    const AggregateShape &shape = node->shape;
+    ExprContext *context = node->base.ss.ps.ps_ExprContext;
+    TupleTableSlot *slot = node->base.ss.ss_ScanTupleSlot;
+    ResetExprContext(context);
+    ExecClearTuple(slot);
+    MemoryContext old = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
+    memset(slot->tts_isnull, 1, slot->tts_tupleDescriptor->natts);
+    memset(slot->tts_values, 0, sizeof(Datum) * slot->tts_tupleDescriptor->natts);
+    for (uint32 i = 0; i < shape.column_count; i++) {
+        const OutputColumn &column = shape.columns[i];
+        Datum *value = &slot->tts_values[i];
+        bool *is_null = &slot->tts_isnull[i];
+        switch (column.kind) {
+            case OutputKind::tag:
+                *is_null = group.key.tag_is_null;
+                if (*is_null) break;
+                *value = engine::datum_of_bytes(&node->keys.tag, true, group.key.tag.data, group.key.tag.byte_count);
+                break;
+            case OutputKind::bucket:
+                *is_null = group.key.bucket_is_null;
+                *value = group.key.bucket;
+                break;
+            case OutputKind::constant:
+                *is_null = column.constant->constisnull;
+                *value = column.constant->constvalue;
+                break;
+            case OutputKind::aggregate:
+                *value = transition_value(column.state, shape.measures[column.measure], group.measures[column.measure], is_null);
+                break;
+        }
+    }
+    MemoryContextSwitchTo(old);
+    ExecStoreVirtualTuple(slot);
+    if (node->base.ss.ps.ps_ProjInfo == nullptr) return slot;
+    context->ecxt_scantuple = slot;
+    return ExecProject(node->base.ss.ps.ps_ProjInfo);
+}
+
+TupleTableSlot *run_node(CustomScanState *state) {
+    AggregateNode *node = aggregate_node(state);
+    if (!node->is_current) start_scan(node);
+    for (;;) {
+        if (node->next_group < node->groups.group_count) return give_group(node, *node->groups.groups[node->next_group++]);
+        if (node->is_read) return nullptr;
+        if (node->groups.group_count > 0) forget_groups(&node->groups);
+        node->next_group = 0;
+        read_groups(node);
+    }
+}
+
+void rescan_node(CustomScanState *state) {
+    AggregateNode *node = aggregate_node(state);
+    ExecClearTuple(state->ss.ss_ScanTupleSlot);
+    ExecClearTuple(node->slot);
+    forget_groups(&node->groups);
+    if (node->shape.bucket != nullptr) forget_buckets(&node->buckets);
+    node->null_bucket_is_known = node->is_current = node->is_read = false;
+    node->next_group = 0;
+}
+
+void end_node(CustomScanState *state) {
+    AggregateNode *node = aggregate_node(state);
+    ExecClearTuple(node->slot);
+    if (node->scan != nullptr) engine::end_batches(node->scan);
+    node->scan = nullptr;
+}
+
+void explain_node(CustomScanState *state, List *ancestors, ExplainState *explain) {
+    const AggregateNode *node = aggregate_node(state);
+    engine::ScanCounters counters = {};
+    if (node->scan != nullptr) counters = engine::batch_counters(node->scan);
+    show_clauses("Filter", state, node->clauses, ancestors, explain);
+    explain_conditions(state, node->keys, node->clauses, counters, ancestors, explain);
+    if (explain->analyze) ExplainPropertyUInteger("Granules Summarized", nullptr, counters.granules_summarized, explain);
+}
+
+}  // namespace
+
+const CustomExecMethods kAggregateExecMethods = {
+    .CustomName = kAggregateName,
+    .BeginCustomScan = begin_node,
+    .ExecCustomScan = run_node,
+    .EndCustomScan = end_node,
+    .ReScanCustomScan = rescan_node,
+    .ExplainCustomScan = explain_node,
+};
+
+const CustomScanMethods kAggregateScanMethods = {
+    .CustomName = kAggregateName,
+    .CreateCustomScanState = create_state,
+};
+
+}  // namespace historian::planner

@@ -1,0 +1,70 @@
+// Groups in the making: what an aggregation has found of each so far.
+#pragma once
+
+#include "engine/row.h"
+#include "engine/scan_batches.h"
+#include "format/slice_sums.h"
+
+namespace historian::planner {
+
+/// What is to be found of the rows of a group.
+struct Measure {
+    AttrNumber column;  // InvalidAttrNumber: the rows alone
+    format::PhysicalKind kind;
+    bool is_tag;  // the column is the tag: only whether it is NULL counts
+    int filter;   // only rows for which this FILTER clause holds; -1: all
+    format::WantedSums wanted;
+};
+
+inline bool is_float_kind(format::PhysicalKind kind) {
+    return kind == format::PhysicalKind::float4 || kind == format::PhysicalKind::float8;
+}
+
+/// What was found of it. All zeros: nothing.
+struct MeasureState {
+    uint64 row_count;  // of rows, NULL or not
+    format::IntegerSums integers;
+    format::FloatSums floats;
+};
+
+/// A group: its tag and its bucket, as far as the query groups by them.
+struct GroupKey {
+    bool tag_is_null;
+    bool bucket_is_null;
+    engine::TagBytes tag;
+    Datum bucket;
+};
+
+struct Group {
+    uint64 hash;
+    GroupKey key;
+    MeasureState *measures;
+};
+
+/// How keys look.
+struct GroupShape {
+    uint32 measure_count;
+    bool by_tag;
+    bool by_bucket;
+    int16 bucket_length;
+    bool bucket_by_value;
+};
+
+struct GroupTable {
+    GroupShape shape;
+    MemoryContext memory;  // all below
+    Group **places;        // by hash; a power of two of them; nullptr: free
+    uint32 place_count;
+    Group **groups;  // in the order in which they came
+    uint32 group_count;
+};
+
+void begin_groups(GroupTable *table, const GroupShape &shape, MemoryContext memory);
+
+/// The group of a key, which is copied when it is new.
+Group *group_of(GroupTable *table, const GroupKey &key);
+
+/// Forgets all groups.
+void forget_groups(GroupTable *table);
+
+}  // namespace historian::planner

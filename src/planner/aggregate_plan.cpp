@@ -1,0 +1,62 @@
+// From path to plan of HistorianAggregate. Behind the columns that the node gives, custom_scan_tlist has the table's columns that
+// its expressions speak of: PostgreSQL turns every column of custom_exprs into a place in that list, and execution turns them
+// back.
+#include "planner/aggregate.h"
+
+extern "C" {
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "parser/parsetree.h"
+}
+
+namespace historian::planner {
+
+namespace {
+
+// The table's columns in expressions, each once.
+List *columns_in(List *exprs) { return pull_var_clause(reinterpret_cast<Node *>(exprs), PVC_RECURSE_AGGREGATES); }
+
+Plan *plan_path(PlannerInfo *root, RelOptInfo *, CustomPath *path, List *target_list, List *, List *) {
+    const auto relid = static_cast<Index>(intVal(linitial(path->custom_private)));
+    List *clauses = static_cast<List *>(lsecond(path->custom_private));
+    const Relation table = table_open(planner_rt_fetch(relid, root)->relid, NoLock);
+    const KeyTypes keys = key_types(table);
+    AggregateShape shape;
+    const bool understood = understand_shape(keys, RelationGetDescr(table), relid, path->path.pathtarget->exprs, &shape);
+    table_close(table, NoLock);
+    if (!understood) elog(ERROR, "an aggregation that was understood is no more");
+
+    CustomScan *scan = makeNode(CustomScan);
+    scan->methods = &kAggregateScanMethods;
+    scan->flags = path->flags;
+    scan->scan.scanrelid = relid;
+    scan->scan.plan.targetlist = target_list;
+    List *bucket = NIL;
+    if (shape.bucket != nullptr) bucket = list_make1(with_time_placeholder(shape.bucket, relid, keys.columns.time));
+    scan->custom_exprs = list_make3(copyObjectImpl(clauses), copyObjectImpl(shape.filters), bucket);
+    ListCell *cell;
+    foreach (cell, target_list) {
+        const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+        Expr *expr = static_cast<Expr *>(copyObjectImpl(entry->expr));
+        scan->custom_scan_tlist = lappend(scan->custom_scan_tlist, makeTargetEntry(expr, entry->resno, entry->resname, false));
+    }
+    scan->custom_private = list_make1_int(list_length(target_list));
+    foreach (cell, columns_in(list_concat(list_copy(clauses), shape.filters))) {
+        Expr *column = static_cast<Expr *>(lfirst(cell));
+        if (tlist_member(column, scan->custom_scan_tlist) != nullptr) continue;
+        const auto number = static_cast<AttrNumber>(list_length(scan->custom_scan_tlist) + 1);
+        scan->custom_scan_tlist = lappend(scan->custom_scan_tlist, makeTargetEntry(column, number, nullptr, true));
+    }
+    return &scan->scan.plan;
+}
+
+}  // namespace
+
+const CustomPathMethods kAggregatePathMethods = {
+    .CustomName = kAggregateName,
+    .PlanCustomPath = plan_path,
+    .ReparameterizeCustomPathByChild = nullptr,
+};
+
+}  // namespace historian::planner

@@ -1,0 +1,100 @@
+#include "planner/row_filter.h"
+
+#include "engine/row_slot.h"
+
+namespace historian::planner {
+
+using engine::RowBatch;
+
+bool scan_decides(const KeyTypes &keys, Index varno, Node *clause) {
+    ConditionList conditions = {};
+    if (!add_clause(nullptr, keys, varno, clause, &conditions)) return false;
+    for (uint32 i = 0; i < conditions.count; i++) {
+        const Condition &condition = conditions.items[i];
+        if (is_key_condition(condition) || condition.comparison == Comparison::time_any) return false;
+    }
+    return true;
+}
+
+namespace {
+
+// Whether a clause is `column @@ search_query`, which a scan can look for.
+bool is_search(const KeyTypes &keys, Index varno, Node *clause) {
+    ConditionList conditions = {};
+    return add_clause(nullptr, keys, varno, clause, &conditions) && ends_in_search(conditions);
+}
+
+}  // namespace
+
+void begin_filter(RowFilter *filter, const KeyTypes &keys, List *clauses, Index varno, PlanState *parent) {
+    *filter = RowFilter{};
+    const uint32 room = Max(list_length(clauses), 1);
+    filter->comparisons = static_cast<NumberComparison *>(palloc(sizeof(NumberComparison) * room));
+    filter->values = static_cast<ExprState **>(palloc(sizeof(ExprState *) * room));
+    filter->numbers = static_cast<int64 *>(palloc(sizeof(int64) * room));
+    List *others = NIL;
+    List *searches = NIL;
+    ListCell *cell;
+    foreach (cell, clauses) {
+        Node *clause = static_cast<Node *>(lfirst(cell));
+        NumberComparison *comparison = &filter->comparisons[filter->comparison_count];
+        if (is_number_comparison(clause, varno, comparison))
+            filter->values[filter->comparison_count++] = ExecInitExpr(comparison->value, parent);
+        else if (is_search(keys, varno, clause))
+            searches = lappend(searches, clause);
+        else
+            others = lappend(others, clause);
+    }
+    // Without the node, whose own tuples look otherwise than the table's rows.
+    filter->others = ExecInitQual(others, nullptr);
+    filter->searches = ExecInitQual(searches, nullptr);
+    filter->all = ExecInitQual(clauses, nullptr);
+    filter->is_empty = clauses == NIL;
+}
+
+void evaluate_filter_values(RowFilter *filter, ExprContext *context) {
+    filter->never = false;
+    for (uint32 i = 0; i < filter->comparison_count; i++) {
+        bool is_null;
+        const Datum value = ExecEvalExprSwitchContext(filter->values[i], context, &is_null);
+        if (is_null)
+            filter->never = true;
+        else
+            filter->numbers[i] = compared_number(filter->comparisons[i], value);
+    }
+}
+
+bool row_matches(const RowFilter &filter, TupleTableSlot *slot, ExprContext *context) {
+    if (filter.all == nullptr) return true;
+    ResetExprContext(context);
+    context->ecxt_scantuple = slot;
+    return ExecQual(filter.all, context);
+}
+
+void narrow_mask(const RowFilter &filter, const RowBatch &batch, const engine::FoundRows *found, TupleTableSlot *slot,
+                 ExprContext *context, RowMask *mask) {
+    const uint32 first = batch.rows.first;
+    const uint32 end = batch.rows.end;
+    if (filter.never) {
+        memset(mask->keep + first, 0, end - first);
+        return;
+    }
+    for (uint32 i = 0; i < filter.comparison_count; i++) {
+        const NumberComparison &comparison = filter.comparisons[i];
+        const engine::NumberRows rows = engine::number_rows(batch.granule, comparison.column - 1, first, end);
+        keep_matching(comparison, filter.numbers[i], rows, mask->keep + first);
+    }
+    if (filter.others == nullptr && filter.searches == nullptr) return;
+    context->ecxt_scantuple = slot;
+    for (uint32 row = first; row < end; row++) {
+        if (mask->keep[row] == 0) continue;
+        const bool is_found = found != nullptr && engine::has_bit(found->certain, row);
+        ExprState *searches = is_found ? nullptr : filter.searches;
+        if (filter.others == nullptr && searches == nullptr) continue;
+        ResetExprContext(context);
+        engine::store_sealed_row(slot, batch.granule, row, nullptr);
+        if (!ExecQual(filter.others, context) || !ExecQual(searches, context)) mask->keep[row] = 0;
+    }
+}
+
+}  // namespace historian::planner
