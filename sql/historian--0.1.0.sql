@@ -291,10 +291,10 @@ COMMENT ON AGGREGATE @extschema@.counter_rate(double precision, timestamptz) IS
 -- ------------------------------------------------------------------------------------------------ tag tables in short
 
 CREATE FUNCTION @extschema@.tags(relation regclass, OUT tag text) RETURNS SETOF text
-    LANGUAGE C STRICT STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_tags';
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_tags';
 COMMENT ON FUNCTION @extschema@.tags(regclass) IS
     'the tags of a tag table, or of a partitioned one''s partitions, in their order, as text; NULL is one; needs SELECT on the '
-    'table. Errors: 42809 no tag table';
+    'table. Errors: 42809 no tag table, 22004 a NULL';
 
 CREATE FUNCTION @extschema@.tag_stat(relation regclass, names text[] DEFAULT NULL, value_column name DEFAULT NULL,
         OUT tag text, OUT row_count bigint, OUT value_count bigint, OUT first_time timestamptz, OUT last_time timestamptz,

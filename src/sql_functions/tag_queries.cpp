@@ -129,7 +129,8 @@ TagTable describe_table(Oid relid, bool wants_value, const char *value_column) {
     TagTable table = {};
     table.name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel));
     table.tag = quoted_column(desc, keys.tag);
-    table.tag_type = format_type_be_qualified(tag_type);
+    // With a type modifier of -1: "character" alone would be that of one character.
+    table.tag_type = format_type_extended(tag_type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
     table.tag_equals = equality_of(tag_type);
     table.time = quoted_column(desc, keys.time);
     table.has_time_zone = TupleDescAttr(desc, keys.time - 1)->atttypid == TIMESTAMPTZOID;
@@ -225,6 +226,7 @@ Datum run_query(FunctionCallInfo fcinfo, const char *query, Parameters *paramete
 // tags(relation regclass): tag text
 extern "C" PGDLLEXPORT Datum historian_tags(PG_FUNCTION_ARGS) {
     using namespace historian;
+    require_arguments(fcinfo, {"relation"});
     const TagTable table = describe_table(PG_GETARG_OID(0), false, nullptr);
     Parameters parameters = {};
     return run_query(
