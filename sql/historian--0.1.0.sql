@@ -160,9 +160,13 @@ COMMENT ON FUNCTION @extschema@.time_bucket(integer, integer, integer) IS
 COMMENT ON FUNCTION @extschema@.time_bucket(bigint, bigint, bigint) IS
     'the greatest multiple of bucket_width, plus offset, that is not greater than ts. Errors: 22023 a width that is not positive';
 
+CREATE FUNCTION historian.time_buckets_support(internal) RETURNS internal
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_buckets_support';
+COMMENT ON FUNCTION historian.time_buckets_support(internal) IS 'tells the planner how many rows time_buckets gives';
 CREATE FUNCTION @extschema@.time_buckets(bucket_width interval, from_ timestamptz, to_ timestamptz, timezone text DEFAULT NULL,
         origin timestamptz DEFAULT NULL, OUT bucket timestamptz)
-    RETURNS SETOF timestamptz LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_buckets';
+    RETURNS SETOF timestamptz LANGUAGE C STABLE PARALLEL SAFE SUPPORT historian.time_buckets_support
+    AS 'MODULE_PATHNAME', 'historian_time_buckets';
 COMMENT ON FUNCTION @extschema@.time_buckets(interval, timestamptz, timestamptz, text, timestamptz) IS
     'the starts of all buckets that have a time from from_ until before to_, in order, as time_bucket counts them; none when an '
     'argument without default is NULL. Errors: 22023 an infinite time, and those of time_bucket';

@@ -123,6 +123,22 @@ SELECT * FROM tag_stat(NULL);
 SELECT * FROM tags(NULL);
 SELECT * FROM tags('missing');
 
+-- the SQLSTATE of refusals, here and of the other functions for time series
+CREATE FUNCTION sqlstate_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'SELECT ' || query;
+    RETURN 'none';
+EXCEPTION WHEN others THEN
+    RETURN SQLSTATE;
+END $$;
+SELECT sqlstate_of(q), q FROM unnest(array[$$tags('plain')$$, $$latest('sensor', value_column => 'missing')$$, $$latest('sensor', value_column => 'message')$$, $$latest(NULL)$$,
+    $$gapfill('sensor', '1 day', '2026-01-01', NULL)$$, $$gapfill('sensor', '1 day', '2026-01-01', '2026-01-02', fill => 'x')$$, $$time_bucket('0', now())$$, $$time_bucket('1 month 1 day', now())$$,
+    $$time_bucket('1 hour', date 'today')$$, $$time_bucket('1 day', now(), 'KST')$$, $$time_bucket('1 day', now(), timestamptz 'infinity')$$, $$time_bucket(0, 1)$$, $$time_bucket(10, -2147483648)$$,
+    $$time_bucket('1 month', timestamptz '4714-11-24 00:00+00 BC')$$, $$time_buckets('1 day', 'infinity', now())$$, $$first(1, '{}'::json)$$, $$interpolate(1, now())$$,
+    $$interpolate(NULLIF(i, 2), (array[1, 5, 3])[i]) OVER (ORDER BY i) FROM generate_series(1, 3) AS i$$, $$lttb(now(), 1, 1)$$, $$time_weighted_avg(1, now(), 'x')$$, $$time_weighted_avg(1, 'infinity'::timestamptz)$$,
+    $$time_weighted_avg(1.7e308, now() + i * interval '1 day') FROM generate_series(1, 2) AS i$$]) AS q;
+DROP FUNCTION sqlstate_of;
+
 -- the caller's rights, and row-level security
 CREATE ROLE regress_reader;
 SET ROLE regress_reader;

@@ -99,6 +99,17 @@ SELECT count(*) FROM time_buckets(NULL, '2026-01-01', '2026-01-02');
 SELECT count(*) FROM time_buckets('1 day', NULL, '2026-01-02');
 SELECT count(*) FROM time_buckets('1 s', '2026-01-01', '2026-01-02');
 SELECT time_buckets('12 hours', '2026-01-01', '2026-01-02') LIMIT 1;
+-- the planner knows how many there will be
+CREATE FUNCTION estimate(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+    RETURN plan->0->'Plan'->>'Plan Rows';
+END $$;
+SELECT call, estimate('SELECT FROM ' || call) FROM (VALUES ($$time_buckets('1 min', '2026-01-01', '2026-02-01')$$), ($$time_buckets('1 day', now() - interval '7 days', now())$$),
+    ($$time_buckets('1 month', '2026-01-01', '2027-01-01', 'Asia/Seoul')$$), ($$time_buckets('1 day', '2026-01-02', '2026-01-01')$$), ($$time_buckets('1 day', NULL, '2026-01-01')$$),
+    ($$time_buckets('1 day', 'infinity', '2026-01-01')$$), ($$time_buckets('-1 day', '2026-01-01', '2026-01-02')$$)) AS c (call);
+DROP FUNCTION estimate;
 
 -- nothing and infinity
 SELECT time_bucket(NULL, timestamptz '2026-01-01'), time_bucket('1 day', NULL::timestamptz), time_bucket('1 day', timestamptz '2026-01-01', NULL::timestamptz),

@@ -8,10 +8,14 @@
 #include <cmath>
 
 extern "C" {
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
 #include "utils/float.h"
 #include "windowapi.h"
 
 PG_FUNCTION_INFO_V1(historian_time_buckets);
+PG_FUNCTION_INFO_V1(historian_time_buckets_support);
 PG_FUNCTION_INFO_V1(historian_locf_step);
 PG_FUNCTION_INFO_V1(historian_interpolate_time);
 PG_FUNCTION_INFO_V1(historian_interpolate_number);
@@ -57,6 +61,27 @@ bool begin_buckets(FunctionCallInfo fcinfo, Progress *progress) {
     }
     progress->next = bucket_start(progress->buckets, from);
     return from < progress->to;
+}
+
+// How many rows a call gives, as far as the planner can know its arguments; false when it cannot.
+bool estimate_row_count(PlannerInfo *root, const List *arguments, double *row_count) {
+    Datum values[kTo + 1];
+    for (int i = kWidth; i <= kTo; i++) {
+        const Node *node = estimate_expression_value(root, static_cast<Node *>(list_nth(arguments, i)));
+        if (!IsA(node, Const)) return false;
+        const Const *constant = reinterpret_cast<const Const *>(node);
+        *row_count = 0;
+        if (constant->constisnull) return true;
+        values[i] = constant->constvalue;
+    }
+    const Interval *width = DatumGetIntervalP(values[kWidth]);
+    const double microseconds = static_cast<double>(width->time) + static_cast<double>(width->day) * USECS_PER_DAY +
+                                static_cast<double>(width->month) * DAYS_PER_MONTH * USECS_PER_DAY;
+    const TimestampTz from = DatumGetTimestampTz(values[kFrom]);
+    const TimestampTz to = DatumGetTimestampTz(values[kTo]);
+    if (microseconds <= 0 || TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to)) return false;
+    if (from < to) *row_count = std::ceil((static_cast<double>(to) - static_cast<double>(from)) / microseconds);
+    return true;
 }
 
 // -------------------------------------------------------------------------------------------------------------- interpolate
@@ -166,6 +191,17 @@ extern "C" PGDLLEXPORT Datum historian_time_buckets(PG_FUNCTION_ARGS) {
     const TimestampTz bucket = progress->next;
     progress->next = next_bucket_start(progress->buckets, bucket);
     SRF_RETURN_NEXT(call, TimestampTzGetDatum(bucket));
+}
+
+// historian.time_buckets_support(internal) internal: the planner's estimate
+extern "C" PGDLLEXPORT Datum historian_time_buckets_support(PG_FUNCTION_ARGS) {
+    using namespace historian;
+    Node *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
+    if (!IsA(request, SupportRequestRows)) PG_RETURN_POINTER(nullptr);
+    SupportRequestRows *rows = reinterpret_cast<SupportRequestRows *>(request);
+    const bool is_known =
+        is_funcclause(rows->node) && estimate_row_count(rows->root, reinterpret_cast<FuncExpr *>(rows->node)->args, &rows->rows);
+    PG_RETURN_POINTER(is_known ? request : nullptr);
 }
 
 // historian.locf_step(anyelement, anyelement): strict, so NULLs leave the state as it is

@@ -32,7 +32,12 @@ void add_point(Points *points, const Point &point) {
 }
 
 void sort_points(Points *points) {
-    if (!points->is_sorted) std::sort(points->points, points->points + points->count, is_earlier);
+    // An error leaves the points in disorder, and ends the query that they are of.
+    const auto is_earlier_unless_cancelled = [](const Point &a, const Point &b) {
+        CHECK_FOR_INTERRUPTS();
+        return is_earlier(a, b);
+    };
+    if (!points->is_sorted) std::sort(points->points, points->points + points->count, is_earlier_unless_cancelled);
     points->is_sorted = true;
 }
 

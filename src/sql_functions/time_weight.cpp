@@ -140,7 +140,10 @@ Fold finish(State<Fold> *state) {
     if (state->is_ordered) return state->fold;
     sort_points(&state->points);
     Fold fold = state->empty;
-    for (Size i = 0; i < state->points.count; i++) fold.add(state->points.points[i]);
+    for (Size i = 0; i < state->points.count; i++) {
+        CHECK_FOR_INTERRUPTS();
+        fold.add(state->points.points[i]);
+    }
     return fold;
 }
 
