@@ -4,6 +4,7 @@
 // equal times the one that came first stays, so that a sorted input copies as little as it can. Times of the usual types are
 // compared as the integers that they are.
 #include "planner/first_last_state.h"
+#include "sql_functions/aggregate_call.h"
 
 extern "C" {
 #include "utils/date.h"
@@ -96,12 +97,6 @@ void keep(State *state, bool is_new, Datum value, bool value_is_null, Datum time
     }
     state->value_is_null = value_is_null;
     replace(&state->time, site->time, !is_new, time);
-}
-
-MemoryContext aggregate_context(FunctionCallInfo fcinfo) {
-    MemoryContext context;
-    if (AggCheckCallContext(fcinfo, &context) == 0) elog(ERROR, "aggregate function called in non-aggregate context");
-    return context;
 }
 
 State *state_argument(FunctionCallInfo fcinfo, int argument) {

@@ -4,6 +4,7 @@
 // section 4.2. The first and the last point are kept; the others are parted into threshold - 2 buckets of equal numbers of
 // points, and each bucket gives the point that spans the largest triangle with the point kept before and the mean of the next
 // bucket.
+#include "sql_functions/aggregate_call.h"
 #include "sql_functions/points.h"
 
 #include <cmath>

@@ -1,7 +1,6 @@
 #include "sql_functions/points.h"
 
 #include <algorithm>
-#include <cmath>
 
 extern "C" {
 #include "nodes/primnodes.h"
@@ -39,12 +38,6 @@ void sort_points(Points *points) {
     };
     if (!points->is_sorted) std::sort(points->points, points->points + points->count, is_earlier_unless_cancelled);
     points->is_sorted = true;
-}
-
-MemoryContext aggregate_context(FunctionCallInfo fcinfo) {
-    MemoryContext context;
-    if (AggCheckCallContext(fcinfo, &context) == 0) elog(ERROR, "aggregate function called in non-aggregate context");
-    return context;
 }
 
 bool is_ordered_by(FunctionCallInfo fcinfo, int argument) {

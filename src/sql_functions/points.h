@@ -33,9 +33,6 @@ void add_point(Points *points, const Point &point);
 /// Brings them into order. Harmless when rows follow: what the points mean stays the same.
 void sort_points(Points *points);
 
-/// The context of an aggregate's states; elog(ERROR) when the function is called by hand.
-MemoryContext aggregate_context(FunctionCallInfo fcinfo);
-
 /// Whether the aggregate is called with ORDER BY this argument (from 0) first, ascending.
 bool is_ordered_by(FunctionCallInfo fcinfo, int argument);
 

@@ -3,6 +3,7 @@
 //
 // Both fold points in order of time into a few numbers. Points of equal times are one step of the fold: their mean for
 // time_weighted_avg, from the least to the greatest for counters; so the result does not depend on the order of rows.
+#include "sql_functions/aggregate_call.h"
 #include "sql_functions/points.h"
 
 #include <cmath>
