@@ -119,6 +119,215 @@ COMMENT ON FUNCTION @extschema@.duration(interval, anycompatible, anycompatible,
     'timestamptz, timestamp, date, or an interval: so long ago; a NULL argument is as if it were not given, NULL when none is. '
     'Errors: 22023 negative, infinite or not one of the forms, 22007 not readable, 22008 out of range';
 
+-- Grafana's TimescaleDB switch sends time_bucket('300.000s', time): the names and the rule are TimescaleDB's.
+CREATE FUNCTION @extschema@.time_bucket(bucket_width interval, ts timestamptz) RETURNS timestamptz
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket';
+CREATE FUNCTION @extschema@.time_bucket(bucket_width interval, ts timestamp) RETURNS timestamp
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket';
+CREATE FUNCTION @extschema@.time_bucket(bucket_width interval, ts date) RETURNS date
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket_date';
+CREATE FUNCTION @extschema@.time_bucket(bucket_width interval, ts timestamptz, origin timestamptz) RETURNS timestamptz
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket';
+CREATE FUNCTION @extschema@.time_bucket(bucket_width interval, ts timestamp, origin timestamp) RETURNS timestamp
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket';
+CREATE FUNCTION @extschema@.time_bucket(bucket_width interval, ts date, origin date) RETURNS date
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket_date';
+CREATE FUNCTION @extschema@.time_bucket(bucket_width interval, ts timestamptz, timezone text, origin timestamptz DEFAULT NULL)
+    RETURNS timestamptz LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket_zone';
+CREATE FUNCTION @extschema@.time_bucket(bucket_width integer, ts integer, "offset" integer DEFAULT 0) RETURNS integer
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket_int4';
+CREATE FUNCTION @extschema@.time_bucket(bucket_width bigint, ts bigint, "offset" bigint DEFAULT 0) RETURNS bigint
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_bucket_int8';
+COMMENT ON FUNCTION @extschema@.time_bucket(interval, timestamptz) IS
+    'the start of the bucket that a time falls into, in UTC; buckets are counted from Monday 2000-01-03, those of months and '
+    'years from 2000-01-01; infinite times stay as they are. '
+    'Errors: 22023 a width that is not positive, 0A000 months mixed with days or times, 22008 out of range';
+COMMENT ON FUNCTION @extschema@.time_bucket(interval, timestamp) IS 'the same for times without a zone';
+COMMENT ON FUNCTION @extschema@.time_bucket(interval, date) IS
+    'the same for dates; bucket_width is a number of days, or of months. Errors: 22023 a width with a part of a day';
+COMMENT ON FUNCTION @extschema@.time_bucket(interval, timestamptz, timestamptz) IS
+    'the same, buckets counted from origin. Errors: 22023 an infinite origin';
+COMMENT ON FUNCTION @extschema@.time_bucket(interval, timestamp, timestamp) IS
+    'the same for times without a zone, buckets counted from origin. Errors: 22023 an infinite origin';
+COMMENT ON FUNCTION @extschema@.time_bucket(interval, date, date) IS
+    'the same for dates, buckets counted from origin. Errors: 22023 an infinite origin';
+COMMENT ON FUNCTION @extschema@.time_bucket(interval, timestamptz, text, timestamptz) IS
+    'the start of the bucket that a time falls into by the clock of a time zone: days begin at its midnight and have 23 to 25 '
+    'hours where clocks change; shorter buckets begin whenever it shows a multiple of their width. '
+    'Errors: 22023 no such time zone, an abbreviation included';
+COMMENT ON FUNCTION @extschema@.time_bucket(integer, integer, integer) IS
+    'the greatest multiple of bucket_width, plus offset, that is not greater than ts. Errors: 22023 a width that is not positive';
+COMMENT ON FUNCTION @extschema@.time_bucket(bigint, bigint, bigint) IS
+    'the greatest multiple of bucket_width, plus offset, that is not greater than ts. Errors: 22023 a width that is not positive';
+
+CREATE FUNCTION historian.time_buckets_support(internal) RETURNS internal
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_buckets_support';
+COMMENT ON FUNCTION historian.time_buckets_support(internal) IS 'tells the planner how many rows time_buckets gives';
+CREATE FUNCTION @extschema@.time_buckets(bucket_width interval, from_ timestamptz, to_ timestamptz, timezone text DEFAULT NULL,
+        origin timestamptz DEFAULT NULL, OUT bucket timestamptz)
+    RETURNS SETOF timestamptz LANGUAGE C STABLE PARALLEL SAFE SUPPORT historian.time_buckets_support
+    AS 'MODULE_PATHNAME', 'historian_time_buckets';
+COMMENT ON FUNCTION @extschema@.time_buckets(interval, timestamptz, timestamptz, text, timestamptz) IS
+    'the starts of all buckets that have a time from from_ until before to_, in order, as time_bucket counts them; none when an '
+    'argument without default is NULL. Errors: 22023 an infinite time, and those of time_bucket';
+
+-- ------------------------------------------------------------------------------------------------ time-series aggregates
+
+CREATE FUNCTION historian.first_step(internal, anyelement, "any") RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_first_step';
+CREATE FUNCTION historian.last_step(internal, anyelement, "any") RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_last_step';
+CREATE FUNCTION historian.first_combine(internal, internal) RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_first_combine';
+CREATE FUNCTION historian.last_combine(internal, internal) RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_last_combine';
+CREATE FUNCTION historian.first_last_serialize(internal) RETURNS bytea
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_first_last_serialize';
+CREATE FUNCTION historian.first_last_deserialize(bytea, internal) RETURNS internal
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_first_last_deserialize';
+CREATE FUNCTION historian.first_last_final(internal, anyelement, "any") RETURNS anyelement
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_first_last_final';
+COMMENT ON FUNCTION historian.first_step(internal, anyelement, "any") IS 'of aggregate first';
+COMMENT ON FUNCTION historian.last_step(internal, anyelement, "any") IS 'of aggregate last';
+COMMENT ON FUNCTION historian.first_combine(internal, internal) IS 'of aggregate first';
+COMMENT ON FUNCTION historian.last_combine(internal, internal) IS 'of aggregate last';
+COMMENT ON FUNCTION historian.first_last_serialize(internal) IS
+    'of aggregates first and last; the bytes: src/planner/first_last_state.h';
+COMMENT ON FUNCTION historian.first_last_deserialize(bytea, internal) IS 'of aggregates first and last';
+COMMENT ON FUNCTION historian.first_last_final(internal, anyelement, "any") IS 'of aggregates first and last';
+
+CREATE AGGREGATE @extschema@.first(value anyelement, "time" "any") (
+    SFUNC = historian.first_step, STYPE = internal, SSPACE = 64, FINALFUNC = historian.first_last_final, FINALFUNC_EXTRA,
+    COMBINEFUNC = historian.first_combine, SERIALFUNC = historian.first_last_serialize,
+    DESERIALFUNC = historian.first_last_deserialize, PARALLEL = SAFE
+);
+CREATE AGGREGATE @extschema@.last(value anyelement, "time" "any") (
+    SFUNC = historian.last_step, STYPE = internal, SSPACE = 64, FINALFUNC = historian.first_last_final, FINALFUNC_EXTRA,
+    COMBINEFUNC = historian.last_combine, SERIALFUNC = historian.first_last_serialize,
+    DESERIALFUNC = historian.first_last_deserialize, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE @extschema@.first(anyelement, "any") IS
+    'the value, NULL or not, at the least time; of several rows at that time any one; rows whose time is NULL do not count; NULL '
+    'when there is none. The time may be of any type that can be sorted. Errors: 42883 it cannot';
+COMMENT ON AGGREGATE @extschema@.last(anyelement, "any") IS 'the value, NULL or not, at the greatest time; otherwise as first';
+
+CREATE FUNCTION historian.locf_step(anyelement, anyelement) RETURNS anyelement
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_locf_step';
+COMMENT ON FUNCTION historian.locf_step(anyelement, anyelement) IS 'of aggregate locf';
+CREATE AGGREGATE @extschema@.locf(value anyelement) (SFUNC = historian.locf_step, STYPE = anyelement, PARALLEL = SAFE);
+COMMENT ON AGGREGATE @extschema@.locf(anyelement) IS
+    'last observation carried forward: locf(value) OVER (PARTITION BY name ORDER BY bucket) is the last value that is not NULL, '
+    'of this row or one before; the window''s frame says how far back. NULL when there is none';
+
+CREATE FUNCTION @extschema@.interpolate(value double precision, "time" timestamptz) RETURNS double precision
+    LANGUAGE C IMMUTABLE WINDOW PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_interpolate_time';
+CREATE FUNCTION @extschema@.interpolate(value double precision, "time" double precision) RETURNS double precision
+    LANGUAGE C IMMUTABLE WINDOW PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_interpolate_number';
+COMMENT ON FUNCTION @extschema@.interpolate(double precision, timestamptz) IS
+    'interpolate(value, bucket) OVER (PARTITION BY name ORDER BY bucket): the value; where it is NULL, the one on the line '
+    'from the value before to the value after, by their times; NULL before the first and after the last one. The frame does '
+    'not matter. Errors: 22023 rows are not in order of time';
+COMMENT ON FUNCTION @extschema@.interpolate(double precision, double precision) IS 'the same along numbers';
+
+CREATE TYPE @extschema@.time_value AS ("time" timestamptz, value double precision);
+COMMENT ON TYPE @extschema@.time_value IS 'a point of a chart, as lttb gives it';
+
+CREATE FUNCTION historian.lttb_step(internal, timestamptz, double precision, integer) RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_lttb_step';
+CREATE FUNCTION historian.lttb_final(internal) RETURNS @extschema@.time_value[]
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_lttb_final';
+COMMENT ON FUNCTION historian.lttb_step(internal, timestamptz, double precision, integer) IS 'of aggregate lttb';
+COMMENT ON FUNCTION historian.lttb_final(internal) IS 'of aggregate lttb';
+CREATE AGGREGATE @extschema@.lttb("time" timestamptz, value double precision, threshold integer) (
+    SFUNC = historian.lttb_step, STYPE = internal, SSPACE = 4096, FINALFUNC = historian.lttb_final, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE @extschema@.lttb(timestamptz, double precision, integer) IS
+    'so many points, in order of time, that a line through them looks like the line through all (Largest Triangle Three '
+    'Buckets); all when there are not more; NULL when there is none; rows with a NULL, NaN or infinite value do not count; '
+    'keeps 16 bytes a row in memory. Errors: 22023 a threshold below 2, or not the same for all rows, an infinite time';
+
+CREATE FUNCTION historian.time_weight_step(internal, double precision, timestamptz) RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_weight_step';
+CREATE FUNCTION historian.time_weight_step(internal, double precision, timestamptz, text) RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_weight_step';
+CREATE FUNCTION historian.time_weighted_avg_final(internal) RETURNS double precision
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_time_weighted_avg_final';
+COMMENT ON FUNCTION historian.time_weight_step(internal, double precision, timestamptz) IS 'of aggregate time_weighted_avg';
+COMMENT ON FUNCTION historian.time_weight_step(internal, double precision, timestamptz, text) IS 'of aggregate time_weighted_avg';
+COMMENT ON FUNCTION historian.time_weighted_avg_final(internal) IS 'of aggregate time_weighted_avg';
+CREATE AGGREGATE @extschema@.time_weighted_avg(value double precision, "time" timestamptz) (
+    SFUNC = historian.time_weight_step, STYPE = internal, SSPACE = 1024, FINALFUNC = historian.time_weighted_avg_final,
+    PARALLEL = SAFE
+);
+CREATE AGGREGATE @extschema@.time_weighted_avg(value double precision, "time" timestamptz, method text) (
+    SFUNC = historian.time_weight_step, STYPE = internal, SSPACE = 1024, FINALFUNC = historian.time_weighted_avg_final,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE @extschema@.time_weighted_avg(double precision, timestamptz) IS
+    'the average of a value over the time from its first to its last point, joined by lines; of a single time the mean; '
+    'values at one time count as their mean; rows with a NULL do not count; NULL when there is none; keeps 16 bytes a row in '
+    'memory, or nothing when called as (value, time ORDER BY time). Errors: 22023 an infinite time, 22003 overflow';
+COMMENT ON AGGREGATE @extschema@.time_weighted_avg(double precision, timestamptz, text) IS
+    'the same by method: linear, or locf: each value lasts until the next one. Errors: 22023 another method, or several';
+
+CREATE FUNCTION historian.counter_step(internal, double precision, timestamptz) RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_counter_step';
+CREATE FUNCTION historian.counter_delta_final(internal) RETURNS double precision
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_counter_delta_final';
+CREATE FUNCTION historian.counter_rate_final(internal) RETURNS double precision
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'historian_counter_rate_final';
+COMMENT ON FUNCTION historian.counter_step(internal, double precision, timestamptz) IS
+    'of aggregates counter_delta and counter_rate';
+COMMENT ON FUNCTION historian.counter_delta_final(internal) IS 'of aggregate counter_delta';
+COMMENT ON FUNCTION historian.counter_rate_final(internal) IS 'of aggregate counter_rate';
+CREATE AGGREGATE @extschema@.counter_delta(value double precision, "time" timestamptz) (
+    SFUNC = historian.counter_step, STYPE = internal, SSPACE = 1024, FINALFUNC = historian.counter_delta_final, PARALLEL = SAFE
+);
+CREATE AGGREGATE @extschema@.counter_rate(value double precision, "time" timestamptz) (
+    SFUNC = historian.counter_step, STYPE = internal, SSPACE = 1024, FINALFUNC = historian.counter_rate_final, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE @extschema@.counter_delta(double precision, timestamptz) IS
+    'by how much a counter increased from its first to its last point; a decrease means that it began again from 0; 0 of a '
+    'single point; rows with a NULL do not count; NULL when there is none; memory and errors as time_weighted_avg';
+COMMENT ON AGGREGATE @extschema@.counter_rate(double precision, timestamptz) IS
+    'counter_delta a second of the time from the first to the last point; NULL when all points have one time';
+
+-- ------------------------------------------------------------------------------------------------ tag tables in short
+
+CREATE FUNCTION @extschema@.tags(relation regclass, OUT tag text) RETURNS SETOF text
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_tags';
+COMMENT ON FUNCTION @extschema@.tags(regclass) IS
+    'the tags of a tag table, or of a partitioned one''s partitions, in their order, as text; NULL is one; needs SELECT on the '
+    'table. Errors: 42809 no tag table, 22004 a NULL';
+
+CREATE FUNCTION @extschema@.tag_stat(relation regclass, names text[] DEFAULT NULL, value_column name DEFAULT NULL,
+        OUT tag text, OUT row_count bigint, OUT value_count bigint, OUT first_time timestamptz, OUT last_time timestamptz,
+        OUT first_value double precision, OUT last_value double precision, OUT min_value double precision,
+        OUT min_time timestamptz, OUT max_value double precision, OUT max_time timestamptz, OUT sum_value double precision,
+        OUT avg_value double precision)
+    RETURNS SETOF record LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_tag_stat';
+COMMENT ON FUNCTION @extschema@.tag_stat(regclass, text[], name) IS
+    'one row a tag of a tag table, in their order, of all tags or of names: how many rows and values that are not NULL, the '
+    'first and last time and the values there, the least and greatest value and a time of each, sum and average; of '
+    'value_column, or the first column of numbers that is neither tag nor time; needs SELECT on the table. Errors: 42809 no '
+    'tag table, 42703 no such column, 42804 no column of numbers';
+
+CREATE FUNCTION @extschema@.latest(relation regclass, names text[] DEFAULT NULL, value_column name DEFAULT NULL,
+        OUT tag text, OUT "time" timestamptz, OUT value double precision)
+    RETURNS SETOF record LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_latest';
+COMMENT ON FUNCTION @extschema@.latest(regclass, text[], name) IS
+    'the newest row of each tag of a tag table, or of each of names that has one: tag, time and value; rows without a time do '
+    'not count; value_column and errors as tag_stat';
+
+CREATE FUNCTION @extschema@.gapfill(relation regclass, bucket_width interval, from_ timestamptz, to_ timestamptz,
+        names text[] DEFAULT NULL, fill text DEFAULT 'null', aggregate text DEFAULT 'avg', value_column name DEFAULT NULL,
+        timezone text DEFAULT NULL, OUT tag text, OUT bucket timestamptz, OUT value double precision)
+    RETURNS SETOF record LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_gapfill';
+COMMENT ON FUNCTION @extschema@.gapfill(regclass, interval, timestamptz, timestamptz, text[], text, text, name, text) IS
+    'every bucket of time_buckets(bucket_width, from_, to_, timezone) of every tag that has points then, or of names: the '
+    'avg, min, max, sum, count, first or last of its values from from_ until before to_; what has none is null, or filled by '
+    'locf or linear; value_column and errors as tag_stat, and 22023 other words, 22004 a NULL for an argument without default';
+
 -- ------------------------------------------------------------------------------------------------ retention
 
 -- What is to be kept of tables. The policy of a table that is dropped goes with it.

@@ -127,12 +127,12 @@ inline void update_relation_statistics(Relation rel, BlockNumber blocks, double 
                         false, frozen_xid, min_multi, nullptr, nullptr, false);
 }
 
-/// Prepares a set-returning function that fills a tuplestore.
-inline void init_materialized_result(FunctionCallInfo call) {
+/// Prepares a set-returning function that fills a tuplestore. is_scalar: with one column, so that its type is no row type.
+inline void init_materialized_result(FunctionCallInfo call, bool is_scalar = false) {
 #if PG_VERSION_NUM >= 160000
-    InitMaterializedSRF(call, 0);
+    InitMaterializedSRF(call, is_scalar ? MAT_SRF_USE_EXPECTED_DESC : 0);
 #else
-    SetSingleFuncCall(call, 0);
+    SetSingleFuncCall(call, is_scalar ? SRF_SINGLE_USE_EXPECTED : 0);
 #endif
 }
 
