@@ -47,6 +47,10 @@ enum class StateKind : uint8 {
     max,
     all_true,
     any_true,
+    first,  // first(column, time)
+    last,
+    time_of_min,  // first(time, column)
+    time_of_max,
 };
 
 enum class OutputKind : uint8 { tag, bucket, constant, aggregate };
@@ -56,6 +60,7 @@ struct OutputColumn {
     OutputKind kind;
     StateKind state;  // aggregate
     uint32 measure;   // aggregate: which of the shape's
+    Oid types[2];     // of the arguments, for first and last
     const Const *constant;
 };
 
@@ -76,6 +81,6 @@ struct AggregateShape {
 bool understand_shape(const KeyTypes &keys, TupleDesc desc, Index varno, List *exprs, AggregateShape *shape);
 
 /// The transition value of an output column from what was found; memory: the current context.
-Datum transition_value(StateKind kind, const Measure &measure, const MeasureState &found, bool *is_null);
+Datum transition_value(const OutputColumn &column, const Measure &measure, const MeasureState &found, bool *is_null);
 
 }  // namespace historian::planner

@@ -2,19 +2,17 @@
 #include "planner/aggregate.h"
 
 #include "engine/row_slot.h"
+#include "planner/aggregate_measures.h"
 
 extern "C" {
 #include "executor/nodeHash.h"
 #include "nodes/makefuncs.h"
-#include "utils/float.h"
 }
 
 namespace historian::planner {
 
 using engine::RowBatch;
-using format::FloatSums;
 using format::GranuleStatistics;
-using format::IntegerSums;
 
 namespace {
 
@@ -37,7 +35,7 @@ struct AggregateNode {
     ExprContext *row_context;
     RowMask mask;
     RowMask *filter_masks;  // one a FILTER clause
-    RowMask measure_mask;
+    RowMask null_mask;
     // Groups.
     TimeBuckets buckets;
     MemoryContext bucket_context;
@@ -170,40 +168,6 @@ void start_scan(AggregateNode *node) {
     MemoryContextSwitchTo(old);
 }
 
-// ------------------------------------------------------------------------------------------------------- adding to a group
-
-void add_floats(const Measure &measure, MeasureState *state, const FloatSums &sums) {
-    format::add_float_sums(state->floats, sums);
-    if (state->floats.overflows && (measure.wanted.sum || measure.wanted.squares)) float_overflow_error();
-}
-
-void add_slice(const Measure &measure, MeasureState *state, const format::Slice &slice) {
-    if (is_float_kind(measure.kind))
-        add_floats(measure, state, format::sum_floats(measure.kind, slice, measure.wanted));
-    else
-        format::add_integer_sums(state->integers, format::sum_integers(measure.kind, slice, measure.wanted));
-}
-
-double double_of(format::PhysicalKind kind, int64 number) {
-    return kind == format::PhysicalKind::float8 ? DatumGetFloat8(static_cast<Datum>(number))
-                                                : static_cast<double>(DatumGetFloat4(static_cast<Datum>(number)));
-}
-
-void add_statistics(const Measure &measure, MeasureState *state, const GranuleStatistics &statistics) {
-    if (is_float_kind(measure.kind)) {
-        FloatSums sums;
-        sums.count = statistics.value_count;
-        sums.sum = statistics.float_sum;
-        sums.sxx = statistics.float_sxx;
-        sums.min = double_of(measure.kind, statistics.min);
-        sums.max = double_of(measure.kind, statistics.max);
-        add_floats(measure, state, sums);
-    } else {
-        format::add_integer_sums(state->integers, IntegerSums{statistics.value_count, statistics.sum, statistics.squares,
-                                                              statistics.min, statistics.max});
-    }
-}
-
 // ---------------------------------------------------------------------------------------------------------- whole granules
 
 // Whether a measure of a whole granule is known without decoding it; adds it then, unless `only_ask`.
@@ -217,12 +181,13 @@ bool add_known(AggregateNode *node, const RowBatch &batch, const Measure &measur
     if (measure.column == node->keys.columns.time) {
         if (about.has_null_time || measure.wanted.sum) return false;
         if (state != nullptr)
-            format::add_integer_sums(state->integers, IntegerSums{about.row_count, {}, {}, about.time_min, about.time_max});
+            format::add_integer_sums(state->integers,
+                                     format::IntegerSums{about.row_count, {}, {}, about.time_min, about.time_max});
         return true;
     }
     const GranuleStatistics *statistics = engine::batch_statistics(node->scan, batch, measure.column - 1);
-    if (statistics == nullptr || !statistics->is_known || (measure.wanted.squares && !statistics->has_squares)) return false;
-    if (state != nullptr) add_statistics(measure, state, *statistics);
+    if (statistics == nullptr || !do_statistics_suffice(measure, about, *statistics)) return false;
+    if (state != nullptr) add_granule_to(measure, about, *statistics, state);
     return true;
 }
 
@@ -289,6 +254,8 @@ uint32 count_kept(const uint8 *keep, uint32 count) {
     return kept;
 }
 
+bool wants_times(const Measure &measure) { return measure.wants_ends || measure.wants_extreme_times; }
+
 // Adds rows [first, end) of the batch, which are of one group.
 void add_rows(AggregateNode *node, const RowBatch &batch, uint32 first, uint32 end, bool is_masked, const BucketRange &bucket) {
     const uint32 count = end - first;
@@ -306,13 +273,9 @@ void add_rows(AggregateNode *node, const RowBatch &batch, uint32 first, uint32 e
             if (measure.is_tag && !batch.tag_is_null) state->integers.count += kept;
             continue;
         }
-        const engine::NumberRows rows = engine::number_rows(batch.granule, measure.column - 1, first, end);
-        if (rows.nulls != nullptr) {
-            uint8 *both = node->measure_mask.keep;
-            for (uint32 row = 0; row < count; row++) both[row] = (keep == nullptr ? 1 : keep[row]) & (rows.nulls[row] ^ 1);
-            keep = both;
-        }
-        add_slice(measure, state, format::Slice{rows.numbers, keep, count});
+        MeasuredRows rows = {engine::number_rows(batch.granule, measure.column - 1, first, end), {}, keep};
+        if (wants_times(measure)) rows.times = engine::number_rows(batch.granule, node->keys.columns.time - 1, first, end);
+        add_rows_to(measure, rows, node->null_mask.keep, state);
     }
 }
 
@@ -350,6 +313,19 @@ void add_granule(AggregateNode *node, const RowBatch &batch) {
 
 // ----------------------------------------------------------------------------------------------------------- rows of the tail
 
+// A column of one row, as of a granule's.
+struct TailNumber {
+    int64 number;
+    uint8 is_null;
+};
+
+engine::NumberRows tail_number(AggregateNode *node, AttrNumber column, TailNumber *value) {
+    bool is_null;
+    value->number = static_cast<int64>(slot_getattr(node->slot, column, &is_null));
+    value->is_null = is_null;
+    return {format::PhysicalKind::reserved, &value->number, is_null ? &value->is_null : nullptr, 1};
+}
+
 void add_tail_row(AggregateNode *node, const RowBatch &batch) {
     TupleTableSlot *slot = node->slot;
     if (!row_matches(node->filter, slot, node->row_context)) return;
@@ -369,9 +345,11 @@ void add_tail_row(AggregateNode *node, const RowBatch &batch) {
             if (measure.is_tag && !batch.tag_is_null) state->integers.count++;
             continue;
         }
-        bool is_null;
-        const auto number = static_cast<int64>(slot_getattr(slot, measure.column, &is_null));
-        if (!is_null) add_slice(measure, state, format::Slice{&number, nullptr, 1});
+        TailNumber value;
+        TailNumber time;
+        add_rows_to(measure,
+                    {tail_number(node, measure.column, &value), tail_number(node, node->keys.columns.time, &time), nullptr},
+                    node->null_mask.keep, state);
     }
 }
 
@@ -424,7 +402,7 @@ TupleTableSlot *give_group(AggregateNode *node, const Group &group) {
                 *value = column.constant->constvalue;
                 break;
             case OutputKind::aggregate:
-                *value = transition_value(column.state, shape.measures[column.measure], group.measures[column.measure], is_null);
+                *value = transition_value(column, shape.measures[column.measure], group.measures[column.measure], is_null);
                 break;
         }
     }

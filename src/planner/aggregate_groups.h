@@ -14,17 +14,37 @@ struct Measure {
     bool is_tag;  // the column is the tag: only whether it is NULL counts
     int filter;   // only rows for which this FILTER clause holds; -1: all
     format::WantedSums wanted;
+    bool wants_ends;           // the values of the first and the last row by time
+    bool wants_extreme_times;  // the times of the least and the greatest value
 };
 
 inline bool is_float_kind(format::PhysicalKind kind) {
     return kind == format::PhysicalKind::float4 || kind == format::PhysicalKind::float8;
 }
 
+/// A number of a column of numbers, as a Datum.
+struct Number {
+    Datum datum;
+    bool is_null;
+};
+
+/// The values at the first and at the last time.
+struct Ends {
+    bool is_known;  // false: no row has a time
+    int64 first_time;
+    int64 last_time;
+    Number first;
+    Number last;
+};
+
 /// What was found of it. All zeros: nothing.
 struct MeasureState {
     uint64 row_count;  // of rows, NULL or not
     format::IntegerSums integers;
     format::FloatSums floats;
+    Ends ends;
+    Number time_of_min;
+    Number time_of_max;
 };
 
 /// A group: its tag and its bucket, as far as the query groups by them.

@@ -1,5 +1,6 @@
 // Which queries HistorianAggregate can do.
 #include "planner/aggregate.h"
+#include "planner/our_functions.h"
 
 extern "C" {
 #include "catalog/pg_aggregate.h"
@@ -158,30 +159,65 @@ uint32 measure_number(AggregateShape *shape, const Measure &wanted) {
         measure->wanted.sum |= wanted.wanted.sum;
         measure->wanted.squares |= wanted.wanted.squares;
         measure->wanted.extremes |= wanted.wanted.extremes;
+        measure->wants_ends |= wanted.wants_ends;
+        measure->wants_extreme_times |= wanted.wants_extreme_times;
         return i;
     }
     shape->measures[shape->measure_count] = wanted;
     return shape->measure_count++;
 }
 
+const Var *argument_of(const ShapeMaker &maker, const Aggref *aggref, int number) {
+    const TargetEntry *entry = list_nth_node(TargetEntry, aggref->args, number);
+    return column_of(maker, reinterpret_cast<Node *>(entry->expr));
+}
+
+// An aggregate of PostgreSQL's own.
+bool add_core_aggregate(const ShapeMaker &maker, const Aggref *aggref, OutputColumn *column, Measure *measure) {
+    if (list_length(aggref->args) > 1 || !classify(functions_of(aggref->aggfnoid), &column->state, &measure->wanted))
+        return false;
+    if (column->state == StateKind::row_count) return true;
+    const Var *var = argument_of(maker, aggref, 0);
+    if (var == nullptr) return false;
+    measure->column = var->varattno;
+    measure->is_tag = var->varattno == maker.keys.columns.tag;
+    if (measure->is_tag) return column->state == StateKind::value_count;
+    return number_kind(TupleDescAttr(maker.desc, var->varattno - 1), &measure->kind);
+}
+
+// first() and last() of a number by time, or of the time by a number.
+bool add_first_or_last(const ShapeMaker &maker, const Aggref *aggref, OutputColumn *column, Measure *measure) {
+    const bool is_first = is_our_function(aggref->aggfnoid, "first");
+    if ((!is_first && !is_our_function(aggref->aggfnoid, "last")) || list_length(aggref->args) != 2) return false;
+    const Var *value = argument_of(maker, aggref, 0);
+    const Var *order = argument_of(maker, aggref, 1);
+    const AttrNumber time = maker.keys.columns.time;
+    if (value == nullptr || order == nullptr || (value->varattno == time) == (order->varattno == time)) return false;
+    const Var *number = value->varattno == time ? order : value;
+    if (number->varattno == maker.keys.columns.tag ||
+        !number_kind(TupleDescAttr(maker.desc, number->varattno - 1), &measure->kind))
+        return false;
+    measure->column = number->varattno;
+    for (int i = 0; i < 2; i++)
+        column->types[i] = exprType(reinterpret_cast<Node *>(list_nth_node(TargetEntry, aggref->args, i)->expr));
+    if (order->varattno == time) {
+        column->state = is_first ? StateKind::first : StateKind::last;
+        measure->wants_ends = true;
+    } else {
+        column->state = is_first ? StateKind::time_of_min : StateKind::time_of_max;
+        measure->wants_extreme_times = measure->wanted.extremes = true;
+    }
+    return true;
+}
+
 bool add_aggregate(const ShapeMaker &maker, const Aggref *aggref, OutputColumn *column) {
-    if (aggref->aggfnoid >= FirstGenbkiObjectId || aggref->aggdistinct != NIL || aggref->aggorder != NIL ||
-        aggref->aggdirectargs != NIL || aggref->agglevelsup != 0 || list_length(aggref->args) > 1)
+    if (aggref->aggdistinct != NIL || aggref->aggorder != NIL || aggref->aggdirectargs != NIL || aggref->agglevelsup != 0)
         return false;
     Measure measure = {};
     column->kind = OutputKind::aggregate;
-    if (!classify(functions_of(aggref->aggfnoid), &column->state, &measure.wanted)) return false;
-    if (column->state != StateKind::row_count) {
-        const TargetEntry *argument = static_cast<const TargetEntry *>(linitial(aggref->args));
-        const Var *var = column_of(maker, reinterpret_cast<Node *>(argument->expr));
-        if (var == nullptr) return false;
-        measure.column = var->varattno;
-        const Form_pg_attribute attribute = TupleDescAttr(maker.desc, var->varattno - 1);
-        if (column->state == StateKind::value_count && var->varattno == maker.keys.columns.tag)
-            measure.is_tag = true;
-        else if (var->varattno == maker.keys.columns.tag || !number_kind(attribute, &measure.kind))
-            return false;
-    }
+    const bool understood = aggref->aggfnoid < FirstGenbkiObjectId ? add_core_aggregate(maker, aggref, column, &measure)
+                                                                   : add_first_or_last(maker, aggref, column, &measure);
+    if (!understood) return false;
     Node *filter = reinterpret_cast<Node *>(aggref->aggfilter);
     if (filter != nullptr && !is_usable_filter(filter)) return false;
     measure.filter = filter_number(maker.shape, filter);

@@ -1,6 +1,7 @@
 // Transition values as PostgreSQL's partial aggregates give them: numbers, arrays, and for those of type internal what their
 // serialisation functions write (backend/utils/adt/numeric.c).
 #include "planner/aggregate.h"
+#include "planner/first_last_state.h"
 
 #include <bit>
 
@@ -60,9 +61,21 @@ Datum float_datum(format::PhysicalKind kind, double value) {
     return kind == format::PhysicalKind::float8 ? Float8GetDatum(value) : Float4GetDatum(static_cast<float>(value));
 }
 
+Datum first_last(const OutputColumn &column, Number value, Number time) {
+    return PointerGetDatum(
+        make_first_last_state({column.types[0], value.datum, value.is_null}, {column.types[1], time.datum, false}));
+}
+
+// The least or the greatest value.
+Datum extreme(const Measure &measure, const MeasureState &found, bool greatest) {
+    if (is_float_kind(measure.kind)) return float_datum(measure.kind, greatest ? found.floats.max : found.floats.min);
+    return static_cast<Datum>(greatest ? found.integers.max : found.integers.min);
+}
+
 }  // namespace
 
-Datum transition_value(StateKind kind, const Measure &measure, const MeasureState &found, bool *is_null) {
+Datum transition_value(const OutputColumn &column, const Measure &measure, const MeasureState &found, bool *is_null) {
+    const StateKind kind = column.state;
     const bool is_float = is_float_kind(measure.kind);
     const uint64 value_count = is_float ? found.floats.count : found.integers.count;
     *is_null = false;
@@ -71,6 +84,14 @@ Datum transition_value(StateKind kind, const Measure &measure, const MeasureStat
         case StateKind::value_count: return Int64GetDatum(static_cast<int64>(value_count));
         case StateKind::integer_pair: return integer_pair(found.integers);
         case StateKind::float_triple: return float_triple(found.floats);
+        case StateKind::first:
+        case StateKind::last: {
+            const Ends &ends = found.ends;
+            *is_null = !ends.is_known;
+            if (*is_null) return 0;
+            return kind == StateKind::first ? first_last(column, ends.first, {Int64GetDatum(ends.first_time), false})
+                                            : first_last(column, ends.last, {Int64GetDatum(ends.last_time), false});
+        }
         default: break;
     }
     *is_null = value_count == 0;
@@ -81,10 +102,10 @@ Datum transition_value(StateKind kind, const Measure &measure, const MeasureStat
         case StateKind::wide_squares: return serialised_sums(found.integers, true);
         case StateKind::float8_sum: return Float8GetDatum(found.floats.sum);
         case StateKind::float4_sum: return Float4GetDatum(static_cast<float>(found.floats.sum));
-        case StateKind::min:
-            return is_float ? float_datum(measure.kind, found.floats.min) : static_cast<Datum>(found.integers.min);
-        case StateKind::max:
-            return is_float ? float_datum(measure.kind, found.floats.max) : static_cast<Datum>(found.integers.max);
+        case StateKind::min: return extreme(measure, found, false);
+        case StateKind::max: return extreme(measure, found, true);
+        case StateKind::time_of_min: return first_last(column, found.time_of_min, {extreme(measure, found, false), false});
+        case StateKind::time_of_max: return first_last(column, found.time_of_max, {extreme(measure, found, true), false});
         case StateKind::all_true: return BoolGetDatum(found.integers.min != 0);
         case StateKind::any_true: return BoolGetDatum(found.integers.max != 0);
         default: elog(ERROR, "a transition value of kind %d", static_cast<int>(kind));

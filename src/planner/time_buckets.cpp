@@ -2,6 +2,7 @@
 
 #include "planner/our_functions.h"
 
+#include <algorithm>
 #include <cmath>
 
 extern "C" {
@@ -171,8 +172,13 @@ BucketShape shape_of_call(const Call &call, Index varno, AttrNumber time) {
         return commutes(call.function) && is_positive(first) ? shape_of(second, varno, time) : kFalls;
     }
     if (count == 2 && shifts(call.function) && is_fixed(second)) return shape_of(first, varno, time);
-    if (count == 2 && is_our_function(call.function, "time_bucket"))
+    if (count >= 2 && is_our_function(call.function, "time_bucket")) {
+        // That of a zone never runs backwards.
+        for (int i = 2; i < count; i++) {
+            if (!is_fixed(static_cast<Node *>(list_nth(call.arguments, i)))) return kFalls;
+        }
         return is_fixed(first) ? shape_of(second, varno, time) : kFalls;
+    }
     return kFalls;
 }
 
@@ -412,32 +418,29 @@ uint32 end_of_bucket(TimeBuckets *buckets, const int64 *times, uint32 row, uint3
     // Behind what is known to be this bucket rows are tried further and further off, then nearer and nearer.
     uint32 known = row + 1;  // rows before are in it
     uint32 beyond = end;     // rows from here on are not
-    for (uint32 step = 1; known < beyond;) {
-        while (known < beyond && times[known] <= bucket->last) {
-            // Skip what the range covers at once.
-            uint32 low = known;
-            for (uint32 high = beyond; low < high;) {
-                const uint32 middle = low + (high - low) / 2;
-                if (times[middle] <= bucket->last)
-                    low = middle + 1;
-                else
-                    high = middle;
-            }
-            known = low;
+    bool is_first_try = true;
+    // Buckets of steady periods have as many rows as the one before: then two tries are enough.
+    for (uint32 step = Max(buckets->rows_before, 2) - 1; known < beyond;) {
+        if (times[known] <= bucket->last) {
+            known = static_cast<uint32>(std::upper_bound(times + known, times + beyond, bucket->last) - times);
+            continue;
         }
-        if (known >= beyond) break;
         const uint32 tried = Min(known + step - 1, beyond - 1);
-        const int64 first_time = times[row];
         const BucketRange *of_tried = bucket_of(buckets, times[tried]);
-        if (of_tried->first <= first_time) {
+        const bool is_same = of_tried->first <= times[row];
+        if (is_same) {
             *bucket = *of_tried;
             known = tried + 1;
-            step *= 2;
         } else {
             beyond = tried;
-            step = Max(1, step / 4);
         }
+        if (!is_first_try)
+            step = is_same ? step * 2 : Max(1, step / 4);
+        else
+            step = is_same ? 1 : Max(1, step / 2);
+        is_first_try = false;
     }
+    buckets->rows_before = known - row;
     return known;
 }
 

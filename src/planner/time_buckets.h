@@ -51,6 +51,7 @@ struct TimeBuckets {
     uint32 count;
     uint32 room;
     uint32 last_found;
+    uint32 rows_before;  // of the bucket whose end was looked for before
 };
 
 void begin_buckets(TimeBuckets *buckets, ExprState *expression, ExprContext *context, Oid value_type, pg_tz *clock,
