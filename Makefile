@@ -28,7 +28,7 @@ PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # The codecs are loops over columns, let the compiler vectorise them; search is a loop over bytes.
-src/codec/%.o src/search/%.o src/format/%.o: override CXXFLAGS += -O3
+src/codec/%.o src/search/%.o src/format/%.o src/planner/number_comparisons.o: override CXXFLAGS += -O3
 
 # Boost.JSON throws; nothing leaves these two files but an error value.
 bgworker/payload.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions

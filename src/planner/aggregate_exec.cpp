@@ -170,7 +170,7 @@ void start_scan(AggregateNode *node) {
 
 // ---------------------------------------------------------------------------------------------------------- whole granules
 
-// Whether a measure of a whole granule is known without decoding it; adds it then, unless `only_ask`.
+// Whether a measure of a whole granule is known without decoding it; adds it then to a state, if there is one.
 bool add_known(AggregateNode *node, const RowBatch &batch, const Measure &measure, MeasureState *state) {
     const format::Granule &about = batch.granule->about;
     if (measure.column == InvalidAttrNumber || measure.is_tag) {
@@ -207,15 +207,21 @@ GroupKey key_of(const AggregateNode *node, const RowBatch &batch, const BucketRa
 // Adds a batch that is a whole granule of one group by what is known of it; false when it must be decoded.
 bool add_whole(AggregateNode *node, const RowBatch &batch) {
     const AggregateShape &shape = node->shape;
-    if (!batch.is_whole || batch.has_searches || !node->filter.is_empty || shape.filters != NIL) return false;
+    if (!batch.is_whole || batch.has_searches) return false;
+    const Verdict verdict = judge_whole(node->filter, node->scan, batch);
+    if (verdict == Verdict::none) {
+        engine::count_as_summarized(node->scan);
+        return true;
+    }
+    if (verdict == Verdict::some || shape.filters != NIL) return false;
     for (uint32 i = 0; i < shape.measure_count; i++) {
         if (!add_known(node, batch, shape.measures[i], nullptr)) return false;
     }
     BucketRange bucket = {};
     const format::Granule &about = batch.granule->about;
-    if (shape.bucket != nullptr &&
-        (about.has_null_time || !is_one_bucket(&node->buckets, about.time_min, about.time_max, &bucket)))
-        return false;
+    const bool is_one = shape.bucket == nullptr ||
+                        (!about.has_null_time && is_one_bucket(&node->buckets, about.time_min, about.time_max, &bucket));
+    if (!is_one) return false;
     Group *group = group_of(&node->groups, key_of(node, batch, bucket));
     for (uint32 i = 0; i < shape.measure_count; i++) add_known(node, batch, shape.measures[i], &group->measures[i]);
     engine::count_as_summarized(node->scan);

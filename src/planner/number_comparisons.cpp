@@ -76,34 +76,41 @@ int64 compared_number(const NumberComparison &comparison, Datum value) {
 
 namespace {
 
-// PostgreSQL's order of floats: NaN is equal to itself and greater than all others.
-struct FloatOrder {
-    static bool less(double a, double b) { return a < b || (std::isnan(b) && !std::isnan(a)); }
-    static bool equal(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
-};
-struct IntegerOrder {
-    static bool less(int64 a, int64 b) { return a < b; }
-    static bool equal(int64 a, int64 b) { return a == b; }
-};
+template <typename Matches>
+void keep_where(uint32 count, uint8 *keep, Matches matches) {
+    for (uint32 i = 0; i < count; i++) keep[i] &= static_cast<uint8>(matches(i));
+}
 
-template <typename Order, typename Value, typename ValueOf>
-void keep_by(int strategy, Value bound, ValueOf value_of, uint32 count, uint8 *keep) {
+template <typename ValueOf>
+void keep_integers(int strategy, int64 bound, ValueOf value_of, uint32 count, uint8 *keep) {
     switch (strategy) {
-        case BTLessStrategyNumber:
-            for (uint32 i = 0; i < count; i++) keep[i] &= Order::less(value_of(i), bound);
-            break;
-        case BTLessEqualStrategyNumber:
-            for (uint32 i = 0; i < count; i++) keep[i] &= !Order::less(bound, value_of(i));
-            break;
-        case BTEqualStrategyNumber:
-            for (uint32 i = 0; i < count; i++) keep[i] &= Order::equal(value_of(i), bound);
-            break;
-        case BTGreaterEqualStrategyNumber:
-            for (uint32 i = 0; i < count; i++) keep[i] &= !Order::less(value_of(i), bound);
-            break;
-        default:
-            for (uint32 i = 0; i < count; i++) keep[i] &= Order::less(bound, value_of(i));
-            break;
+        case BTLessStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return value_of(i) < bound; });
+        case BTLessEqualStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return value_of(i) <= bound; });
+        case BTEqualStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return value_of(i) == bound; });
+        case BTGreaterEqualStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return value_of(i) >= bound; });
+        default: return keep_where(count, keep, [=](uint32 i) { return value_of(i) > bound; });
+    }
+}
+
+// PostgreSQL's order of floats: NaN is equal to itself and greater than all others. Each comparison is one of C's, which say no
+// of NaN, or its opposite, so that the loop has no branch.
+template <typename ValueOf>
+void keep_floats(int strategy, double bound, ValueOf value_of, uint32 count, uint8 *keep) {
+    if (std::isnan(bound)) {
+        const auto is_nan = [=](uint32 i) { return value_of(i) != value_of(i); };
+        switch (strategy) {
+            case BTLessStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return !is_nan(i); });
+            case BTLessEqualStrategyNumber: return;
+            case BTGreaterStrategyNumber: return keep_where(count, keep, [](uint32) { return false; });
+            default: return keep_where(count, keep, is_nan);
+        }
+    }
+    switch (strategy) {
+        case BTLessStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return value_of(i) < bound; });
+        case BTLessEqualStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return value_of(i) <= bound; });
+        case BTEqualStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return value_of(i) == bound; });
+        case BTGreaterEqualStrategyNumber: return keep_where(count, keep, [=](uint32 i) { return !(value_of(i) < bound); });
+        default: return keep_where(count, keep, [=](uint32 i) { return !(value_of(i) <= bound); });
     }
 }
 
@@ -117,17 +124,62 @@ void keep_matching(const NumberComparison &comparison, int64 number, const engin
     }
     const double bound = std::bit_cast<double>(number);
     if (!comparison.is_float) {
-        keep_by<IntegerOrder>(
+        keep_integers(
             comparison.strategy, number, [numbers](uint32 i) { return numbers[i]; }, count, keep);
     } else if (rows.kind == PhysicalKind::float8) {
         const auto value_of = [numbers](uint32 i) { return std::bit_cast<double>(numbers[i]); };
-        keep_by<FloatOrder>(comparison.strategy, bound, value_of, count, keep);
+        keep_floats(comparison.strategy, bound, value_of, count, keep);
     } else {
         const auto value_of = [numbers](uint32 i) {
             return static_cast<double>(std::bit_cast<float>(static_cast<uint32>(numbers[i])));
         };
-        keep_by<FloatOrder>(comparison.strategy, bound, value_of, count, keep);
+        keep_floats(comparison.strategy, bound, value_of, count, keep);
     }
+}
+
+namespace {
+
+// -1, 0, 1: how a value of the column compares with the bound.
+int compare(const NumberComparison &comparison, format::PhysicalKind kind, int64 value, int64 bound) {
+    if (!comparison.is_float) return value < bound ? -1 : value > bound;
+    const double a = kind == PhysicalKind::float8 ? std::bit_cast<double>(value)
+                                                  : static_cast<double>(std::bit_cast<float>(static_cast<uint32>(value)));
+    const double b = std::bit_cast<double>(bound);
+    if (std::isnan(a) || std::isnan(b)) return std::isnan(a) - std::isnan(b);
+    return a < b ? -1 : a > b;
+}
+
+}  // namespace
+
+Verdict judge_extremes(const NumberComparison &comparison, int64 number, format::PhysicalKind kind, int64 least, int64 greatest,
+                       bool has_nulls) {
+    const int low = compare(comparison, kind, least, number);
+    const int high = compare(comparison, kind, greatest, number);
+    bool none;
+    bool all;
+    switch (comparison.strategy) {
+        case BTLessStrategyNumber:
+            none = low >= 0;
+            all = high < 0;
+            break;
+        case BTLessEqualStrategyNumber:
+            none = low > 0;
+            all = high <= 0;
+            break;
+        case BTEqualStrategyNumber:
+            none = low > 0 || high < 0;
+            all = low == 0 && high == 0;
+            break;
+        case BTGreaterEqualStrategyNumber:
+            none = high < 0;
+            all = low >= 0;
+            break;
+        default:
+            none = high <= 0;
+            all = low > 0;
+            break;
+    }
+    return none ? Verdict::none : all && !has_nulls ? Verdict::all : Verdict::some;
 }
 
 }  // namespace historian::planner

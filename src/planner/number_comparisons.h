@@ -22,6 +22,14 @@ bool is_number_comparison(Node *clause, Index varno, NumberComparison *compariso
 /// The value to compare with, as a number of the column's kind: an integer, or the bits of a double.
 int64 compared_number(const NumberComparison &comparison, Datum value);
 
+/// What the statistics of a granule, or its times, say about a comparison.
+enum class Verdict : uint8 { some, none, all };  // of its rows may match, matches, match
+
+/// least, greatest   of the column's values that are not NULL, as the column has them
+/// has_nulls         whether some row is NULL
+Verdict judge_extremes(const NumberComparison &comparison, int64 number, format::PhysicalKind kind, int64 least, int64 greatest,
+                       bool has_nulls);
+
 /// Clears keep[i] of the rows for which the comparison is false or NULL.
 ///
 /// rows   of the column, as many as keep has

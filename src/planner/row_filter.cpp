@@ -71,6 +71,27 @@ bool row_matches(const RowFilter &filter, TupleTableSlot *slot, ExprContext *con
     return ExecQual(filter.all, context);
 }
 
+Verdict judge_whole(const RowFilter &filter, engine::BatchScan *scan, const RowBatch &batch) {
+    if (filter.is_empty) return Verdict::all;
+    if (filter.never) return Verdict::none;
+    Verdict all = filter.others == nullptr && filter.searches == nullptr ? Verdict::all : Verdict::some;
+    for (uint32 i = 0; i < filter.comparison_count; i++) {
+        const NumberComparison &comparison = filter.comparisons[i];
+        const format::GranuleStatistics *statistics = engine::batch_statistics(scan, batch, comparison.column - 1);
+        Verdict one = Verdict::some;
+        if (statistics != nullptr && statistics->is_known) {
+            const bool has_nulls = statistics->value_count < batch.granule->about.row_count;
+            const format::PhysicalKind kind = format::column_type(*batch.granule->segment->index, comparison.column - 1).kind;
+            one = statistics->value_count == 0
+                      ? Verdict::none
+                      : judge_extremes(comparison, filter.numbers[i], kind, statistics->min, statistics->max, has_nulls);
+        }
+        if (one == Verdict::none) return Verdict::none;
+        if (one == Verdict::some) all = Verdict::some;
+    }
+    return all;
+}
+
 void narrow_mask(const RowFilter &filter, const RowBatch &batch, const engine::FoundRows *found, TupleTableSlot *slot,
                  ExprContext *context, RowMask *mask) {
     const uint32 first = batch.rows.first;

@@ -32,6 +32,9 @@ void begin_filter(RowFilter *filter, const KeyTypes &keys, List *clauses, Index 
 /// Takes the values of parameters and stable functions; before the first row and after each rescan.
 void evaluate_filter_values(RowFilter *filter, ExprContext *context);
 
+/// What is known of all rows of a batch that is a whole granule without deleted rows, before it is decoded.
+Verdict judge_whole(const RowFilter &filter, engine::BatchScan *scan, const engine::RowBatch &batch);
+
 /// Clears mask->keep[row] for rows of the batch that do not match.
 ///
 /// found  what the scan's searches found of the granule, if the filter holds these searches; or nullptr
