@@ -4,6 +4,7 @@
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/row_slot.h"
+#include "engine/scan_by_tag.h"
 #include "engine/scan_by_time.h"
 #include "engine/scan_search.h"
 #include "engine/tid.h"
@@ -351,12 +352,16 @@ TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter,
     if (snapshot != nullptr && IsMVCCSnapshot(snapshot)) PredicateLockRelation(rel, snapshot);
     build_fingerprints(scan);
     list_items(scan);
-    if (scan->order != ScanOrder::stored) scan->by_time = make_time_merge(scan);
+    if (scan->order == ScanOrder::by_tag)
+        scan->by_tag = make_tag_merge(scan);
+    else if (scan->order != ScanOrder::stored)
+        scan->by_time = make_time_merge(scan);
     return scan;
 }
 
 bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot) {
     const bool forward = !ScanDirectionIsBackward(direction);
+    if (scan->by_tag != nullptr) return next_row_by_tag(scan->by_tag, !forward, slot);
     if (scan->by_time != nullptr)
         return next_row_by_time(scan->by_time, (scan->order == ScanOrder::newest_first) == forward, slot);
     for (;;) {
@@ -387,7 +392,10 @@ void restart_scan(TableScan *scan) {
     build_fingerprints(scan);
     list_items(scan);
     if (scan->by_time != nullptr) restart_time_merge(scan->by_time);
+    if (scan->by_tag != nullptr) restart_tag_merge(scan->by_tag);
 }
+
+void skip_tag(TableScan *scan) { skip_to_next_tag(scan->by_tag); }
 
 void end_scan(TableScan *scan) {
     close_tail_page(scan);

@@ -33,6 +33,15 @@ enum class ScanOrder : uint8 {
     stored,  // whatever is quickest: run after run, segment after segment
     newest_first,
     oldest_first,
+    by_tag,  // tag tables: as the filter's TagOrder says
+};
+
+/// The order of rows by tag, in memcmp order of tag bytes, then time. All false: as segments are sorted.
+struct TagOrder {
+    bool tags_descend;
+    bool null_tags_last;
+    bool times_descend;
+    bool null_times_last;
 };
 
 /// That of a scan which nobody tells otherwise: log tables are read newest first.
@@ -47,6 +56,7 @@ struct RowSearch {
 /// What a scan may skip, and the order that is wanted. A parallel scan has no order.
 struct ScanFilter {
     ScanOrder order;
+    TagOrder tag_order;  // of ScanOrder::by_tag
     bool by_time;
     int64 time_min;  // both ends inclusive, in the unit of the time column's type; empty range: time_min > time_max
     int64 time_max;
@@ -89,6 +99,9 @@ TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter,
 /// end.
 bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot);
 
+/// Of a scan by tag: the next row is to be the first one of the tag behind that of the row that was given last.
+void skip_tag(TableScan *scan);
+
 /// Starts again from the beginning; the filter may have been changed by its owner.
 void restart_scan(TableScan *scan);
 
@@ -116,6 +129,7 @@ struct ScanEstimate {
     double segments;    // that the filter leaves
     double tail_pages;  // of all tail runs; with a filter a tenth of them: most are passed over after a glance
     double pages;       // pages of segments that would be read if every column were needed, in runs
+    double tail_rows;   // about how many rows all tail runs have
     double rows;        // rows that would be looked at one by one: those of granules and tail pages that the filter leaves
 };
 
@@ -124,6 +138,9 @@ struct UnknownFilter {
     double tag_count;   // expected number of tags asked for; 0: no such condition
     double time_share;  // 0 to 1; 1: no such condition
 };
+
+/// About how many tags the table has. What segments share is guessed from how their ranges of tags overlap.
+double estimate_tags(Relation rel);
 
 ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const UnknownFilter &unknown);
 

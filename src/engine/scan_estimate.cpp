@@ -6,6 +6,8 @@
 #include "engine/visibility.h"
 #include "format/key_filter.h"
 
+#include <algorithm>
+
 extern "C" {
 #include "optimizer/plancat.h"
 }
@@ -116,7 +118,65 @@ void add_segment(const ScanFilter &filter, const UnknownFilter &unknown, const D
     estimate->pages += Min(static_cast<double>(entry.used_pages), 2.0 + entry.used_pages * read / Max(rows, 1.0));
 }
 
+/// Of the tail's tags nothing is known; a table without segments is taken to have these.
+constexpr double kTagsGuess = 200;
+
+struct Bound {  // of a segment's tags, as far as the directory keeps it
+    uint8 bytes[format::kEntryTagBytes];
+    uint32 byte_count;
+    double tags;
+};
+
+bool is_before(const Bound &a, const Bound &b) {
+    const int order = memcmp(a.bytes, b.bytes, Min(a.byte_count, b.byte_count));
+    return order != 0 ? order < 0 : a.byte_count < b.byte_count;
+}
+
+void set_bound(Bound *bound, const uint8 *bytes, uint32 byte_count, uint32 tags) {
+    memcpy(bound->bytes, bytes, byte_count);
+    bound->byte_count = byte_count;
+    bound->tags = tags;
+}
+
 }  // namespace
+
+// Of n segments over one range, each is taken to have the same tags: it counts for the n-th part of its own.
+double estimate_tags(Relation rel) {
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta)) return 1;
+    Bound *firsts = nullptr;  // one a segment
+    Bound *lasts = nullptr;
+    uint32 count = 0;
+    uint32 room = 0;
+    for_each_entry(rel, meta, [&](uint32, const DirectoryEntry &entry) {
+        if (entry.kind != static_cast<uint8>(EntryKind::segment) || TransactionIdIsValid(entry.xmax) || entry.tag_count == 0)
+            return;
+        if (count == room) {
+            room = Max(64, room * 2);
+            const Size bytes = sizeof(Bound) * static_cast<Size>(room);
+            firsts =
+                static_cast<Bound *>(firsts == nullptr ? palloc_extended(bytes, MCXT_ALLOC_HUGE) : repalloc_huge(firsts, bytes));
+            lasts =
+                static_cast<Bound *>(lasts == nullptr ? palloc_extended(bytes, MCXT_ALLOC_HUGE) : repalloc_huge(lasts, bytes));
+        }
+        set_bound(&firsts[count], entry.tag_first, entry.tag_first_bytes, entry.tag_count);
+        set_bound(&lasts[count], entry.tag_last, entry.tag_last_bytes, entry.tag_count);
+        count++;
+    });
+    if (count == 0) return kTagsGuess;
+    std::sort(firsts, firsts + count, is_before);
+    std::sort(lasts, lasts + count, is_before);
+    // A sweep over the ends: between two of them the same segments lie over one another.
+    double tags = 0;
+    for (uint32 i = 0; i < count; i++) {
+        const auto begun = static_cast<double>(std::upper_bound(firsts, firsts + count, lasts[i], is_before) - firsts);
+        const double over = Max(begun - i, 1.0);  // segments that hold this one's last tag
+        tags += lasts[i].tags / over;
+    }
+    pfree(firsts);
+    pfree(lasts);
+    return Max(tags, 1.0);
+}
 
 ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const UnknownFilter &unknown) {
     ScanEstimate estimate = {};
@@ -134,6 +194,7 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
             // Pages of other tags and times are passed over, and so are the rows of other tags on the others.
             const double share = filter.by_tag || filter.by_time ? 0.1 : 1.0;
             estimate.tail_pages += entry.used_pages * share;
+            estimate.tail_rows += entry.used_pages * rows_per_page;
             estimate.rows += entry.used_pages * rows_per_page * share;
         } else if (entry.kind == static_cast<uint8>(EntryKind::segment) && segment_may_match(filter, entry)) {
             add_segment(filter, unknown, entry, &sealed);

@@ -26,13 +26,6 @@ KeyTypes key_types(Relation rel) {
     return keys;
 }
 
-namespace {
-
-bool is_integer(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
-
-bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
-
-// Types whose default equality says yes exactly when the stored bytes are the same.
 bool equality_is_of_bytes(Oid type) {
     switch (type) {
         case TEXTOID:
@@ -54,6 +47,12 @@ bool equality_is_of_bytes(Oid type) {
         default: return type_is_enum(type);
     }
 }
+
+namespace {
+
+bool is_integer(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
+
+bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
 
 // What a type's operators take: varchar has none of its own, enums share theirs.
 Oid operator_type(Oid type) { return type == VARCHAROID ? TEXTOID : type_is_enum(type) ? ANYENUMOID : type; }

@@ -35,6 +35,10 @@ struct KeyTypes {
 
 KeyTypes key_types(Relation rel);
 
+/// Types whose default equality says yes exactly when the stored bytes are the same; of texts only under a deterministic
+/// collation.
+bool equality_is_of_bytes(Oid type);
+
 enum class Comparison : uint8 {
     tag_equal,
     tag_any,  // the value is an array

@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "nodes/makefuncs.h"
+#include "utils/builtins.h"
 #include "utils/ruleutils.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -67,12 +68,32 @@ void show_counter(const char *what, uint64 read, uint64 skipped, ExplainState *e
     }
 }
 
+// The order as ORDER BY would say it.
+void show_order(const ScanShape &shape, const KeyTypes &keys, Relation table, ExplainState *explain) {
+    if (shape.order != engine::ScanOrder::by_tag) return;
+    const TupleDesc desc = RelationGetDescr(table);
+    const auto column = [desc](AttrNumber number, bool descends, bool nulls_last) {
+        const char *name = quote_identifier(NameStr(TupleDescAttr(desc, number - 1)->attname));
+        return psprintf("%s%s%s", name, descends ? " DESC" : "",
+                        descends != nulls_last ? ""
+                        : nulls_last           ? " NULLS LAST"
+                                               : " NULLS FIRST");
+    };
+    const engine::TagOrder &order = shape.tag_order;
+    List *columns = NIL;
+    if (shape.shows_tag) columns = lappend(columns, column(keys.columns.tag, order.tags_descend, order.null_tags_last));
+    columns = lappend(columns, column(keys.columns.time, order.times_descend, order.null_times_last));
+    ExplainPropertyList("Order", columns, explain);
+    if (shape.one_row_per_tag) ExplainPropertyBool("One Row per Tag", true, explain);
+}
+
 }  // namespace
 
 void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain) {
     const ScanNode *node = scan_node(state);
     const CustomScan *plan = reinterpret_cast<const CustomScan *>(state->ss.ps.plan);
     const SplitClauses split = split_clauses(node->keys, plan->scan.scanrelid, plan->custom_exprs);
+    show_order(shape_of_list(plan->custom_private), node->keys, state->ss.ss_currentRelation, explain);
     show_clauses("Tag Filter", state, split.tag, ancestors, explain);
     show_clauses("Time Filter", state, split.time, ancestors, explain);
     engine::ScanCounters all = node->other_counters;

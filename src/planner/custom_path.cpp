@@ -25,15 +25,6 @@ set_rel_pathlist_hook_type previous_set_rel_pathlist = nullptr;
 /// The most sets of outer tables that get a path: each costs planning time, and joins rarely offer more.
 constexpr int kOuterSetsMax = 8;
 
-/// One of our tables while its paths are made.
-struct ScannedTable {
-    PlannerInfo *root;
-    RelOptInfo *rel;
-    Relation table;
-    KeyTypes keys;
-    bool is_log;
-};
-
 // Only of clauses that may be asked before those of row-level security and security-barrier views: EXPLAIN shows what they skip,
 // and that tells about rows that the user must not see. (As PostgreSQL does for an index, match_clause_to_index.)
 ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
@@ -47,7 +38,8 @@ ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
     return conditions;
 }
 
-// A path without costs.
+}  // namespace
+
 CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int workers) {
     RelOptInfo *rel = scanned.rel;
     CustomPath *custom = makeNode(CustomPath);
@@ -61,10 +53,13 @@ CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int wo
     path->parallel_aware = workers > 0;
     path->parallel_safe = rel->consider_parallel;
     path->parallel_workers = workers;
-    const engine::ScanOrder order = workers > 0 ? engine::ScanOrder::stored : engine::default_order(scanned.table);
-    custom->custom_private = list_make1_int(static_cast<int>(order));
+    ScanShape shape = {};
+    shape.order = workers > 0 ? engine::ScanOrder::stored : engine::default_order(scanned.table);
+    custom->custom_private = shape_to_list(shape);
     return custom;
 }
+
+namespace {
 
 engine::ScanEstimate estimate_path(const ScannedTable &scanned, const Path *path) {
     List *clauses = list_copy(scanned.rel->baserestrictinfo);
@@ -163,7 +158,9 @@ void add_oldest_first(const ScannedTable &scanned, const engine::ScanEstimate &e
     if (pathkeys == NIL || !pathkeys_contained_in(pathkeys, scanned.root->query_pathkeys)) return;
     CustomPath *path = make_path(scanned, scanned.rel->lateral_relids, 0);
     path->path.pathkeys = pathkeys;
-    path->custom_private = list_make1_int(static_cast<int>(engine::ScanOrder::oldest_first));
+    ScanShape shape = {};
+    shape.order = engine::ScanOrder::oldest_first;
+    path->custom_private = shape_to_list(shape);
     cost_scan(scanned.root, scanned.rel, &path->path, estimate);
     add_path(scanned.rel, &path->path);
 }
@@ -194,6 +191,7 @@ void add_paths(const ScannedTable &scanned) {
         add_oldest_first(scanned, estimate);
     }
     add_path(rel, &path->path);
+    if (!scanned.is_log) add_tag_order_paths(scanned, estimate);
     add_join_paths(scanned);
     if (scanned.is_log && shows_records(scanned.root)) {
         rel->partial_pathlist = NIL;
@@ -233,6 +231,7 @@ void install_planner_hooks() {
     DefineCustomBoolVariable("historian.enable_scan", "Whether the planner may read tag and log tables by HistorianScan.",
                              "Off: by sequential scans, which read everything. For comparisons.", &enable_scan, true, PGC_USERSET,
                              GUC_EXPLAIN, nullptr, nullptr, nullptr);
+    install_order_settings();
     RegisterCustomScanMethods(&kScanMethods);
     previous_set_rel_pathlist = set_rel_pathlist_hook;
     set_rel_pathlist_hook = on_set_rel_pathlist;
