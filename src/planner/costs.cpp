@@ -169,7 +169,7 @@ void cost_ordered_scan(const ScannedTable &scanned, Path *path, const ScanShape 
     if (shape.shows_tag) {
         // All segments are opened to know their tags, and the tail is sorted, before the first row comes.
         startup += estimate.segments * kIndexPages * next_page;
-        startup += estimate.tail_rows * (cpu_tuple_cost + compare * log2_of(estimate.tail_rows));
+        startup += estimate.tail_rows * cpu_operator_cost * log2_of(estimate.tail_rows);
     } else {
         startup += kIndexPages * next_page;
     }

@@ -152,18 +152,25 @@ List *offered_pathkeys(const ScannedTable &scanned, List *wanted, bool one_tag, 
     return offered;
 }
 
-// For merge joins: by tag, in the direction that they all take.
-List *usual_pathkeys(const ScannedTable &scanned) {
-    const KeyTypes &keys = scanned.keys;
-    if (!order_is_of_bytes(keys.tag_type, keys.tag.attcollation)) return NIL;
-    const Oid operator_type = keys.tag_type == VARCHAROID ? TEXTOID : keys.tag_type;
-    Var *var = makeVar(static_cast<int>(scanned.rel->relid), keys.columns.tag, keys.tag.atttypid, keys.tag.atttypmod,
-                       keys.tag.attcollation, 0);
+List *pathkey_of_column(const ScannedTable &scanned, AttrNumber number) {
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(scanned.table), number - 1);
+    const Oid type = getBaseType(column->atttypid);
+    Var *var =
+        makeVar(static_cast<int>(scanned.rel->relid), number, column->atttypid, column->atttypmod, column->attcollation, 0);
     return build_expression_pathkey(scanned.root, reinterpret_cast<Expr *>(var),
 #if PG_VERSION_NUM < 160000
                                     nullptr,
 #endif
-                                    lookup_type_cache(operator_type, TYPECACHE_LT_OPR)->lt_opr, scanned.rel->relids, false);
+                                    lookup_type_cache(type == VARCHAROID ? TEXTOID : type, TYPECACHE_LT_OPR)->lt_opr,
+                                    scanned.rel->relids, false);
+}
+
+// For merge joins: by tag and time, in the direction that they all take.
+List *usual_pathkeys(const ScannedTable &scanned) {
+    const KeyTypes &keys = scanned.keys;
+    if (!order_is_of_bytes(keys.tag_type, keys.tag.attcollation)) return NIL;
+    List *by_tag = pathkey_of_column(scanned, keys.columns.tag);
+    return by_tag == NIL ? NIL : list_concat(by_tag, pathkey_of_column(scanned, keys.columns.time));
 }
 
 void add_ordered_path(const ScannedTable &scanned, const ScanShape &shape, List *pathkeys, const engine::ScanEstimate &estimate) {

@@ -5,7 +5,7 @@ use warnings;
 use Exporter qw(import);
 use Values qw(random_value quote);
 our @EXPORT_OK = qw(digest_sql condition random_question random_settings cursor_faults sample_faults identity_faults
-    order_faults);
+    order_faults tag_order_faults);
 
 sub one_of { return $_[int(rand(@_))] }
 
@@ -159,16 +159,19 @@ sub random_question
 sub lines { return $_[0] eq '' ? () : split /\n/, $_[0], -1 }
 
 # A cursor must give the same rows at the same places however it is moved. Gives what is wrong.
+#
+# where, order   of the rows; without them some condition and no order
 sub cursor_faults
 {
-    my ($session, $state) = @_;
-    my $where = rand() < 0.5 ? '' : 'WHERE ' . condition($state);
+    my ($session, $state, $where, $order) = @_;
+    $where //= rand() < 0.5 ? '' : 'WHERE ' . condition($state);
+    $order //= '';
     my $in_transaction = $state->{in_transaction};
     my @faults;
     $session->must('BEGIN') unless $in_transaction;
     my $expected = $session->must("SELECT count(*) FROM model.h $where");
     my $row = 'md5(t::text)';
-    $session->must("DECLARE c SCROLL CURSOR FOR SELECT $row FROM model.t $where");
+    $session->must("DECLARE c SCROLL CURSOR FOR SELECT $row FROM model.t $where $order");
     # Rows inserted after it was opened are not the cursor's.
     $session->must("SAVEPOINT cursor_test;\nINSERT INTO model.t SELECT * FROM model.h LIMIT 3")
         if rand() < 0.5 && !$state->{has_generated};
@@ -221,6 +224,43 @@ sub order_faults
     {
         push @faults, "other times: $where $order $limit" if $digest->('model.t', $order) ne $digest->('model.h', $order);
     }
+    return @faults;
+}
+
+# Points of a tag table in order of tag and time, or one of each tag, in every form that a scan can have: forwards, as a cursor
+# that turns, with the settings on and off. Of points with equal tag and time any may be first, so these two alone are compared.
+sub tag_order_faults
+{
+    my ($session, $state) = @_;
+    my ($tag, $time) = (column($state, 'tag'), column($state, 'time'));
+    my @ways = ('', 'DESC', 'NULLS FIRST', 'DESC NULLS LAST');
+    my $tag_name = $tag->{type} =~ /^(text|varchar)/ && rand() < 0.7 ? 'tag COLLATE "C"' : 'tag';
+    my $where = rand() < 0.3 ? '' : 'WHERE ' . condition($state);
+    $where .= ($where eq '' ? 'WHERE ' : ' AND ') . 'tag = ' . quote(random_value($tag->{type}, 'tag'), $tag->{type})
+        if rand() < 0.3;
+    my $order = "ORDER BY $tag_name " . one_of(@ways) . ', "time" ' . one_of(@ways);
+    my $distinct = rand() < 0.5 ? "DISTINCT ON ($tag_name)" : '';
+    $order = 'ORDER BY "time" ' . one_of(@ways) if $where =~ / tag = / && $distinct eq '' && rand() < 0.6;
+    my $limit = rand() < 0.6 ? '' : 'LIMIT ' . int(rand(30));
+    # Equal tags may differ in bytes, and of those with equal times either may be first.
+    my $shown = $tag->{type} =~ /^(numeric|char|citext|float|inet|cidr|interval)/ ? '1' : 'tag';
+    my $rows = "SELECT $distinct $shown AS a, \"time\" AS b FROM \@T\@ AS t $where $order $limit";
+    my $digest = sub {
+        return $session->must("SELECT count(*), md5(coalesce(string_agg(concat(a, '=', b), ','), '')) FROM ("
+                . $rows =~ s/\@T\@/model.$_[0]/r . ' OFFSET 0) AS r');
+    };
+    my @faults;
+    my $expected = $digest->('h');
+    for my $setting ('enable_sort = off', 'historian.enable_ordered_scan = off', 'historian.enable_last_point = off')
+    {
+        $session->must("SET $setting; SET enable_seqscan = off");
+        my $got = $digest->('t');
+        $session->must('RESET ' . $setting =~ s/ = off//r . '; RESET enable_seqscan');
+        push @faults, "with $setting other rows or another order: $rows" if $got ne $expected;
+    }
+    $session->must('SET enable_sort = off; SET enable_seqscan = off');
+    push @faults, cursor_faults($session, $state, $where, $order) if $distinct eq '' && !$state->{in_transaction};
+    $session->must('RESET enable_sort; RESET enable_seqscan');
     return @faults;
 }
 
