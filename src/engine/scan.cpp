@@ -36,11 +36,25 @@ bool entry_may_hold(const DirectoryEntry &entry, const TagFilter &tag) {
     return compare_bytes(tag.data, prefix_bytes, entry.tag_last, entry.tag_last_bytes) <= 0;
 }
 
+namespace {
+
+bool entry_may_hold_range(const DirectoryEntry &entry, const ScanFilter &filter) {
+    const TagFilter &low = filter.tag_low;
+    const TagFilter &high = filter.tag_high;
+    if (high.data != nullptr && compare_bytes(entry.tag_first, entry.tag_first_bytes, high.data, high.byte_count) >= 0)
+        return false;
+    const uint32 prefix_bytes = Min(low.byte_count, static_cast<uint32>(format::kEntryTagBytes));
+    return compare_bytes(low.data, prefix_bytes, entry.tag_last, entry.tag_last_bytes) <= 0;
+}
+
+}  // namespace
+
 bool segment_may_match(const ScanFilter &filter, const DirectoryEntry &entry) {
     if (filter.tail_only) return false;
     if (filter.by_time && !times_overlap(filter, entry.time_min, entry.time_max)) return false;
-    if (!filter.by_tag) return true;
+    if (!filter.by_tag && !filter.by_tag_range) return true;
     if (entry.flags & format::kEntryTagsUnknown) return false;  // every tag is NULL, and NULL equals nothing
+    if (filter.by_tag_range) return entry_may_hold_range(entry, filter);
     // The tags are sorted: the first one that is not before the segment's first decides.
     uint32 low = 0;
     for (uint32 high = filter.tag_count; low < high;) {
@@ -120,6 +134,22 @@ uint64 *granules_by_filter(TableScan *scan, const OpenSegment &segment, MemoryCo
     return set;
 }
 
+TagPositions positions_in_range(const TableScan *scan, const OpenSegment &segment) {
+    const format::SegmentIndex &index = *segment.index;
+    const ScanFilter *filter = scan->filter;
+    TagPositions positions = {format::has_null_tag(index) ? 1u : 0u, format::tag_positions(index)};
+    if (filter == nullptr || !filter->by_tag_range) return positions;
+    const auto position_of = [&](const TagFilter &bound, uint32 *position) {
+        bool found;
+        check_status(format::find_tag(index, {bound.data, bound.byte_count}, &found, position), scan->rel,
+                     "find a tag in a segment");
+    };
+    position_of(filter->tag_low, &positions.begin);
+    if (filter->tag_high.data != nullptr) position_of(filter->tag_high, &positions.end);
+    positions.end = Max(positions.begin, positions.end);
+    return positions;
+}
+
 namespace {
 
 void choose_granules(TableScan *scan) {
@@ -135,7 +165,16 @@ void choose_granules(TableScan *scan) {
     }
     const uint64 *by_filter = granules_by_filter(scan, segment, scan->choice_context);
     bool *wanted = static_cast<bool *>(MemoryContextAllocZero(scan->choice_context, Max(count, 1)));
-    if (!filter->by_tag) memset(wanted, 1, count);
+    if (filter->by_tag_range) {
+        const TagPositions positions = positions_in_range(scan, segment);
+        if (positions.begin < positions.end) {
+            const uint32 first = format::granules_of_tag(*segment.index, positions.begin).first;
+            const uint32 last = format::granules_of_tag(*segment.index, positions.end - 1).last;
+            for (uint32 g = first; g <= last && g < count; g++) wanted[g] = true;
+        }
+    } else if (!filter->by_tag) {
+        memset(wanted, 1, count);
+    }
     for (uint32 t = 0; filter->by_tag && t < filter->tag_count; t++) {
         if (!entry_may_hold(segment.entry, filter->tags[t])) continue;
         bool found = false;

@@ -63,6 +63,9 @@ struct ScanFilter {
     bool by_tag;
     const TagFilter *tags;  // sorted by bytes (memcmp, then length), distinct; none: no row can match
     uint32 tag_count;
+    bool by_tag_range;         // not with by_tag; a NULL tag is in no range
+    TagFilter tag_low;         // inclusive; fingerprints of bounds mean nothing
+    TagFilter tag_high;        // exclusive; data == nullptr: there is no end
     const KeyCondition *keys;  // on other columns; all must hold
     uint32 key_count;
     const RowSearch *searches;  // all must match; row_is_certain() says of which rows that need not be looked at again

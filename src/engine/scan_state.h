@@ -143,6 +143,13 @@ void store_tail_row_at(TableScan *scan, OffsetNumber offset, TupleTableSlot *slo
 uint64 *granules_by_filter(TableScan *scan, const OpenSegment &segment, MemoryContext context);
 inline bool has_granule(const uint64 *set, uint32 granule) { return ((set[granule / 64] >> (granule % 64)) & 1) != 0; }
 
+/// The positions of a segment's tags, NULL left out, that the filter's range of tags leaves.
+struct TagPositions {
+    uint32 begin;
+    uint32 end;
+};
+TagPositions positions_in_range(const TableScan *scan, const OpenSegment &segment);
+
 /// Rows [first, end) of a granule.
 struct RowSpan {
     uint32 first;

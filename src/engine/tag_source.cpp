@@ -143,14 +143,14 @@ bool is_inside(const TagSource *source, int64 position) { return position >= sou
 // Begins with the NULL tag, or with the others.
 bool first_of_all(SourceSetup *setup, TagSource *source) {
     const int64 first = setup->order.tags_descend ? static_cast<int64>(source->tags_end) - 1 : source->tags_begin;
-    if (source->has_null_tag && !setup->order.null_tags_last) return stand_at(setup, source, 0);
+    if (source->wants_null_tag && !setup->order.null_tags_last) return stand_at(setup, source, 0);
     if (is_inside(source, first)) return stand_at(setup, source, first);
-    return source->has_null_tag && stand_at(setup, source, 0);
+    return source->wants_null_tag && stand_at(setup, source, 0);
 }
 
 bool next_of_all(SourceSetup *setup, TagSource *source, int64 next) {
     if (is_inside(source, next)) return stand_at(setup, source, next);
-    return source->has_null_tag && setup->order.null_tags_last && stand_at(setup, source, 0);
+    return source->wants_null_tag && setup->order.null_tags_last && stand_at(setup, source, 0);
 }
 
 bool first_tag(SourceSetup *setup, TagSource *source) {
@@ -159,7 +159,7 @@ bool first_tag(SourceSetup *setup, TagSource *source) {
     const TagKey &from = setup->turned_at.tag;
     if (from.is_null) {
         if (!setup->order.null_tags_last) return first_of_all(setup, source);
-        return source->has_null_tag && stand_at(setup, source, 0);
+        return source->wants_null_tag && stand_at(setup, source, 0);
     }
     bool found;
     const int64 position = find_position(setup, source, from, &found);
@@ -339,15 +339,17 @@ bool open_segment_source(SourceSetup *setup, TagSource *source) {
     source->wanted = granules_by_filter(scan, source->segment, source->memory);
     scan->counters.segments_read++;
     source->has_null_tag = format::has_null_tag(*source->segment.index);
-    source->tags_begin = source->has_null_tag ? 1 : 0;
-    source->tags_end = format::tag_positions(*source->segment.index);
+    source->wants_null_tag = source->has_null_tag && !scan->filter->by_tag_range;
+    const TagPositions positions = positions_in_range(scan, source->segment);
+    source->tags_begin = positions.begin;
+    source->tags_end = positions.end;
     return first_tag(setup, source);
 }
 
 bool open_tail_source(SourceSetup *setup, TagSource *source, const TailRows &rows) {
     source->is_open = source->is_tail = true;
     source->tail = rows;
-    source->has_null_tag = rows.tag_count > 0 && rows.tags[0].is_null;
+    source->has_null_tag = source->wants_null_tag = rows.tag_count > 0 && rows.tags[0].is_null;
     source->tags_begin = source->has_null_tag ? 1 : 0;
     source->tags_end = rows.tag_count;
     return first_tag(setup, source);

@@ -59,8 +59,9 @@ struct TagSource {  // all zeros: not open
     bool has_row;
     MemoryContext memory;  // of an open source
 
-    // Its tags: positions [tags_begin, tags_end), and position 0 for NULL.
+    // Its tags: positions [tags_begin, tags_end) are wanted, and position 0, NULL, may be.
     bool has_null_tag;
+    bool wants_null_tag;
     uint32 tags_begin;
     uint32 tags_end;
     int64 position;

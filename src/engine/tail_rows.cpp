@@ -70,6 +70,11 @@ uint32 number_of_tag(TailCollector *collector, const TagKey &tag) {
 
 // The fingerprints have let most of the other tags' rows out already.
 bool is_wanted(const ScanFilter *filter, const TagKey &tag) {
+    if (filter->by_tag_range) {
+        const TagKey low = {filter->tag_low.data, filter->tag_low.byte_count, false};
+        const TagKey high = {filter->tag_high.data, filter->tag_high.byte_count, false};
+        return !tag.is_null && compare_bytes(low, tag) <= 0 && (high.data == nullptr || compare_bytes(tag, high) < 0);
+    }
     if (!filter->by_tag) return true;
     uint32 low = 0;
     for (uint32 high = filter->tag_count; low < high && !tag.is_null;) {

@@ -8,6 +8,8 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/fmgroids.h"
+#include "utils/pg_locale.h"
 #include "utils/typcache.h"
 }
 
@@ -46,6 +48,49 @@ bool equality_is_of_bytes(Oid type) {
         case MACADDR8OID: return true;
         default: return type_is_enum(type);
     }
+}
+
+namespace {
+
+bool collation_is_c(Oid collation) {
+#if PG_VERSION_NUM >= 180000
+    return pg_newlocale_from_collation(collation)->collate_is_c;
+#else
+    return lc_collate_is_c(collation);
+#endif
+}
+
+}  // namespace
+
+// Not: oid and "char", which count as unsigned; enums, ordered by their catalog.
+bool order_is_of_bytes(Oid type, Oid collation) {
+    switch (type) {
+        case TEXTOID:
+        case VARCHAROID: return OidIsValid(collation) && collation_is_c(collation);
+        case BYTEAOID:
+        case UUIDOID:
+        case INT2OID:
+        case INT4OID:
+        case INT8OID:
+        case BOOLOID:
+        case DATEOID:
+        case TIMEOID:
+        case TIMESTAMPOID:
+        case TIMESTAMPTZOID:
+        case MACADDROID:
+        case MACADDR8OID: return true;
+        default: return false;
+    }
+}
+
+LikePrefix like_prefix(std::string_view pattern, char *prefix) {
+    LikePrefix literal = {0, true};
+    for (size_t at = 0; at < pattern.size(); at++) {
+        if (pattern[at] == '%' || pattern[at] == '_') return {literal.byte_count, false};
+        if (pattern[at] == '\\' && at + 1 < pattern.size()) at++;
+        prefix[literal.byte_count++] = pattern[at];
+    }
+    return literal;
 }
 
 namespace {
@@ -104,15 +149,47 @@ int strategy_in_family(Oid op, Oid type, Oid *left_type, Oid *right_type) {
     return strategy;
 }
 
+// LIKE '%x' says nothing of where a tag begins.
+bool says_how_tags_begin(Comparison comparison, const Node *value) {
+    if (!IsA(value, Const)) return true;
+    const Const *constant = reinterpret_cast<const Const *>(value);
+    if (constant->constisnull) return true;
+    const text *pattern = DatumGetTextPP(constant->constvalue);
+    const std::string_view characters{VARDATA_ANY(pattern), static_cast<size_t>(VARSIZE_ANY_EXHDR(pattern))};
+    if (comparison == Comparison::tag_begins_with) return !characters.empty();
+    char *prefix = static_cast<char *>(palloc(characters.size() + 1));
+    const LikePrefix literal = like_prefix(characters, prefix);
+    pfree(prefix);
+    return literal.byte_count > 0 || literal.is_whole;
+}
+
+bool add_tag_pattern(Comparison comparison, Node *value, ConditionList *list) {
+    if (exprType(value) != TEXTOID || !says_how_tags_begin(comparison, value)) return false;
+    append_condition(list, comparison, TEXTOID, value);
+    return true;
+}
+
 bool add_tag_condition(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
     if (!equality_is_of_bytes(keys.tag_type)) return false;
     if (is_text(keys.tag_type) && (!OidIsValid(call.collation) || !get_collation_isdeterministic(call.collation))) return false;
+    if (is_text(keys.tag_type) && !call.is_array) {
+        if (call.op == OID_TEXT_LIKE_OP) return add_tag_pattern(Comparison::tag_like, call.value, list);
+        if (get_opcode(call.op) == F_STARTS_WITH) return add_tag_pattern(Comparison::tag_begins_with, call.value, list);
+    }
     Oid left_type;
     Oid right_type;
-    if (strategy_in_family(call.op, keys.tag_type, &left_type, &right_type) != BTEqualStrategyNumber) return false;
+    const int strategy = strategy_in_family(call.op, keys.tag_type, &left_type, &right_type);
+    if (strategy == InvalidStrategy) return false;
     const Oid wanted = operator_type(keys.tag_type);
     if (left_type != wanted || (right_type != wanted && !(is_integer(wanted) && is_integer(right_type)))) return false;
-    append_condition(list, call.is_array ? Comparison::tag_any : Comparison::tag_equal, right_type, call.value);
+    if (strategy == BTEqualStrategyNumber) {
+        append_condition(list, call.is_array ? Comparison::tag_any : Comparison::tag_equal, right_type, call.value);
+        return true;
+    }
+    if (call.is_array || !order_is_of_bytes(keys.tag_type, call.collation)) return false;
+    constexpr Comparison kByStrategy[] = {Comparison::tag_less, Comparison::tag_at_most, Comparison::tag_equal,
+                                          Comparison::tag_at_least, Comparison::tag_greater};
+    append_condition(list, kByStrategy[strategy - 1], right_type, call.value);
     return true;
 }
 
@@ -183,10 +260,21 @@ bool add_any(PlannerInfo *root, const KeyTypes &keys, Index varno, const ScalarA
                     list);
 }
 
+// starts_with(tag, value)
+bool add_function(PlannerInfo *root, const KeyTypes &keys, Index varno, const FuncExpr *expr, ConditionList *list) {
+    if (expr->funcid != F_STARTS_WITH || !is_text(keys.tag_type)) return false;
+    const Var *column = column_of(static_cast<Node *>(linitial(expr->args)), varno);
+    Node *value = static_cast<Node *>(lsecond(expr->args));
+    if (column == nullptr || column->varattno != keys.columns.tag || !is_usable_value(root, varno, value)) return false;
+    if (!OidIsValid(expr->inputcollid) || !get_collation_isdeterministic(expr->inputcollid)) return false;
+    return add_tag_pattern(Comparison::tag_begins_with, value, list);
+}
+
 bool add_arm(PlannerInfo *root, const KeyTypes &keys, Index varno, Node *node, ConditionList *list) {
     if (node != nullptr && IsA(node, OpExpr)) return add_operator(root, keys, varno, reinterpret_cast<OpExpr *>(node), list);
     if (node != nullptr && IsA(node, ScalarArrayOpExpr))
         return add_any(root, keys, varno, reinterpret_cast<ScalarArrayOpExpr *>(node), list);
+    if (node != nullptr && IsA(node, FuncExpr)) return add_function(root, keys, varno, reinterpret_cast<FuncExpr *>(node), list);
     return false;
 }
 

@@ -6,6 +6,8 @@
 // Understood, with the key column on either side, and `value` any expression without volatile functions, subplans and columns of
 // the table:
 //   tag = value, tag = ANY (value), and these joined by OR: for types whose equality is equality of bytes
+//   tag LIKE value, tag ^@ value, starts_with(tag, value): for texts, by what the value begins with; tag <, <=, >=, > value: for
+//   types whose order is that of bytes
 //   time <, <=, =, >=, > value; time = ANY (value); time <@ range: value of the column's type; for timestamptz also timestamp and
 //   date, for timestamp also date, whose conversion to the column's type is what PostgreSQL's operator does
 //   of a log table what key_terms.h says of other columns
@@ -17,6 +19,8 @@
 #include "engine/server.h"
 //
 #include "engine/pages.h"
+
+#include <string_view>
 
 extern "C" {
 #include "nodes/pathnodes.h"
@@ -39,9 +43,27 @@ KeyTypes key_types(Relation rel);
 /// collation.
 bool equality_is_of_bytes(Oid type);
 
+/// Types whose default order is that of tag bytes; of texts only under a collation like "C".
+bool order_is_of_bytes(Oid type, Oid collation);
+
+/// What a pattern of LIKE takes literally at its begin, into `prefix`, which has room for the whole pattern; whether that is all
+/// of it.
+struct LikePrefix {
+    uint32 byte_count;
+    bool is_whole;
+};
+LikePrefix like_prefix(std::string_view pattern, char *prefix);
+
 enum class Comparison : uint8 {
     tag_equal,
     tag_any,  // the value is an array
+    // Ranges of tags.
+    tag_begins_with,
+    tag_like,
+    tag_less,
+    tag_at_most,
+    tag_at_least,
+    tag_greater,
     time_less,
     time_at_most,
     time_equal,
@@ -80,6 +102,10 @@ struct ConditionList {  // all zeros: empty
 
 inline bool is_tag_condition(const Condition &condition) {
     return condition.comparison == Comparison::tag_equal || condition.comparison == Comparison::tag_any;
+}
+
+inline bool is_tag_range_condition(const Condition &condition) {
+    return condition.comparison >= Comparison::tag_begins_with && condition.comparison <= Comparison::tag_greater;
 }
 
 inline bool is_key_condition(const Condition &condition) { return condition.comparison >= Comparison::text_equal; }

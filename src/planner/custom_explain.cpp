@@ -20,7 +20,7 @@ SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses) {
         Node *clause = static_cast<Node *>(lfirst(cell));
         ConditionList conditions = {};
         if (!add_clause(nullptr, keys, varno, clause, &conditions)) continue;
-        if (is_tag_condition(conditions.items[0]))
+        if (is_tag_condition(conditions.items[0]) || is_tag_range_condition(conditions.items[0]))
             split.tag = lappend(split.tag, clause);
         else if (is_key_condition(conditions.items[0]))
             split.keys = lappend(split.keys, clause);

@@ -13,7 +13,6 @@ extern "C" {
 #include "optimizer/paths.h"
 #include "optimizer/tlist.h"
 #include "utils/guc.h"
-#include "utils/pg_locale.h"
 #include "utils/typcache.h"
 }
 
@@ -27,41 +26,12 @@ namespace {
 /// The order of the tail's rows is kept in memory, 24 bytes a row: beyond these, a sort that may spill to disk is better.
 constexpr double kTailRowsMax = 10'000'000;
 
-bool collation_is_c(Oid collation) {
-#if PG_VERSION_NUM >= 180000
-    return pg_newlocale_from_collation(collation)->collate_is_c;
-#else
-    return lc_collate_is_c(collation);
-#endif
-}
-
 bool descends(const PathKey *key) {
 #if PG_VERSION_NUM >= 180000
     return key->pk_cmptype == COMPARE_GT;
 #else
     return key->pk_strategy == BTGreaterStrategyNumber;
 #endif
-}
-
-// Types whose order is that of their tag bytes. (Not: oid and "char", which count as unsigned; enums, ordered by their catalog.)
-bool order_is_of_bytes(Oid type, Oid collation) {
-    switch (type) {
-        case TEXTOID:
-        case VARCHAROID: return OidIsValid(collation) && collation_is_c(collation);
-        case BYTEAOID:
-        case UUIDOID:
-        case INT2OID:
-        case INT4OID:
-        case INT8OID:
-        case BOOLOID:
-        case DATEOID:
-        case TIMEOID:
-        case TIMESTAMPOID:
-        case TIMESTAMPTZOID:
-        case MACADDROID:
-        case MACADDR8OID: return true;
-        default: return false;
-    }
 }
 
 Oid usual_family(Oid type) { return lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf; }

@@ -84,6 +84,80 @@ void intersect_tags(TagSet *set, const TagSet &other) {
     set->count = kept;
 }
 
+// ---------------------------------------------------------------------------------------------------------- ranges of tags
+
+struct TagRange {
+    TagFilter low;
+    TagFilter high;  // exclusive; data == nullptr: there is no end
+};
+
+int compare_bounds(const TagFilter &a, const TagFilter &b) { return compare_tags(&a, &b); }
+
+void raise_low(TagRange *range, const TagFilter &low) {
+    if (compare_bounds(low, range->low) > 0) range->low = low;
+}
+void lower_high(TagRange *range, const TagFilter &high) {
+    if (range->high.data == nullptr || compare_bounds(high, range->high) < 0) range->high = high;
+}
+
+// A copy of a tag, or the first byte string behind it: with a zero byte more.
+TagFilter bound_at(const void *data, uint32 byte_count, bool is_behind) {
+    auto *copy = static_cast<std::byte *>(palloc0(byte_count + 1));
+    memcpy(copy, data, byte_count);
+    return {copy, byte_count + (is_behind ? 1 : 0), 0};
+}
+
+// Tags that begin so end before the same bytes with the last one raised; those with the greatest byte have no end there.
+void narrow_to_prefix(TagRange *range, const char *prefix, uint32 byte_count) {
+    raise_low(range, bound_at(prefix, byte_count, false));
+    while (byte_count > 0 && static_cast<uint8>(prefix[byte_count - 1]) == 0xFF) byte_count--;
+    if (byte_count == 0) return;
+    TagFilter high = bound_at(prefix, byte_count, false);
+    auto *last = const_cast<std::byte *>(high.data) + byte_count - 1;
+    *last = static_cast<std::byte>(static_cast<uint8>(*last) + 1);
+    lower_high(range, high);
+}
+
+void narrow_by_pattern(const Condition &condition, Datum value, TagRange *range) {
+    const text *pattern = DatumGetTextPP(value);
+    const std::string_view characters{VARDATA_ANY(pattern), static_cast<size_t>(VARSIZE_ANY_EXHDR(pattern))};
+    if (condition.comparison == Comparison::tag_begins_with)
+        return narrow_to_prefix(range, characters.data(), static_cast<uint32>(characters.size()));
+    char *prefix = static_cast<char *>(palloc(characters.size() + 1));
+    const LikePrefix literal = like_prefix(characters, prefix);
+    if (!literal.is_whole) return narrow_to_prefix(range, prefix, literal.byte_count);
+    raise_low(range, bound_at(prefix, literal.byte_count, false));
+    lower_high(range, bound_at(prefix, literal.byte_count, true));
+}
+
+void narrow_tag_range(const KeyTypes &keys, const Condition &condition, Datum value, TagRange *range) {
+    if (condition.comparison == Comparison::tag_like || condition.comparison == Comparison::tag_begins_with)
+        return narrow_by_pattern(condition, value, range);
+    TagSet set = {};
+    add_tag_value(keys, condition.value_type, value, &set);
+    if (set.count == 0) return;  // an integer outside of the column's type: every row is checked
+    const TagFilter &tag = set.tags[0];
+    switch (condition.comparison) {
+        case Comparison::tag_less: return lower_high(range, tag);
+        case Comparison::tag_at_most: return lower_high(range, bound_at(tag.data, tag.byte_count, true));
+        case Comparison::tag_at_least: return raise_low(range, tag);
+        case Comparison::tag_greater: return raise_low(range, bound_at(tag.data, tag.byte_count, true));
+        default: return;
+    }
+}
+
+// Drops the tags of a set that lie outside.
+void intersect_range(TagSet *set, const TagRange &range) {
+    uint32 kept = 0;
+    for (uint32 i = 0; i < set->count; i++) {
+        const TagFilter &tag = set->tags[i];
+        const bool is_inside =
+            compare_bounds(tag, range.low) >= 0 && (range.high.data == nullptr || compare_bounds(tag, range.high) < 0);
+        if (is_inside) set->tags[kept++] = tag;
+    }
+    set->count = kept;
+}
+
 // ------------------------------------------------------------------------------------------------------------------- time
 
 constexpr int64 kTimeFirst = PG_INT64_MIN;  // -infinity
@@ -227,7 +301,8 @@ void add_search(const Condition &condition, const ConditionValue &value, SearchL
 void build_filter(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values, ScanFilter *filter) {
     TagSet all = {};
     TimeRange times = kAllTimes;
-    filter->by_tag = filter->by_time = false;
+    TagRange range = {bound_at("", 0, false), {}};
+    filter->by_tag = filter->by_time = filter->by_tag_range = false;
     KeyList keys_of_others = {};
     SearchList searches = {};
     for (uint32 i = 0; i < conditions.count;) {
@@ -242,6 +317,10 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
                     all = set;
                 filter->by_tag = true;
             }
+        } else if (is_tag_range_condition(conditions.items[i])) {
+            if (values[i].is_known && values[i].is_null) lower_high(&range, bound_at("", 0, false));
+            if (values[i].is_known && !values[i].is_null) narrow_tag_range(keys, conditions.items[i], values[i].value, &range);
+            filter->by_tag_range = filter->by_tag_range || values[i].is_known;
         } else if (is_key_condition(conditions.items[i])) {
             add_key_clause(conditions, values, i, end, &keys_of_others);
             if (end == i + 1) add_search(conditions.items[i], values[i], &searches);
@@ -251,6 +330,12 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
         }
         i = end;
     }
+    if (filter->by_tag && filter->by_tag_range) {
+        intersect_range(&all, range);
+        filter->by_tag_range = false;
+    }
+    filter->tag_low = range.low;
+    filter->tag_high = range.high;
     filter->tags = all.tags;
     filter->tag_count = all.count;
     filter->keys = keys_of_others.items;

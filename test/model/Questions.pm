@@ -42,7 +42,11 @@ sub tag_condition
         sub { 'tag = ANY (ARRAY[' . $list->() . "]::$type\[])" }, sub { 'tag IS NULL' }, sub { 'tag <> ' . $tag->() },
         sub { 'tag > ' . $tag->() }, sub { 'tag = (SELECT ' . $tag->() . "::$type)" }, sub { $tag->() . ' = tag' },
         sub { 'tag IN (SELECT tag FROM model.h WHERE tag IS NOT NULL ORDER BY tag LIMIT 2)' });
-    push @kinds, sub { "tag LIKE 'tag1%'" }, sub { "tag = 'tag3'" }, sub { "tag >= 'tag2' AND tag < 'tag5'" },
+    my $begin = sub { return one_of('', 't', 'tag', 'tag1', 'tag12', "caf\x{e9}", 'value ', 'tah') };
+    push @kinds, sub { "tag LIKE '" . $begin->() . one_of('%', '%', '_', '_%', '') . "'" },
+        sub { 'tag LIKE ' . $tag->() }, sub { "tag ^@ '" . $begin->() . "'" }, sub { 'starts_with(tag, ' . $tag->() . ')' },
+        sub { 'tag COLLATE "C" ' . one_of('<', '<=', '>', '>=') . ' ' . $tag->() },
+        sub { "tag = 'tag3'" }, sub { "tag >= 'tag2' AND tag < 'tag5'" },
         sub { "upper(tag) = 'TAG4'" } if $type eq 'text';
     return one_of(@kinds)->();
 }
