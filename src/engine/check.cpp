@@ -235,6 +235,19 @@ void check_range(Relation rel, const OpenSegment &segment, uint32 granule, uint3
     }
 }
 
+// What the segment tells of a granule's column must be what its rows say, or queries that read no rows would lie.
+void check_statistics(const Granule *granule, uint32 column, const format::ColumnVector &vector) {
+    const OpenSegment &segment = *granule->segment;
+    const std::span<const format::GranuleStatistics> granules = granule_statistics(granule->rel, segment, column);
+    if (granules.empty() || !granules[granule->number].is_known) return;
+    const format::ColumnVector &times = granule->columns[granule->keys.time - 1].vector;
+    const format::GranuleRows rows = {vector.kind,  vector.row_count, vector.numbers,
+                                      vector.nulls, times.numbers,    times.nulls};
+    if (!format::is_same(granules[granule->number], format::summarize_granule(rows)))
+        report_damage(granule->rel, segment.entry.extents[0].first_block,
+                      "The statistics of a granule are not those of its rows.");
+}
+
 // What the values of a granule, all read, count. Those of dropped columns, which nobody else reads, count too. Their keys go to
 // the collector, if there is one.
 uint64 check_values(const Granule *granule, format::KeyCollector *collector) {
@@ -248,6 +261,7 @@ uint64 check_values(const Granule *granule, format::KeyCollector *collector) {
         const bool is_tag = column + 1 == static_cast<uint32>(granule->keys.tag);
         bytes += format::count_raw_bytes(vector, is_tag ? tag_number_bytes(granule->desc, granule->keys) : 0);
         check_range(granule->rel, segment, granule->number, column, vector);
+        check_statistics(granule, column, vector);
         const codec::KeyKind keys = format::key_kind(*segment.index, column);
         if (collector == nullptr || keys == codec::KeyKind::reserved) continue;
         format::begin_values(*collector, granule->number, column);

@@ -1,5 +1,5 @@
-// Segments that this backend has opened lately: their parsed indexes, and what was read of their filters and templates. A search
-// that takes a tenth of a millisecond would spend most of it on parsing them again.
+// Segments that this backend has opened lately: their parsed indexes, and what was read of their filters, templates and
+// statistics. A search that takes a tenth of a millisecond would spend most of it on parsing them again.
 //
 // A segment never changes, so what is kept can only be another segment's: of another table's file that got the same number, or of
 // an earlier life of this one. Table, file, slot and generation must be the same, and so must the header and the checksum of the

@@ -212,6 +212,22 @@ const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment) {
     return parts->filter;
 }
 
+std::span<const format::GranuleStatistics> granule_statistics(Relation rel, const OpenSegment &segment, uint32 column) {
+    constexpr const char *kDoing = "read the statistics of a segment";
+    SegmentParts *parts = segment.parts;
+    const format::ByteRange range = format::statistics_range(*segment.index);
+    if (range.byte_count == 0) return {};
+    Arena arena = arena_in(parts->context);
+    if (parts->statistics == nullptr) {
+        const std::span<const std::byte> bytes = read_segment_part(rel, segment, range, parts->context);
+        check_status(format::open_statistics(*segment.index, bytes, arena, &parts->statistics), rel, kDoing);
+    }
+    if (!format::has_statistics(*parts->statistics, column)) return {};
+    std::span<const format::GranuleStatistics> granules;
+    check_status(format::column_statistics(*parts->statistics, column, arena, &granules), rel, kDoing);
+    return granules;
+}
+
 void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, std::span<const uint32> rows,
                 MemoryContext context, format::ColumnVector *decoded) {
     const format::ByteRange range = format::chunk_range(*segment.index, granule, column);

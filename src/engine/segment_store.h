@@ -6,6 +6,7 @@
 #include "codec/arena.h"
 #include "codec/templates.h"
 #include "engine/wal.h"
+#include "format/granule_statistics.h"
 #include "format/key_filter.h"
 #include "format/segment.h"
 
@@ -53,6 +54,7 @@ struct SegmentParts {
     codec::TemplateModel **models;  // one a column; nullptr: not read yet
     bool filter_is_open;
     format::KeyFilter filter;
+    format::SegmentStatistics *statistics;  // nullptr: not read yet
 };
 
 /// The header and the parsed index of a segment, in memory of `context`.
@@ -70,6 +72,11 @@ const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segmen
 
 /// The filter of keys of a segment that has one (format::filter_header_range()).
 const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);
+
+/// The statistics of a column's granules, one a granule of the segment, some of them not known (GranuleStatistics::is_known);
+/// empty when no granule has any. Read when first asked for, and kept with the segment.
+/// column   from 0, as the table counts; one that was added after the segment was made has none
+std::span<const format::GranuleStatistics> granule_statistics(Relation rel, const OpenSegment &segment, uint32 column);
 
 /// A range of a segment, read into memory of `context`.
 std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "format/granule_cuts.h"
 #include "format/version.h"
 
 namespace historian::format {
@@ -143,12 +144,26 @@ struct Grouping {
     }
 };
 
-/// How many granules of its own a tag gets; 0: it shares one.
-std::uint32_t own_granules(std::uint32_t rows, std::uint64_t content_bytes) noexcept {
-    if (rows < kGranuleRowsLonely && content_bytes < kGranuleContentBytes) return 0;
-    const std::uint64_t by_rows = (rows + kGranuleRowsMax - 1) / kGranuleRowsMax;
-    const std::uint64_t by_content = (content_bytes + kGranuleContentBytes - 1) / kGranuleContentBytes;
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(rows, std::max(by_rows, by_content)));
+/// A tag with so many rows, or so long ones, gets granules of its own.
+bool is_lonely(const BuilderTag &tag) noexcept {
+    return tag.row_count >= kGranuleRowsLonely || tag.content_bytes >= kGranuleContentBytes;
+}
+
+/// A lonely tag's rows. Long ones are so few in a granule that their content fits when it is spread evenly. Records of a log keep
+/// the fewest granules: they are searched more often than aggregated.
+TagRun run_of_tag(const SegmentBuilder &builder, const RowOrder &order, std::uint32_t position) noexcept {
+    const BuilderTag &tag = builder.tags[order.tag_ids[position]];
+    const std::uint64_t by_rows = (tag.row_count + kGranuleRowsMax - 1) / kGranuleRowsMax;
+    const std::uint64_t by_content = (tag.content_bytes + kGranuleContentBytes - 1) / kGranuleContentBytes;
+    const std::uint64_t pieces = std::min<std::uint64_t>(tag.row_count, std::max(by_rows, by_content));
+    const std::uint32_t first = order.tag_start[position];
+    TagRun run;
+    run.times = {order.times + first, tag.row_count};
+    // A NULL is before all times.
+    const bool has_null_time = order.null_times != nullptr && order.null_times[first] != 0;
+    run.is_cut_evenly = has_null_time || builder.key.tag_column == kNoColumn;
+    run.rows_max = by_content > by_rows ? static_cast<std::uint32_t>(tag.row_count / pieces) : kGranuleRowsMax;
+    return run;
 }
 
 }  // namespace
@@ -167,26 +182,22 @@ Status sort_rows(SegmentBuilder &builder, RowOrder *order) noexcept {
 }
 
 Status choose_granules(const SegmentBuilder &builder, const RowOrder &order, GranuleList *list) noexcept {
-    std::uint64_t granules_max = 0;
+    std::uint64_t count_max = 0;
     for (std::uint32_t t = 0; t < order.tag_count; ++t) {
-        const BuilderTag &tag = builder.tags[order.tag_ids[t]];
-        granules_max += std::max(1u, own_granules(tag.row_count, tag.content_bytes));
+        count_max += is_lonely(builder.tags[order.tag_ids[t]]) ? granules_max(run_of_tag(builder, order, t)) : 1;
     }
-    list->granules = builder.arena->array<Granule>(granules_max);
+    list->granules = builder.arena->array<Granule>(count_max);
     if (list->granules == nullptr) return no_memory();
 
     Grouping group{list};
     for (std::uint32_t t = 0; t < order.tag_count; ++t) {
         const BuilderTag &tag = builder.tags[order.tag_ids[t]];
-        const std::uint32_t pieces = own_granules(tag.row_count, tag.content_bytes);
-        if (pieces != 0) {
+        if (is_lonely(tag)) {
             if (t > 0) group.flush(t - 1);
-            for (std::uint32_t piece = 0; piece < pieces; ++piece) {
-                const auto begin = static_cast<std::uint32_t>(std::uint64_t{tag.row_count} * piece / pieces);
-                const auto end = static_cast<std::uint32_t>(std::uint64_t{tag.row_count} * (piece + 1) / pieces);
+            cut_granules(run_of_tag(builder, order, t), [&](std::uint32_t first, std::uint32_t count) {
                 list->granules[list->count++] = {
-                    .first_row = order.tag_start[t] + begin, .row_count = end - begin, .tag_first = t, .tag_last = t};
-            }
+                    .first_row = order.tag_start[t] + first, .row_count = count, .tag_first = t, .tag_last = t};
+            });
             continue;
         }
         if (group.rows == 0) {

@@ -86,6 +86,7 @@ Status encode_column(Finish &finish, std::uint32_t column) noexcept {
         if (builder.traits != nullptr && builder.traits[column].has_range) {
             if (const Status status = find_ranges(finish, column, nulls); !status.ok()) return status;
         }
+        if (const Status status = find_statistics(finish, column, nulls); !status.ok()) return status;
         return encode_numbers(finish, column, source.type.kind, finish.numbers, nulls);
     }
     if (!ensure_array(finish, finish.texts, builder.row_count)) return no_memory();
@@ -135,7 +136,8 @@ SegmentSummary summarise(const Finish &finish, std::span<const Text> tags) noexc
 SegmentHeader make_header(const Finish &finish, std::size_t tag_count, std::size_t index_bytes) noexcept {
     SegmentHeader header;
     header.index = {kSegmentHeaderBytes, index_bytes};
-    header.segment_bytes = kSegmentHeaderBytes + index_bytes + finish.filter.header.size() + finish.filter.blocks.size();
+    header.segment_bytes = kSegmentHeaderBytes + index_bytes + finish.statistics.size() + finish.filter.header.size() +
+                           finish.filter.blocks.size();
     for (std::uint32_t c = 0; c < finish.builder.column_count; ++c) header.segment_bytes += finish.extras[c].model.size();
     for (std::size_t i = 0; i < std::size_t{finish.list.count} * finish.builder.column_count; ++i) {
         header.segment_bytes += finish.chunk_bytes[i];
@@ -150,7 +152,7 @@ SegmentHeader make_header(const Finish &finish, std::size_t tag_count, std::size
     return header;
 }
 
-/// Header, index, filter, models, and the chunks granule after granule, in one piece of memory.
+/// Header, index, statistics, filter, models, and the chunks granule after granule, in one piece of memory.
 Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segment) noexcept {
     const SegmentBuilder &builder = finish.builder;
     auto *types = builder.arena->array<ColumnType>(builder.column_count);
@@ -164,6 +166,7 @@ Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segmen
                              {finish.list.granules, finish.list.count},
                              finish.chunk_bytes,
                              {finish.extras, builder.column_count},
+                             finish.statistics.size(),
                              finish.filter.header.size(),
                              finish.filter.blocks.size()};
     if (!ensure_room(finish, index_bytes_max(source))) return no_memory();
@@ -178,6 +181,7 @@ Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segmen
     ByteWriter out{{bytes, static_cast<std::size_t>(header.segment_bytes)}};
     write_segment_header(header, out);
     out.bytes(index.written());
+    out.bytes(finish.statistics);
     out.bytes(finish.filter.header);
     out.bytes(finish.filter.blocks);
     for (std::uint32_t c = 0; c < builder.column_count; ++c) out.bytes(finish.extras[c].model);
@@ -220,6 +224,7 @@ Status finish_builder(SegmentBuilder &builder, SegmentBytes *segment) noexcept {
     for (std::uint32_t c = 0; c < builder.column_count; ++c) {
         if (const Status status = encode_column(finish, c); !status.ok()) return status;
     }
+    if (const Status status = join_statistics(finish); !status.ok()) return status;
     if (const Status status = collect_keys(finish); !status.ok()) return status;
     return assemble(finish, {tags, tag_count}, segment);
 }

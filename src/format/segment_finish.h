@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "format/chunk.h"
+#include "format/granule_statistics.h"
 #include "format/key_filter.h"
 #include "format/row_order.h"
 #include "format/segment_index.h"
@@ -22,12 +23,15 @@ struct Finish {
     std::span<const std::byte> *chunks = nullptr;  // [column * granules + granule]; memory of the arena
     std::uint64_t *chunk_bytes = nullptr;          // the same
     ColumnExtras *extras = nullptr;                // one a column
+    std::span<const std::byte> statistics;         // the block of statistics; empty: none
     KeyFilterBytes filter;
     std::span<std::byte> room;                     // one chunk is encoded here, then copied to its own memory
     std::int64_t *numbers = nullptr;               // one column, sorted
     codec::Text *texts = nullptr;
     std::uint8_t *nulls = nullptr;
     codec::Text *dense_texts = nullptr;
+    GranuleStatistics *granule_statistics = nullptr;  // of one column
+    std::int64_t *granule_numbers = nullptr;          // of one list of them
 };
 
 /// A sorted column in arrays that are made when the first column needs them and used again for the next one.
@@ -77,6 +81,14 @@ Status encode_messages(Finish &finish, std::uint32_t column, const std::uint8_t 
 
 /// The least and the greatest number of each granule.
 Status find_ranges(Finish &finish, std::uint32_t column, const std::uint8_t *nulls) noexcept;
+
+/// The statistics of a column's granules, encoded, into `extras`; nothing when no granule has any.
+///
+/// finish.numbers   the column, sorted
+Status find_statistics(Finish &finish, std::uint32_t column, const std::uint8_t *nulls) noexcept;
+
+/// The block of all columns' statistics.
+Status join_statistics(Finish &finish) noexcept;
 
 /// The filter of keys of all columns that want one.
 Status collect_keys(Finish &finish) noexcept;

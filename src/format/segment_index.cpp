@@ -158,6 +158,7 @@ Status place_chunks(std::uint64_t offset, SegmentIndex *index) noexcept {
 /// What a column keeps beside its chunks, and where the parts between the index and the chunks lie.
 Status read_extras(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena, SegmentIndex *index) noexcept {
     const SegmentHeader &header = index->header;
+    const std::uint64_t statistics_bytes = in.varint();
     const std::uint64_t filter_header_bytes = in.varint();
     const std::uint64_t filter_blocks_bytes = in.varint();
     const bool words_are_known = in.varint() == words_version();
@@ -175,9 +176,11 @@ Status read_extras(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena
         offset = fits ? offset + byte_count : header.segment_bytes;
         return fits ? range : ByteRange{header.segment_bytes, 0};
     };
+    index->statistics = take(statistics_bytes);
     index->filter_header = take(filter_header_bytes);
     index->filter_blocks = take(filter_blocks_bytes);
-    bool fits = index->filter_header.byte_count == filter_header_bytes && index->filter_blocks.byte_count == filter_blocks_bytes;
+    bool fits = index->statistics.byte_count == statistics_bytes && index->filter_header.byte_count == filter_header_bytes &&
+                index->filter_blocks.byte_count == filter_blocks_bytes;
     for (std::uint32_t c = 0; c < header.column_count; ++c) {
         flags[c] = in.u8();
         const std::uint64_t model_bytes = in.varint();

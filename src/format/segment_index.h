@@ -33,6 +33,7 @@ struct SegmentIndex {
     TagDictionary dictionary;
     const Granule *granules = nullptr;
     bool filter_is_known = true;
+    ByteRange statistics;
     ByteRange filter_header;
     ByteRange filter_blocks;
     const codec::KeyKind *key_kinds = nullptr;      // one a column
@@ -50,6 +51,7 @@ void write_segment_header(const SegmentHeader &header, codec::ByteWriter &out) n
 struct ColumnExtras {
     codec::KeyKind keys = codec::KeyKind::reserved;
     std::span<const std::byte> model;       // empty: none
+    std::span<const std::byte> statistics;  // of its granules, part of the segment's block; empty: none
     const std::int64_t *least = nullptr;    // one a granule, or nullptr
     const std::int64_t *greatest = nullptr;
 };
@@ -62,6 +64,7 @@ struct IndexSource {
     std::span<const Granule> granules;
     const std::uint64_t *chunk_bytes = nullptr;  // column after column, granule after granule: [column * granules + granule]
     std::span<const ColumnExtras> extras;        // one a column
+    std::uint64_t statistics_bytes = 0;          // of the whole block
     std::uint64_t filter_header_bytes = 0;
     std::uint64_t filter_blocks_bytes = 0;
 };

@@ -36,6 +36,7 @@ Status write_granules(std::span<const Granule> granules, std::span<std::int64_t>
 
 Status write_extras(const IndexSource &source, std::span<std::int64_t> numbers, codec::EncodeSpace &space,
                     ByteWriter &out) noexcept {
+    out.varint(source.statistics_bytes);
     out.varint(source.filter_header_bytes);
     out.varint(source.filter_blocks_bytes);
     const bool has_words = std::any_of(source.extras.begin(), source.extras.end(),

@@ -1,4 +1,7 @@
-// What a segment keeps of its columns beside their values: templates of messages, ranges of numbers, the filter of keys.
+// What a segment keeps of its columns beside their values: templates of messages, ranges of numbers, statistics of granules, the
+// filter of keys.
+#include "codec/hash.h"
+#include "format/granule_statistics_block.h"
 #include "format/key_collector.h"
 #include "format/segment_finish.h"
 #include "format/version.h"
@@ -130,6 +133,58 @@ Status find_ranges(Finish &finish, std::uint32_t column, const std::uint8_t *nul
     finish.extras[column].least = least;
     finish.extras[column].greatest = greatest;
     return Status::success();
+}
+
+Status find_statistics(Finish &finish, std::uint32_t column, const std::uint8_t *nulls) noexcept {
+    const std::span<const Granule> granules{finish.list.granules, finish.list.count};
+    if (std::none_of(granules.begin(), granules.end(), wants_statistics)) return Status::success();
+    if (!ensure_array(finish, finish.granule_statistics, finish.list.count) ||
+        !ensure_array(finish, finish.granule_numbers, kStatisticsValues * finish.list.count) ||
+        !ensure_room(finish, column_statistics_bytes_max(granules.size())))
+        return no_memory();
+    const RowOrder &order = finish.order;
+    const PhysicalKind kind = finish.builder.columns[column].type.kind;
+    bool any = false;
+    for (std::size_t g = 0; g < granules.size(); ++g) {
+        const std::uint32_t row = granules[g].first_row;
+        const auto from_row = [row](const std::uint8_t *notes) { return notes == nullptr ? nullptr : notes + row; };
+        finish.granule_statistics[g] = {};
+        if (!wants_statistics(granules[g])) continue;
+        finish.granule_statistics[g] = summarize_granule(
+            {kind, granules[g].row_count, finish.numbers + row, from_row(nulls), order.times + row, from_row(order.null_times)});
+        any |= finish.granule_statistics[g].is_known;
+    }
+    if (!any) return Status::success();
+    ByteWriter out{finish.room};
+    const Status status =
+        write_column_statistics({kind, granules, finish.granule_statistics},
+                                {finish.granule_numbers, kStatisticsValues * granules.size()}, finish.space, out);
+    if (!status.ok()) return status;
+    auto *copy = finish.builder.arena->array<std::byte>(out.size());
+    if (copy == nullptr) return no_memory();
+    std::memcpy(copy, out.written().data(), out.size());
+    finish.extras[column].statistics = {copy, out.size()};
+    return Status::success();
+}
+
+Status join_statistics(Finish &finish) noexcept {
+    const SegmentBuilder &builder = finish.builder;
+    const std::span<const ColumnExtras> extras{finish.extras, builder.column_count};
+    std::size_t bytes = 0;
+    for (const ColumnExtras &column : extras) bytes += column.statistics.size();
+    if (bytes == 0) return Status::success();
+    bytes += codec::kVarintBytesMax * extras.size() + kStatisticsChecksumBytes;
+    auto *room = builder.arena->array<std::byte>(bytes);
+    if (room == nullptr) return no_memory();
+    ByteWriter out{{room, bytes}};
+    for (std::uint32_t c = 0; c < builder.column_count; ++c) {
+        const bool is_key = c == builder.key.tag_column || c == builder.key.time_column;
+        if (!is_key && is_number(builder.columns[c].type.kind)) out.varint(extras[c].statistics.size());
+    }
+    for (const ColumnExtras &column : extras) out.bytes(column.statistics);
+    out.u32(static_cast<std::uint32_t>(codec::hash_bytes(out.written())));
+    finish.statistics = out.written();
+    return out.status();
 }
 
 Status collect_keys(Finish &finish) noexcept {

@@ -15,6 +15,7 @@
 #include "codec/floats.h"
 #include "codec/integers.h"
 #include "codec/texts.h"
+#include "format/granule_statistics.h"
 #include "format/segment.h"
 
 #include "../unit/test_arena.h"
@@ -289,6 +290,40 @@ void bench_column(const format::SegmentIndex &index, const format::SegmentHeader
                 header.row_count / decode / 1e6);
 }
 
+/// Opens and decodes the statistics of a column; and computes them from its rows.
+void bench_statistics(const format::SegmentIndex &index, const format::SegmentHeader &header, std::span<const std::byte> all,
+                      std::uint32_t column) {
+    const format::ByteRange range = statistics_range(index);
+    const auto read = [&] {
+        TestArena arena;
+        format::SegmentStatistics *statistics = nullptr;
+        std::span<const format::GranuleStatistics> granules;
+        Status status = open_statistics(index, all.subspan(range.offset, range.byte_count), arena, &statistics);
+        if (status.ok()) status = column_statistics(*statistics, column, arena, &granules);
+        if (!status.ok()) fail("statistics", status);
+    };
+    const double decode = seconds_of(read, 20);
+    TestArena arena;
+    format::ColumnVector values;
+    format::ColumnVector times;
+    for (format::ColumnVector *decoded : {&values, &times}) {
+        const std::uint32_t c = decoded == &values ? column : header.time_column;
+        const format::ByteRange chunk = chunk_range(index, 0, c);
+        const Status status = decode_chunk(index, 0, c, all.subspan(chunk.offset, chunk.byte_count), nullptr, arena, decoded);
+        if (!status.ok()) fail("statistics", status);
+    }
+    std::uint64_t known = 0;
+    const auto summarize = [&] {
+        known +=
+            format::summarize_granule({values.kind, values.row_count, values.numbers, values.nulls, times.numbers, times.nulls})
+                .is_known;
+    };
+    const double compute = seconds_of(summarize, 20);
+    std::printf("statistics %llu bytes, %.3f a row; column %u decoded in %.1f us, computed in %.1f ns a value\n",
+                static_cast<unsigned long long>(range.byte_count), static_cast<double>(range.byte_count) / header.row_count,
+                column, decode * 1e6, known == 0 ? 0 : compute / values.row_count * 1e9);
+}
+
 void bench_segment() {
     const Plant plant{format::kSegmentRowsMax};
     const std::string bytes = bench_build(plant);
@@ -311,6 +346,7 @@ void bench_segment() {
     TestArena arena;
     const format::SegmentIndex *index = parse(arena);
     for (std::uint32_t column = 0; column < header.column_count; ++column) bench_column(*index, header, all, column);
+    bench_statistics(*index, header, all, 2);
     const double find = seconds_of([&] {
         for (const std::string &name : plant.names) {
             bool found = false;

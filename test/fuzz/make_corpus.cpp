@@ -22,7 +22,8 @@ void write_segment(const std::string &path, int shape) {
                                            {PhysicalKind::absent},
                                            {PhysicalKind::fixed, 12}};
     SegmentBuilder *builder = nullptr;
-    if (!create_builder(arena, types, {0, 1}, &builder).ok()) return;
+    const bool has_tag = shape < 12;  // without one every granule has statistics
+    if (!create_builder(arena, types, {has_tag ? 0 : kNoColumn, 1}, &builder).ok()) return;
     const int rows = shape % 5 == 0 ? 3 : 600;
     for (int i = 0; i < rows; ++i) {
         const std::string tag = "site0.line" + std::to_string(i % (1 + 10 * shape));
@@ -78,7 +79,7 @@ void write_templates(const std::string &path, int shape) {
 
 int main(int argument_count, char **arguments) {
     if (argument_count != 3) return 1;
-    for (int shape = 0; shape < 12; ++shape) write_segment(std::string(arguments[1]) + "/segment" + std::to_string(shape), shape);
+    for (int shape = 0; shape < 16; ++shape) write_segment(std::string(arguments[1]) + "/segment" + std::to_string(shape), shape);
     for (int shape = 0; shape < 6; ++shape)
         write_templates(std::string(arguments[2]) + "/templates" + std::to_string(shape), shape);
     return 0;

@@ -1,9 +1,34 @@
-// Any bytes as a segment: header, index, tags and every chunk. Checksums are not compared in fuzz builds.
+// Any bytes as a segment: header, index, tags, statistics and every chunk. Checksums are not compared in fuzz builds.
 #include <vector>
 
+#include "format/granule_statistics.h"
 #include "format/key_filter.h"
 #include "format/segment.h"
 #include "fuzz_input.h"
+
+namespace historian::fuzz {
+namespace {
+
+using namespace historian::format;
+
+void read_statistics(const SegmentIndex &index, const SegmentHeader &header, std::span<const std::byte> all) {
+    const ByteRange range = statistics_range(index);
+    check(range.offset <= all.size() && range.byte_count <= all.size() - range.offset, "statistics lie in their segment");
+    const ExactBytes block{all.subspan(range.offset, range.byte_count)};
+    TestArena arena{kArenaBytes};
+    SegmentStatistics *statistics = nullptr;
+    if (range.byte_count == 0 || !open_statistics(index, block.span(), arena, &statistics).ok()) return;
+    for (std::uint32_t c = 0; c <= header.column_count && c < 64; ++c) {
+        std::span<const GranuleStatistics> granules;
+        if (!has_statistics(*statistics, c) || !column_statistics(*statistics, c, arena, &granules).ok()) continue;
+        check(granules.size() == header.granule_count, "there is one a granule");
+        for (std::uint32_t g = 0; g < header.granule_count; ++g)
+            check(granules[g].value_count <= granule_at(index, g).row_count, "no more values than rows are told");
+    }
+}
+
+}  // namespace
+}  // namespace historian::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     using namespace historian;
@@ -36,6 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         if (range.byte_count != 0 && !open_model(all.subspan(range.offset, range.byte_count), arena, &models[c]).ok())
             models[c] = nullptr;
     }
+    read_statistics(*index, header, all);
     const ByteRange filter_range = filter_header_range(*index);
     KeyFilter filter;
     if (filter_range.byte_count != 0)

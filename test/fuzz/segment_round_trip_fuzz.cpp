@@ -1,7 +1,9 @@
-// Builds a segment of the fuzzer's rows and reads it back: sorted, complete, every value one of those that went in.
+// Builds a segment of the fuzzer's rows and reads it back: sorted, complete, every value one of those that went in, statistics
+// those of the rows.
 #include <map>
 #include <tuple>
 
+#include "format/granule_statistics.h"
 #include "segment_rows.h"
 
 namespace historian::fuzz {
@@ -27,6 +29,23 @@ void count_decoded(const ColumnVector &column, std::size_t c, Seen &seen) {
         }
         --seen[{c, is_null, text}];
     }
+}
+
+/// One column of one granule; what the time's column holds comes with it.
+void check_statistics(SegmentStatistics *statistics, const Granule &granule, std::uint32_t granule_number, std::uint32_t column,
+                      const ColumnVector &decoded, const ColumnVector &times, Arena &arena) {
+    GranuleStatistics expected;
+    if (wants_statistics(granule)) {
+        expected =
+            summarize_granule({decoded.kind, decoded.row_count, decoded.numbers, decoded.nulls, times.numbers, times.nulls});
+    }
+    GranuleStatistics found;
+    if (statistics != nullptr && has_statistics(*statistics, column)) {
+        std::span<const GranuleStatistics> granules;
+        check(column_statistics(*statistics, column, arena, &granules).ok(), "statistics are valid");
+        found = granules[granule_number];
+    }
+    check(is_same(found, expected), "statistics are those of the rows");
 }
 
 }  // namespace
@@ -63,6 +82,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         if (range.byte_count == 0) continue;
         check(open_model(segment.bytes.subspan(range.offset, range.byte_count), arena, &models[c]).ok(), "a model is valid");
     }
+    SegmentStatistics *statistics = nullptr;
+    const ByteRange of_statistics = statistics_range(*index);
+    const ExactBytes block{segment.bytes.subspan(of_statistics.offset, of_statistics.byte_count)};
+    if (of_statistics.byte_count != 0)
+        check(open_statistics(*index, block.span(), arena, &statistics).ok(), "the statistics are valid");
     std::uint64_t raw_bytes = 0;
     for (std::uint32_t g = 0; g < header.granule_count; ++g) {
         for (std::uint32_t c = 0; c < header.column_count; ++c) {
@@ -73,8 +97,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             check(decode_chunk(*index, g, c, chunk.span(), models[c], decode_arena, &decoded).ok(), "a chunk is valid");
             count_decoded(decoded, c, seen);
             raw_bytes += count_raw_bytes(decoded, 0);
-            if (c != header.time_column) continue;
             const Granule granule = granule_at(*index, g);
+            if (is_number(decoded.kind) && c != header.tag_column && c != header.time_column) {
+                const ByteRange of_times = chunk_range(*index, g, header.time_column);
+                ColumnVector times;
+                check(decode_chunk(*index, g, header.time_column, segment.bytes.subspan(of_times.offset, of_times.byte_count),
+                                   nullptr, decode_arena, &times)
+                          .ok(),
+                      "a chunk is valid");
+                check_statistics(statistics, granule, g, c, decoded, times, arena);
+            }
+            if (c != header.time_column) continue;
             for (std::uint32_t row = 0; row < decoded.row_count; ++row) {
                 if (decoded.nulls != nullptr && decoded.nulls[row] != 0) continue;
                 check(decoded.numbers[row] >= granule.time_min && decoded.numbers[row] <= granule.time_max,

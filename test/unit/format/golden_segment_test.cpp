@@ -1,8 +1,10 @@
-// A whole segment of version 3: written again bit for bit, and the worked example of src/format/README.md.
+// Whole segments of version 4: written again bit for bit; the worked examples of src/format/README.md.
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
+#include "format/granule_statistics.h"
 #include "segment_model.h"
 
 namespace historian::test {
@@ -23,25 +25,49 @@ std::string hex_lines(const std::string &bytes) {
     return hex;
 }
 
-TEST(GoldenSegment, OfVersion3) {
-    const std::vector<ColumnType> types = {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::float8}};
-    std::vector<Row> rows;
-    const char *const tags[] = {"plant.temp", "plant.count"};
-    for (int i = 0; i < 6; ++i) {
-        const double value = i % 2 == 0 ? 20.25 + i : i;
-        rows.push_back({Value::of(std::string(tags[i % 2])), Value::of(820454400000000 + i / 2 * 1000000),
-                        Value::of(std::bit_cast<std::int64_t>(value))});
-    }
-    rows[3][2] = Value::null();
+/// Writes the rows again and compares with test/golden/v1/<name>.hex.
+std::string check_golden(const char *name, const std::vector<ColumnType> &types, const std::vector<Row> &rows) {
     const std::string bytes = check_round_trip(types, {0, 1}, rows);
-    const std::string path = std::string(HISTORIAN_GOLDEN_DIR) + "/segment.hex";
+    const std::string path = std::string(HISTORIAN_GOLDEN_DIR) + "/" + name + ".hex";
     std::ifstream file{path};
     if (!file && std::getenv("HISTORIAN_WRITE_GOLDEN") != nullptr) {
         std::ofstream{path} << hex_lines(bytes);
         file.open(path);
     }
-    ASSERT_TRUE(file.good()) << path;
+    EXPECT_TRUE(file.good()) << path;
     EXPECT_EQ(hex_lines(bytes), std::string(std::istreambuf_iterator<char>(file), {}));
+    return bytes;
+}
+
+constexpr std::int64_t kStart = 820454400000000;  // 2026-01-01 00:00:00 UTC
+constexpr std::int64_t kSecond = 1000000;
+
+Value number(double value) { return Value::of(std::bit_cast<std::int64_t>(value)); }
+
+TEST(GoldenSegment, OfVersion4) {
+    std::vector<Row> rows;
+    const char *const tags[] = {"plant.temp", "plant.count"};
+    for (int i = 0; i < 6; ++i) {
+        rows.push_back(
+            {Value::of(std::string(tags[i % 2])), Value::of(kStart + i / 2 * kSecond), number(i % 2 == 0 ? 20.25 + i : i)});
+    }
+    rows[3][2] = Value::null();
+    check_golden("segment", {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::float8}}, rows);
+}
+
+TEST(GoldenSegment, WithStatistics) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 128; ++i) {
+        rows.push_back({Value::of(std::string("pump")), Value::of(kStart + i * kSecond), number(i == 100 ? 9.5 : 4.0),
+                        Value::of(std::int64_t{i} - 64)});
+    }
+    rows[0][3] = Value::null();
+    const std::string bytes = check_golden(
+        "segment_statistics", {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::float8}, {PhysicalKind::int2}}, rows);
+    const OpenSegment segment{bytes};
+    const ByteRange range = statistics_range(*segment.index);
+    EXPECT_EQ(range.offset, 64 + segment.header.index.byte_count);
+    EXPECT_EQ(range.byte_count, 75u);
 }
 
 }  // namespace
