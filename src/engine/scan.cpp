@@ -185,9 +185,14 @@ void choose_granules(TableScan *scan) {
         const format::GranuleRange range = format::granules_of_tag(*segment.index, position);
         for (uint32 g = range.first; g <= range.last && g < count; g++) wanted[g] = true;
     }
+    uint64 *left = static_cast<uint64 *>(
+        MemoryContextAllocZero(scan->choice_context, sizeof(uint64) * Max(format::granule_words(count), 1)));
     for (uint32 g = 0; g < count; g++) {
-        if (!wanted[g] || (by_filter != nullptr && !has_granule(by_filter, g))) continue;
-        scan->granules[scan->granule_count++] = g;
+        if (wanted[g] && (by_filter == nullptr || has_granule(by_filter, g))) left[g / 64] |= UINT64CONST(1) << (g % 64);
+    }
+    narrow_by_statistics(scan, segment, left);
+    for (uint32 g = 0; g < count; g++) {
+        if (has_granule(left, g)) scan->granules[scan->granule_count++] = g;
     }
     scan->counters.granules_skipped += count - scan->granule_count;
 }
@@ -227,6 +232,7 @@ bool next_granule(TableScan *scan, bool forward) {
     scan->row_first = wanted.first;
     scan->row_end = wanted.end;
     search_granule(scan, scan->searches, scan->granule, scan->found);
+    narrow_by_values(scan, scan->granule, scan->found);
     scan->row_index = forward ? static_cast<int64>(scan->row_first) - 1 : static_cast<int64>(scan->row_end);
     return true;
 }
@@ -241,15 +247,25 @@ void enter_segment(TableScan *scan, const ScanItem &item, bool forward) {
     scan->row_index = forward ? 0 : -1;  // outside the empty row range: the first step opens a granule
 }
 
+// From the current row to the first possible one; false when there is none in the granule.
+bool go_to_possible_row(TableScan *scan, bool forward) {
+    const FoundRows &found = *scan->found;
+    scan->row_index = forward ? next_possible_row(found, scan->row_index) : previous_possible_row(found, scan->row_index);
+    if (scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end))
+        return true;
+    scan->row_index = forward ? static_cast<int64>(scan->row_end) - 1 : static_cast<int64>(scan->row_first);
+    return false;
+}
+
 bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
     for (;;) {
         scan->row_index += forward ? 1 : -1;
         const bool inside =
             scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end);
         if (inside) {
-            const auto row = static_cast<uint32>(scan->row_index);
             const FoundRows &found = *scan->found;
-            if (found.is_limited && !has_bit(found.possible, row)) continue;
+            if (found.is_limited && !go_to_possible_row(scan, forward)) continue;
+            const auto row = static_cast<uint32>(scan->row_index);
             if (has_row(scan->deleted, scan->granule->about.first_row + row)) continue;
             scan->row_is_certain = found.is_limited && has_bit(found.certain, row);
             const bool *needed = scan->filter != nullptr ? scan->filter->needed_columns : nullptr;

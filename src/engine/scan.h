@@ -53,6 +53,14 @@ struct RowSearch {
     const search::Query *query;
 };
 
+/// A range of a column of numbers; rows outside, and NULLs, are passed over. The numbers are keys (value_key()): of floats such
+/// that sort as PostgreSQL does.
+struct ValueFilter {
+    uint32 column;  // from 0
+    int64 low;      // inclusive, both
+    int64 high;
+};
+
 /// What a scan may skip, and the order that is wanted. A parallel scan has no order.
 struct ScanFilter {
     ScanOrder order;
@@ -70,6 +78,8 @@ struct ScanFilter {
     uint32 key_count;
     const RowSearch *searches;  // all must match; row_is_certain() says of which rows that need not be looked at again
     uint32 search_count;
+    const ValueFilter *values;  // all must hold
+    uint32 value_count;
     bool tail_only;              // no segment is wanted
     const bool *needed_columns;  // one a column of the table, or nullptr for all; columns that are not needed read as NULL
 };

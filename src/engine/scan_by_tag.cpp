@@ -369,7 +369,8 @@ bool next_row_by_tag(TagMerge *merge, bool backward, TupleTableSlot *slot) {
     if (source->is_tail)
         give_tail_row(merge, source, slot);
     else
-        store_sealed_row(slot, source->granule, static_cast<uint32>(source->row), merge->setup.scan->filter->needed_columns);
+        store_sealed_row(slot, source->open->granule, static_cast<uint32>(source->row),
+                         merge->setup.scan->filter->needed_columns);
     return true;
 }
 

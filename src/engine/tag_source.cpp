@@ -16,35 +16,40 @@ constexpr uint32 kOpenGranulesMax = 256;
 
 // ---------------------------------------------------------------------------------------------------------------- granules
 
-Granule *take_granule(SourceSetup *setup) {
+TagGranule *take_granule(SourceSetup *setup) {
     GranulePool *pool = &setup->granules;
+    TableScan *scan = setup->scan;
     pool->lent_count++;
     if (pool->idle_count > 0) return pool->idle[--pool->idle_count];
-    return make_granule(setup->scan->rel, setup->desc, setup->scan->keys, setup->scan->context);
+    TagGranule *made = static_cast<TagGranule *>(MemoryContextAllocZero(scan->context, sizeof(TagGranule)));
+    made->granule = make_granule(scan->rel, setup->desc, scan->keys, scan->context);
+    return made;
 }
 
 void give_granule_back(SourceSetup *setup, TagSource *source) {
-    if (source->granule == nullptr) return;
+    if (source->open == nullptr) return;
     GranulePool *pool = &setup->granules;
     pool->lent_count--;
     if (pool->idle_count == pool->idle_room) {
         pool->idle_room = Max(8, pool->idle_room * 2);
-        const Size bytes = sizeof(Granule *) * pool->idle_room;
-        pool->idle = static_cast<Granule **>(pool->idle == nullptr ? MemoryContextAlloc(setup->scan->context, bytes)
-                                                                   : repalloc(pool->idle, bytes));
+        const Size bytes = sizeof(TagGranule *) * pool->idle_room;
+        pool->idle = static_cast<TagGranule **>(pool->idle == nullptr ? MemoryContextAlloc(setup->scan->context, bytes)
+                                                                      : repalloc(pool->idle, bytes));
     }
-    pool->idle[pool->idle_count++] = source->granule;
-    source->granule = nullptr;
+    pool->idle[pool->idle_count++] = source->open;
+    source->open = nullptr;
 }
 
 void open_part(SourceSetup *setup, TagSource *source) {
     const auto number = static_cast<uint32>(source->part);
-    if (source->granule != nullptr && source->granule->number == number) return;
-    if (source->granule == nullptr) source->granule = take_granule(setup);
-    source->granule->rel = setup->scan->rel;
-    source->granule->keys = setup->scan->keys;
-    open_granule(source->granule, &source->segment, number);
+    if (source->open != nullptr && source->open->granule->number == number) return;
+    if (source->open == nullptr) source->open = take_granule(setup);
+    Granule *granule = source->open->granule;
+    granule->keys = setup->scan->keys;
+    open_granule(granule, &source->segment, number);
     setup->scan->counters.granules_read++;
+    source->open->found.is_limited = false;
+    narrow_by_values(setup->scan, granule, &source->open->found);
 }
 
 // -------------------------------------------------------------------------------------------------------------------- tags
@@ -237,7 +242,7 @@ TimeKey time_at(const SourceSetup *setup, const TagSource *source, int64 row) {
     if (source->is_tail) return {source->tail.rows[row].time, source->tail.rows[row].time_is_null};
     Datum value;
     bool is_null;
-    granule_value(source->granule, setup->scan->keys.time - 1, static_cast<uint32>(row), &value, &is_null);
+    granule_value(source->open->granule, setup->scan->keys.time - 1, static_cast<uint32>(row), &value, &is_null);
     return {is_null ? 0 : DatumGetInt64(value), is_null};
 }
 
@@ -256,13 +261,13 @@ int64 first_row_behind(int64 first, int64 end, IsBehind is_behind) {
 
 // Narrows [first, end) of a granule of several tags to those of the source's.
 void narrow_to_tag(SourceSetup *setup, TagSource *source) {
-    const Granule *granule = source->granule;
+    const Granule *granule = source->open->granule;
     const format::Granule &about = granule->about;
     if (about.tag_first == about.tag_last) return;
     const int column = setup->scan->keys.tag - 1;
     Datum value;
     bool is_null;
-    granule_value(source->granule, column, 0, &value, &is_null);  // has the column decoded
+    granule_value(source->open->granule, column, 0, &value, &is_null);  // has the column decoded
     const format::ColumnVector &vector = granule->columns[column].vector;
     const bool has_null = source->has_null_tag && about.tag_first == 0;
     const auto tag = static_cast<uint32>(source->position);
@@ -294,8 +299,8 @@ void find_rows(SourceSetup *setup, TagSource *source) {
     } else {
         open_part(setup, source);
         source->first = 0;
-        source->end = source->granule->about.row_count;
-        may_have_null = source->granule->about.has_null_time;
+        source->end = source->open->granule->about.row_count;
+        may_have_null = source->open->granule->about.has_null_time;
         narrow_to_tag(setup, source);
     }
     const auto time = [&](int64 row) { return time_at(setup, source, row); };
@@ -323,8 +328,29 @@ bool is_behind_turn(SourceSetup *setup, const TagSource *source) {
     return setup->order.times_descend ? order < 0 : order > 0;
 }
 
+// From the current row to the first one, in the direction of time, that the filter's ranges of values leave.
+void pass_over(const SourceSetup *setup, TagSource *source) {
+    if (source->is_tail || !source->open->found.is_limited || source->row < source->first || source->row >= source->end) return;
+    const FoundRows &found = source->open->found;
+    source->row = setup->order.times_descend ? previous_possible_row(found, source->row) : next_possible_row(found, source->row);
+}
+
 bool is_deleted(const TagSource *source) {
-    return !source->is_tail && has_row(source->deleted, source->granule->about.first_row + static_cast<uint32>(source->row));
+    return !source->is_tail &&
+           has_row(source->deleted, source->open->granule->about.first_row + static_cast<uint32>(source->row));
+}
+
+// The same set without granules whose statistics exclude them, when many are read.
+uint64 *granules_by_values(SourceSetup *setup, TagSource *source, uint64 *wanted) {
+    const ScanFilter *filter = setup->scan->filter;
+    if (filter->value_count == 0 || filter->by_tag) return wanted;
+    if (wanted == nullptr) {
+        const Size bytes = sizeof(uint64) * format::granule_words(source->segment.header.granule_count);
+        wanted = static_cast<uint64 *>(MemoryContextAlloc(source->memory, bytes));
+        memset(wanted, 0xFF, bytes);
+    }
+    narrow_by_statistics(setup->scan, source->segment, wanted);
+    return wanted;
 }
 
 }  // namespace
@@ -336,7 +362,7 @@ bool open_segment_source(SourceSetup *setup, TagSource *source) {
     source->is_open = true;
     borrow_open_segment(scan->rel, item.slot, item.entry, source->memory, &source->segment);
     source->deleted = deleted_rows(scan->rel, item.slot, item.entry, scan->snapshot, source->memory);
-    source->wanted = granules_by_filter(scan, source->segment, source->memory);
+    source->wanted = granules_by_values(setup, source, granules_by_filter(scan, source->segment, source->memory));
     scan->counters.segments_read++;
     source->has_null_tag = format::has_null_tag(*source->segment.index);
     source->wants_null_tag = source->has_null_tag && !scan->filter->by_tag_range;
@@ -387,7 +413,9 @@ bool advance_in_tag(SourceSetup *setup, TagSource *source) {
         find_rows(setup, source);
         source->row = by < 0 ? source->end - 1 : source->first;
     }
-    for (; source->row >= source->first && source->row < source->end; source->row += by) {
+    for (;; source->row += by) {
+        pass_over(setup, source);
+        if (source->row < source->first || source->row >= source->end) break;
         if (is_deleted(source) || !is_behind_turn(setup, source)) continue;
         source->has_row = true;
         return true;
@@ -398,12 +426,12 @@ bool advance_in_tag(SourceSetup *setup, TagSource *source) {
 TimeKey time_of_row(SourceSetup *setup, const TagSource *source) { return time_at(setup, source, source->row); }
 
 int64 place_of_row(const TagSource *source) {
-    return source->is_tail ? source->row : static_cast<int64>(source->granule->about.first_row) + source->row;
+    return source->is_tail ? source->row : static_cast<int64>(source->open->granule->about.first_row) + source->row;
 }
 
 void end_tag(SourceSetup *setup, TagSource *source) {
-    if (source->granule == nullptr) return;
-    const bool is_shared = source->granule->about.tag_first != source->granule->about.tag_last;
+    if (source->open == nullptr) return;
+    const bool is_shared = source->open->granule->about.tag_first != source->open->granule->about.tag_last;
     if (!is_shared || setup->granules.lent_count > kOpenGranulesMax) give_granule_back(setup, source);
 }
 

@@ -6,6 +6,7 @@
 // pass of their own, first or last.
 #pragma once
 
+#include "engine/scan_search.h"
 #include "engine/scan_state.h"
 #include "engine/tag_order.h"
 #include "engine/tail_rows.h"
@@ -20,9 +21,15 @@ struct RowPlace {
     int64 row;  // in its segment, or among the tail's rows
 };
 
-/// Granules that are open, for the next one that needs one.
+/// A granule, and what the filter's ranges of values leave of its rows.
+struct TagGranule {
+    Granule *granule;
+    FoundRows found;
+};
+
+/// Granules that nobody reads, for the next one that needs one.
 struct GranulePool {
-    Granule **idle;
+    TagGranule **idle;
     uint32 idle_count;
     uint32 idle_room;
     uint32 lent_count;
@@ -81,7 +88,7 @@ struct TagSource {  // all zeros: not open
     RowSet deleted;
     const uint64 *wanted;  // granules, or nullptr for all
     TagNames names;
-    Granule *granule;  // nullptr: none is open
+    TagGranule *open;  // nullptr: none
 
     TailRows tail;
 };

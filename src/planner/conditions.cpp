@@ -233,11 +233,38 @@ bool add_key_condition(const OperatorCall &call, ConditionList *list) {
     return true;
 }
 
+bool is_float(Oid type) { return type == FLOAT4OID || type == FLOAT8OID; }
+
+bool is_stored_as_number(Oid type) {
+    return is_integer(type) || is_float(type) || type == DATEOID || type == TIMEOID || type == TIMESTAMPOID ||
+           type == TIMESTAMPTZOID;
+}
+
+bool add_number_condition(const OperatorCall &call, ConditionList *list) {
+    Condition condition = {};
+    condition.column = call.column->varattno;
+    condition.column_type = getBaseType(call.column->vartype);
+    condition.value = reinterpret_cast<Expr *>(call.value);
+    const Oid type = condition.column_type;
+    Oid left_type;
+    if (!is_stored_as_number(type)) return false;
+    const int strategy = strategy_in_family(call.op, type, &left_type, &condition.value_type);
+    if (strategy == InvalidStrategy || left_type != type) return false;
+    const Oid right = condition.value_type;
+    if (right != type && !(is_integer(type) && is_integer(right)) && !(is_float(type) && is_float(right))) return false;
+    if (call.is_array && strategy != BTEqualStrategyNumber) return false;
+    constexpr Comparison kByStrategy[] = {Comparison::number_less, Comparison::number_at_most, Comparison::number_equal,
+                                          Comparison::number_at_least, Comparison::number_greater};
+    condition.comparison = call.is_array ? Comparison::number_any : kByStrategy[strategy - 1];
+    append_condition(list, condition);
+    return true;
+}
+
 bool add_call(PlannerInfo *root, const KeyTypes &keys, Index varno, const OperatorCall &call, ConditionList *list) {
     if (!is_usable_value(root, varno, call.value)) return false;
     if (call.column->varattno == keys.columns.tag) return add_tag_condition(keys, call, list);
     if (call.column->varattno == keys.columns.time) return add_time_condition(keys, call, list);
-    return keys.is_log && add_key_condition(call, list);
+    return keys.is_log ? add_key_condition(call, list) : add_number_condition(call, list);
 }
 
 bool add_operator(PlannerInfo *root, const KeyTypes &keys, Index varno, const OpExpr *expr, ConditionList *list) {

@@ -10,6 +10,8 @@
 //   types whose order is that of bytes
 //   time <, <=, =, >=, > value; time = ANY (value); time <@ range: value of the column's type; for timestamptz also timestamp and
 //   date, for timestamp also date, whose conversion to the column's type is what PostgreSQL's operator does
+//   of a tag table column <, <=, =, >=, > value and column = ANY (value), for columns of integers, floats, dates and times and a
+//   value of such a type that both are compared as numbers
 //   of a log table what key_terms.h says of other columns
 // Never understood of tags and times, because equal values may differ in bytes: numeric, float, bpchar, citext, texts under a
 // nondeterministic collation. Nor timestamp columns compared with timestamptz: there the column is converted, and daylight saving
@@ -71,6 +73,13 @@ enum class Comparison : uint8 {
     time_greater,
     time_any,       // the value is an array
     time_in_range,  // the value is a range
+    // On columns of numbers of a tag table.
+    number_less,
+    number_at_most,
+    number_equal,
+    number_at_least,
+    number_greater,
+    number_any,  // the value is an array
     // On other columns of a log table: key_terms.h.
     text_equal,
     text_any,  // the value is an array
@@ -106,6 +115,14 @@ inline bool is_tag_condition(const Condition &condition) {
 
 inline bool is_tag_range_condition(const Condition &condition) {
     return condition.comparison >= Comparison::tag_begins_with && condition.comparison <= Comparison::tag_greater;
+}
+
+inline bool is_time_condition(const Condition &condition) {
+    return condition.comparison >= Comparison::time_less && condition.comparison <= Comparison::time_in_range;
+}
+
+inline bool is_number_condition(const Condition &condition) {
+    return condition.comparison >= Comparison::number_less && condition.comparison <= Comparison::number_any;
 }
 
 inline bool is_key_condition(const Condition &condition) { return condition.comparison >= Comparison::text_equal; }

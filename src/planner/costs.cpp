@@ -46,7 +46,7 @@ double share_of_unknown_times(PlannerInfo *root, RelOptInfo *rel, const KeyTypes
         RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
         ConditionList one = {};
         if (!add_clause(root, keys, rel->relid, reinterpret_cast<Node *>(clause->clause), &one)) continue;
-        if (is_tag_condition(one.items[0]) || is_tag_range_condition(one.items[0]) || is_key_condition(one.items[0])) continue;
+        if (!is_time_condition(one.items[0])) continue;
         if (!planned_value(root, one.items[0].value).is_known) unknown = lappend(unknown, clause);
     }
     return unknown == NIL ? 1.0 : clauselist_selectivity(root, unknown, rel->relid, JOIN_INNER, nullptr);

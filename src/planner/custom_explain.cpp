@@ -22,6 +22,8 @@ SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses) {
         if (!add_clause(nullptr, keys, varno, clause, &conditions)) continue;
         if (is_tag_condition(conditions.items[0]) || is_tag_range_condition(conditions.items[0]))
             split.tag = lappend(split.tag, clause);
+        else if (is_number_condition(conditions.items[0]))
+            split.numbers = lappend(split.numbers, clause);
         else if (is_key_condition(conditions.items[0]))
             split.keys = lappend(split.keys, clause);
         else
@@ -96,6 +98,7 @@ void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain
     show_order(shape_of_list(plan->custom_private), node->keys, state->ss.ss_currentRelation, explain);
     show_clauses("Tag Filter", state, split.tag, ancestors, explain);
     show_clauses("Time Filter", state, split.time, ancestors, explain);
+    show_clauses("Value Filter", state, split.numbers, ancestors, explain);
     engine::ScanCounters all = node->other_counters;
     if (node->scan != nullptr) add_counters(&all, engine::scan_counters(node->scan));
     show_key_clauses(state, split.keys, all, ancestors, explain);

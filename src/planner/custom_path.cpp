@@ -99,6 +99,7 @@ List *collect_outer_sets(const ScannedTable &scanned, List *clauses, bool must_b
         ConditionList conditions = {};
         if (!add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions))
             continue;
+        if (is_number_condition(conditions.items[0])) continue;  // every granule would be read once for each value
         Relids outer = outer_tables_of(scanned, clause);
         outer = bms_add_members(outer, scanned.rel->lateral_relids);
         bool is_new = !bms_is_empty(outer) && !bms_equal(outer, scanned.rel->lateral_relids);

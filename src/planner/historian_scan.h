@@ -120,7 +120,8 @@ void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain
 struct SplitClauses {
     List *tag;
     List *time;
-    List *keys;  // of other columns
+    List *numbers;  // of other columns of a tag table
+    List *keys;     // of a log table
 };
 SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses);
 

@@ -1,6 +1,7 @@
 #include "planner/scan_filter.h"
 
 #include "engine/row.h"
+#include "engine/value_key.h"
 #include "planner/array_elements.h"
 #include "planner/key_terms.h"
 
@@ -257,6 +258,72 @@ bool tags_of_clause(const KeyTypes &keys, const ConditionList &conditions, const
     return true;
 }
 
+// ----------------------------------------------------------------------------------------------------------------- values
+
+struct ValueList {
+    engine::ValueFilter *items;
+    uint32 count;
+    uint32 room;
+};
+
+// The smallest and the greatest key that equals a value: of zero, two.
+struct KeyRange {
+    int64 low;
+    int64 high;
+};
+
+KeyRange keys_of_number(Oid type, Datum value) {
+    if (type == FLOAT4OID || type == FLOAT8OID) {
+        const double number = type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
+        if (number == 0) return {-1, 0};
+        return {engine::float_key(number), engine::float_key(number)};
+    }
+    const int64 number = type == INT2OID                      ? DatumGetInt16(value)
+                         : type == INT4OID || type == DATEOID ? DatumGetInt32(value)
+                                                              : DatumGetInt64(value);
+    return {number, number};
+}
+
+constexpr KeyRange kNoKey = {PG_INT64_MAX, PG_INT64_MIN};
+
+KeyRange keys_of_condition(const Condition &condition, Datum value) {
+    if (condition.comparison == Comparison::number_any) {
+        KeyRange all = kNoKey;
+        for_each_element(value, [&all, &condition](Datum element) {
+            const KeyRange one = keys_of_number(condition.value_type, element);
+            all = {Min(all.low, one.low), Max(all.high, one.high)};
+        });
+        return all;
+    }
+    const KeyRange keys = keys_of_number(condition.value_type, value);
+    switch (condition.comparison) {
+        case Comparison::number_less: return keys.low == PG_INT64_MIN ? kNoKey : KeyRange{PG_INT64_MIN, keys.low - 1};
+        case Comparison::number_at_most: return {PG_INT64_MIN, keys.high};
+        case Comparison::number_at_least: return {keys.low, PG_INT64_MAX};
+        case Comparison::number_greater: return keys.high == PG_INT64_MAX ? kNoKey : KeyRange{keys.high + 1, PG_INT64_MAX};
+        default: return keys;
+    }
+}
+
+void add_value_filter(const Condition &condition, const ConditionValue &value, ValueList *list) {
+    if (!value.is_known) return;
+    const KeyRange keys = value.is_null ? kNoKey : keys_of_condition(condition, value.value);
+    const auto column = static_cast<uint32>(condition.column - 1);
+    for (uint32 i = 0; i < list->count; i++) {
+        engine::ValueFilter *filter = &list->items[i];
+        if (filter->column != column) continue;
+        filter->low = Max(filter->low, keys.low);
+        filter->high = Min(filter->high, keys.high);
+        return;
+    }
+    if (list->count == list->room) {
+        list->room = Max(4, list->room * 2);
+        const Size bytes = sizeof(engine::ValueFilter) * list->room;
+        list->items = static_cast<engine::ValueFilter *>(list->items == nullptr ? palloc(bytes) : repalloc(list->items, bytes));
+    }
+    list->items[list->count++] = {column, keys.low, keys.high};
+}
+
 // Programs of clauses on other columns.
 struct KeyList {
     engine::KeyCondition *items;
@@ -305,6 +372,7 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
     filter->by_tag = filter->by_time = filter->by_tag_range = false;
     KeyList keys_of_others = {};
     SearchList searches = {};
+    ValueList ranges = {};
     for (uint32 i = 0; i < conditions.count;) {
         uint32 end = i + 1;
         while (end < conditions.count && conditions.items[end].clause == conditions.items[i].clause) end++;
@@ -321,6 +389,8 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
             if (values[i].is_known && values[i].is_null) lower_high(&range, bound_at("", 0, false));
             if (values[i].is_known && !values[i].is_null) narrow_tag_range(keys, conditions.items[i], values[i].value, &range);
             filter->by_tag_range = filter->by_tag_range || values[i].is_known;
+        } else if (is_number_condition(conditions.items[i])) {
+            if (end == i + 1) add_value_filter(conditions.items[i], values[i], &ranges);
         } else if (is_key_condition(conditions.items[i])) {
             add_key_clause(conditions, values, i, end, &keys_of_others);
             if (end == i + 1) add_search(conditions.items[i], values[i], &searches);
@@ -340,6 +410,8 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
     filter->tag_count = all.count;
     filter->keys = keys_of_others.items;
     filter->key_count = keys_of_others.count;
+    filter->values = ranges.items;
+    filter->value_count = ranges.count;
     filter->searches = searches.items;
     filter->search_count = searches.count;
     filter->time_min = times.first;
