@@ -9,6 +9,7 @@ extern "C" {
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "optimizer/restrictinfo.h"
 
 #include "utils/spccache.h"
 }
@@ -101,6 +102,24 @@ ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Relation ta
     estimate.pages *= 0.2 + 0.8 * share;
     estimate.rows *= 0.5 + 0.5 * share;  // a row costs half for itself, half for decoding its columns
     return estimate;
+}
+
+double rows_of_clauses(const ScannedTable &scanned, const ScanEstimate &estimate, List *clauses) {
+    List *others = NIL;
+    ListCell *cell;
+    foreach (cell, clauses) {
+        RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
+        ConditionList one = {};
+        const bool understood =
+            add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &one);
+        const bool is_known_range =
+            understood && is_tag_range_condition(one.items[0]) && planned_value(scanned.root, one.items[0].value).is_known;
+        if (understood && (is_known_range || is_tag_condition(one.items[0]) || is_time_condition(one.items[0]))) continue;
+        others = lappend(others, clause);
+    }
+    const Selectivity selectivity =
+        clauselist_selectivity(scanned.root, others, static_cast<int>(scanned.rel->relid), JOIN_INNER, nullptr);
+    return clamp_row_est(estimate.matching * selectivity);
 }
 
 void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const ScanEstimate &estimate) {

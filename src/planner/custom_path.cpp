@@ -61,9 +61,13 @@ CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int wo
 
 namespace {
 
-engine::ScanEstimate estimate_path(const ScannedTable &scanned, const Path *path) {
+List *clauses_of_path(const ScannedTable &scanned, const Path *path) {
     List *clauses = list_copy(scanned.rel->baserestrictinfo);
-    if (path->param_info != nullptr) clauses = list_concat(clauses, path->param_info->ppi_clauses);
+    return path->param_info != nullptr ? list_concat(clauses, path->param_info->ppi_clauses) : clauses;
+}
+
+engine::ScanEstimate estimate_path(const ScannedTable &scanned, const Path *path) {
+    List *clauses = clauses_of_path(scanned, path);
     return estimate_conditions(scanned.root, scanned.rel, scanned.table, scanned.keys, conditions_of(scanned, clauses), clauses);
 }
 
@@ -123,7 +127,11 @@ void add_join_paths(const ScannedTable &scanned) {
     ListCell *cell;
     foreach (cell, sets) {
         CustomPath *path = make_path(scanned, static_cast<Relids>(lfirst(cell)), 0);
-        cost_scan(scanned.root, scanned.rel, &path->path, estimate_path(scanned, &path->path));
+        const engine::ScanEstimate estimate = estimate_path(scanned, &path->path);
+        ParamPathInfo *info = path->path.param_info;
+        if (!scanned.is_log)
+            info->ppi_rows = Min(scanned.rel->rows, rows_of_clauses(scanned, estimate, clauses_of_path(scanned, &path->path)));
+        cost_scan(scanned.root, scanned.rel, &path->path, estimate);
         add_path(scanned.rel, &path->path);
     }
 }
@@ -186,6 +194,9 @@ void add_paths(const ScannedTable &scanned) {
     }
     CustomPath *path = make_path(scanned, rel->lateral_relids, 0);
     const engine::ScanEstimate estimate = estimate_path(scanned, &path->path);
+    // The directory knows tags and times better than a sample of the rows, and of rows that came since.
+    if (!scanned.is_log && bms_is_empty(rel->lateral_relids))
+        rel->rows = rows_of_clauses(scanned, estimate, rel->baserestrictinfo);
     cost_scan(scanned.root, rel, &path->path, estimate);
     if (scanned.is_log) {
         path->path.pathkeys = time_pathkeys(scanned, BackwardScanDirection);

@@ -57,6 +57,9 @@ void add_tag_order_paths(const ScannedTable &scanned, const engine::ScanEstimate
 engine::ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Relation table, const KeyTypes &keys,
                                          const ConditionList &conditions, List *clauses);
 
+/// The rows that some clauses leave: of those on tags and times what the estimate says, of others what PostgreSQL guesses.
+double rows_of_clauses(const ScannedTable &scanned, const engine::ScanEstimate &estimate, List *clauses);
+
 /// Fills rows, startup_cost and total_cost of a path whose param_info and parallel_workers are set.
 void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const engine::ScanEstimate &estimate);
 
