@@ -79,6 +79,26 @@ SELECT both_ways($$SELECT * FROM readings WHERE name = ANY (NULL::text[])$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name IN ('pump_03', upper('pump_04'), lower('PUMP_05'))$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name = 'pump_03' OR name = 'pump_04' OR name IN ('pump_05', 'pump_06')$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name IN ('pump_03', 'pump_04') AND name IN ('pump_04', 'pump_05')$$);
+-- Times that are rounded.
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('hour', time) = '2026-01-02 10:00'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('HOUR', time) > '2026-01-04'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE '2026-01-02' >= date_trunc('day', time)$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('day', time, 'America/Havana') = '2026-01-02 05:00' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('week', time) = '2025-12-29' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('century', time) = '2001-01-01' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc(note, time) = '2026-01-01' AND note = 'day'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('hour', time) IN ('2026-01-02 10:00', '2026-01-02 11:00', '2026-01-02 11:30')$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('hour', time) BETWEEN '-infinity' AND '2026-01-01 02:59'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE time::date = '2026-01-03' AND name IN ('pump_05', '')$$);
+SELECT both_ways($$SELECT * FROM readings WHERE time::date > '2026-01-03'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE time::date < timestamptz '2026-01-02' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_bin('15 minutes', time, '2001-01-01') = '2026-01-02 10:15' AND isfinite(time)$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_bin('1 day 2 hours', time, '2026-01-03 07:00') < '2026-01-02 02:00' AND isfinite(time)$$);
+SELECT both_ways($$SELECT * FROM readings WHERE isfinite(time) AND date_bin(interval '15 minutes' * length(note), time, '2001-01-01') = '2026-01-02 10:15'$$);
+SET timezone = 'America/Havana';
+SELECT both_ways($$SELECT * FROM readings WHERE time::date = '2026-01-03' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('day', time) >= '2026-01-03' AND name = 'pump_05'$$);
+SET timezone = 'UTC';
 -- By how a tag begins, in any collation; between tags, where the collation is that of bytes.
 SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump_1%'$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump\_1%'$$);

@@ -1,6 +1,7 @@
 #include "planner/conditions.h"
 
 #include "planner/key_terms.h"
+#include "planner/time_buckets.h"
 
 extern "C" {
 #include "catalog/pg_operator.h"
@@ -126,7 +127,11 @@ void append_condition(ConditionList *list, Condition condition) {
 }
 
 void append_condition(ConditionList *list, Comparison comparison, Oid value_type, Node *value) {
-    append_condition(list, {comparison, 0, value_type, reinterpret_cast<Expr *>(value), InvalidAttrNumber, InvalidOid});
+    Condition condition = {};
+    condition.comparison = comparison;
+    condition.value_type = value_type;
+    condition.value = reinterpret_cast<Expr *>(value);
+    append_condition(list, condition);
 }
 
 // ------------------------------------------------------------------------------------------------------------ tag and time
@@ -136,7 +141,8 @@ struct OperatorCall {
     Oid collation;
     const Var *column;
     Node *value;
-    bool is_array;  // column op ANY (value)
+    bool is_array;               // column op ANY (value)
+    const RoundedTime *rounded;  // of the column; nullptr: the column itself is compared
 };
 
 // The operator's strategy and the type of its right side, in the btree family of the column's type; 0 when it is not of that
@@ -197,7 +203,8 @@ bool converts_exactly(Oid value_type, Oid time_type) {
     return value_type == time_type || value_type == DATEOID || (value_type == TIMESTAMPOID && time_type == TIMESTAMPTZOID);
 }
 
-bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
+// A comparison of the time, or of what it is rounded to.
+bool add_time_comparison(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
     Oid left_type;
     Oid right_type;
     if (call.op == OID_RANGE_ELEM_CONTAINED_OP && !call.is_array) {
@@ -207,7 +214,9 @@ bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, Conditio
         return true;
     }
     const int strategy = strategy_in_family(call.op, keys.time_type, &left_type, &right_type);
-    if (strategy == InvalidStrategy || left_type != keys.time_type || !converts_exactly(right_type, keys.time_type)) return false;
+    if (strategy == InvalidStrategy || !converts_exactly(right_type, keys.time_type)) return false;
+    const bool is_date = call.rounded != nullptr && left_type == DATEOID && right_type == DATEOID;
+    if (left_type != keys.time_type && !is_date) return false;
     if (call.is_array) {
         if (strategy != BTEqualStrategyNumber) return false;
         append_condition(list, Comparison::time_any, right_type, call.value);
@@ -217,6 +226,14 @@ bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, Conditio
     constexpr Comparison kByStrategy[] = {Comparison::time_less, Comparison::time_at_most, Comparison::time_equal,
                                           Comparison::time_at_least, Comparison::time_greater};
     append_condition(list, kByStrategy[strategy - 1], right_type, call.value);
+    return true;
+}
+
+bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
+    if (!add_time_comparison(keys, call, list)) return false;
+    if (call.rounded == nullptr) return true;
+    list->items[list->count - 1].before = call.rounded->before;
+    list->items[list->count - 1].after = call.rounded->after;
     return true;
 }
 
@@ -262,29 +279,45 @@ bool add_number_condition(const OperatorCall &call, ConditionList *list) {
 
 bool add_call(PlannerInfo *root, const KeyTypes &keys, Index varno, const OperatorCall &call, ConditionList *list) {
     if (!is_usable_value(root, varno, call.value)) return false;
+    if (call.rounded != nullptr && call.column->varattno != keys.columns.time) return false;
     if (call.column->varattno == keys.columns.tag) return add_tag_condition(keys, call, list);
     if (call.column->varattno == keys.columns.time) return add_time_condition(keys, call, list);
     return keys.is_log ? add_key_condition(call, list) : add_number_condition(call, list);
+}
+
+// The column on one side of an operator, or the one that is rounded there.
+const Var *operand_column(Node *node, Index varno, RoundedTime *space, const RoundedTime **rounded) {
+    *rounded = nullptr;
+    const Var *column = column_of(node, varno);
+    if (column != nullptr || !is_rounded_time(node, space)) return column;
+    *rounded = space;
+    return column_of(space->time, varno);
 }
 
 bool add_operator(PlannerInfo *root, const KeyTypes &keys, Index varno, const OpExpr *expr, ConditionList *list) {
     if (list_length(expr->args) != 2) return false;
     Node *left = static_cast<Node *>(linitial(expr->args));
     Node *right = static_cast<Node *>(lsecond(expr->args));
-    const Var *column = column_of(left, varno);
-    if (column != nullptr) return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, right, false}, list);
-    column = column_of(right, varno);
+    RoundedTime space;
+    const RoundedTime *rounded;
+    const Var *column = operand_column(left, varno, &space, &rounded);
+    if (column != nullptr)
+        return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, right, false, rounded}, list);
+    column = operand_column(right, varno, &space, &rounded);
     if (column == nullptr) return false;
     const Oid commuted = get_commutator(expr->opno);
-    return OidIsValid(commuted) && add_call(root, keys, varno, {commuted, expr->inputcollid, column, left, false}, list);
+    if (!OidIsValid(commuted)) return false;
+    return add_call(root, keys, varno, {commuted, expr->inputcollid, column, left, false, rounded}, list);
 }
 
 bool add_any(PlannerInfo *root, const KeyTypes &keys, Index varno, const ScalarArrayOpExpr *expr, ConditionList *list) {
     if (!expr->useOr || list_length(expr->args) != 2) return false;
-    const Var *column = column_of(static_cast<Node *>(linitial(expr->args)), varno);
+    RoundedTime space;
+    const RoundedTime *rounded;
+    const Var *column = operand_column(static_cast<Node *>(linitial(expr->args)), varno, &space, &rounded);
     if (column == nullptr) return false;
-    return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, static_cast<Node *>(lsecond(expr->args)), true},
-                    list);
+    Node *array = static_cast<Node *>(lsecond(expr->args));
+    return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, array, true, rounded}, list);
 }
 
 // starts_with(tag, value)

@@ -10,6 +10,7 @@
 //   types whose order is that of bytes
 //   time <, <=, =, >=, > value; time = ANY (value); time <@ range: value of the column's type; for timestamptz also timestamp and
 //   date, for timestamp also date, whose conversion to the column's type is what PostgreSQL's operator does
+//   the same of time::date, date_trunc('unit', time) and date_bin('width', time, origin)
 //   of a tag table column <, <=, =, >=, > value and column = ANY (value), for columns of integers, floats, dates and times and a
 //   value of such a type that both are compared as numbers
 //   of a log table what key_terms.h says of other columns
@@ -100,6 +101,8 @@ struct Condition {
     Expr *value;
     AttrNumber column;  // of the comparisons with other columns: which
     Oid column_type;    // and its type under domains
+    int64 before;       // of the comparisons with a time that is rounded (time_buckets.h): how far the time may lie before
+    int64 after;        // and behind what it is rounded to
 };
 
 struct ConditionList {  // all zeros: empty

@@ -6,6 +6,7 @@
 #include "planner/key_terms.h"
 
 extern "C" {
+#include "common/int.h"
 #include "utils/date.h"
 #include "utils/rangetypes.h"
 #include "utils/typcache.h"
@@ -224,7 +225,7 @@ TimeRange times_of_array(const KeyTypes &keys, Oid value_type, Datum value) {
     return range;
 }
 
-TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value) {
+TimeRange compared_times(const KeyTypes &keys, const Condition &condition, Datum value) {
     if (condition.comparison == Comparison::time_in_range) return times_of_range(value);
     if (condition.comparison == Comparison::time_any) return times_of_array(keys, condition.value_type, value);
     int64 time;
@@ -237,6 +238,21 @@ TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value
         case Comparison::time_greater: return times_from(time, false);
         default: return kAllTimes;
     }
+}
+
+int64 moved_time(int64 time, int64 by) {
+    int64 moved;
+    if (pg_add_s64_overflow(time, by, &moved)) return by < 0 ? kTimeFirst : kTimeLast;
+    return moved;
+}
+
+// Of a time that is rounded the range that it can be in.
+TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value) {
+    TimeRange times = compared_times(keys, condition, value);
+    if (times.first > times.last) return times;
+    if (times.first != kTimeLast) times.first = moved_time(times.first, -condition.before);
+    if (times.last != kTimeFirst) times.last = moved_time(times.last, condition.after);
+    return times;
 }
 
 // The tags of conditions [first, end), which are one clause; false when a value is not known.

@@ -66,6 +66,16 @@ sub time_condition
         sub { "\"time\" >= timestamptz '2026-01-02 00:00:00+00' - interval '1 hour'" },
         sub { "\"time\" < date '2026-01-03'" },
         sub { "\"time\" >= timestamp '2026-01-01 00:00:05' AND \"time\" <= timestamptz '2026-01-01 00:10:00+00'" },
+        sub {
+            # Times at the ends of the calendar cannot be rounded.
+            my $unit = one_of(qw(microseconds second minute hour day week month quarter year decade));
+            my $rounded = one_of("date_trunc('$unit', \"time\")", "date_bin('1 hour', \"time\", '2000-01-01')",
+                "date_bin('2 days 1 s', \"time\", '2026-03-01 00:00:07')");
+            my $value = one_of('2026-01-02', '2026-01-01 05:00', '2026-01-01 00:00:05', '2024-12-30', '-infinity');
+            my $op = one_of('<', '<=', '=', '>=', '>');
+            return "\"time\" > '1000-01-01' AND \"time\" < '9000-01-01' AND $rounded $op '$value'";
+        },
+        sub { '"time"::date ' . one_of('<', '<=', '=', '>=', '>') . " '" . one_of('2026-01-02', 'infinity', '1999-12-31') . "'" },
         sub { '"time" > (SELECT min("time") FROM model.h WHERE isfinite("time"))' },
         sub { 'NOT ("time" < ' . $time->() . ')' })->();
 }
