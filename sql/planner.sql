@@ -24,6 +24,8 @@ ANALYZE readings;
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
     SELECT time, value FROM readings WHERE name = 'pump_07' AND time >= '2026-01-02 10:00' AND time < '2026-01-02 11:00';
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
+    SELECT count(*) FROM readings WHERE name LIKE 'pump\_1%' AND time >= '2026-01-03 12:00';
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
     SELECT count(*) FROM readings WHERE name IN ('pump_01', 'pump_02', 'nobody') AND time BETWEEN '2026-01-01T18:00:00Z' AND '2026-01-02T05:59:00Z';
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM readings WHERE name = 'zebra';
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM readings WHERE time >= '2026-01-04 00:30';
@@ -78,6 +80,48 @@ SELECT both_ways($$SELECT * FROM readings WHERE name = ANY (NULL::text[])$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name IN ('pump_03', upper('pump_04'), lower('PUMP_05'))$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name = 'pump_03' OR name = 'pump_04' OR name IN ('pump_05', 'pump_06')$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name IN ('pump_03', 'pump_04') AND name IN ('pump_04', 'pump_05')$$);
+-- Times that are rounded.
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('hour', time) = '2026-01-02 10:00'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('HOUR', time) > '2026-01-04'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE '2026-01-02' >= date_trunc('day', time)$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('day', time, 'America/Havana') = '2026-01-02 05:00' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('week', time) = '2025-12-29' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('century', time) = '2001-01-01' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc(note, time) = '2026-01-01' AND note = 'day'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('hour', time) IN ('2026-01-02 10:00', '2026-01-02 11:00', '2026-01-02 11:30')$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('hour', time) BETWEEN '-infinity' AND '2026-01-01 02:59'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE time::date = '2026-01-03' AND name IN ('pump_05', '')$$);
+SELECT both_ways($$SELECT * FROM readings WHERE time::date > '2026-01-03'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE time::date < timestamptz '2026-01-02' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_bin('15 minutes', time, '2001-01-01') = '2026-01-02 10:15' AND isfinite(time)$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_bin('1 day 2 hours', time, '2026-01-03 07:00') < '2026-01-02 02:00' AND isfinite(time)$$);
+SELECT both_ways($$SELECT * FROM readings WHERE isfinite(time) AND date_bin(interval '15 minutes' * length(note), time, '2001-01-01') = '2026-01-02 10:15'$$);
+SET timezone = 'America/Havana';
+SELECT both_ways($$SELECT * FROM readings WHERE time::date = '2026-01-03' AND name = 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE date_trunc('day', time) >= '2026-01-03' AND name = 'pump_05'$$);
+SET timezone = 'UTC';
+-- By how a tag begins, in any collation; between tags, where the collation is that of bytes.
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump_1%'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump\_1%'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump\_1_'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump#_0%' ESCAPE '#'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump\_07'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE ''$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE '%_1'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE NULL$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name NOT LIKE 'pump_1%'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name ILIKE 'PUMP_1%'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name ^@ 'pump_1'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE starts_with(name, 'pump_0') AND name LIKE '%7'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE starts_with('pump_07', name)$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name ^@ (SELECT 'pump_' || 1)$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump\_1%' AND name IN ('pump_03', 'pump_13')$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump\_1%' AND name LIKE 'pump\_12%'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump\_1%' OR name = 'pump_03'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name COLLATE "C" >= 'pump_03' AND name COLLATE "C" < 'pump_05'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name COLLATE "C" > 'pump_03' AND 'pump_05' >= name COLLATE "C"$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name COLLATE "C" BETWEEN 'pump_19' AND 'pump_11'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name > 'pump_03' AND name < 'pump_05'$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name = ANY (ARRAY(SELECT 'pump_0' || i FROM generate_series(1, 3) i))$$);
 SELECT same_rows($$SELECT * FROM readings WHERE name IN (SELECT 'pump_0' || i FROM generate_series(1, 3) i)$$);
 -- Long arrays that only execution knows are looked up by hash, also when they change from one start of the scan to the next.
@@ -116,7 +160,7 @@ SELECT both_ways($$SELECT * FROM readings WHERE time > (SELECT max(time) - inter
 SELECT both_ways($$SELECT value FROM readings WHERE name = 'pump_07' AND time > '2026-01-03 23:00' AND value > 500$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name > 'pump_18'$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name <> ALL ('{pump_03,pump_04}') AND time > '2026-01-04'$$);
-SELECT both_ways($$SELECT * FROM readings WHERE name LIKE 'pump_1%' AND time > '2026-01-04 00:58'$$);
+SELECT both_ways($$SELECT * FROM readings WHERE name ILIKE 'pump_1%' AND time > '2026-01-04 00:58'$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name IS NULL$$);
 SELECT both_ways($$SELECT * FROM readings WHERE time IS NULL$$);
 SELECT both_ways($$SELECT * FROM readings WHERE name = note$$);

@@ -4,6 +4,7 @@
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/row_slot.h"
+#include "engine/scan_by_tag.h"
 #include "engine/scan_by_time.h"
 #include "engine/scan_search.h"
 #include "engine/segment_cache.h"
@@ -36,11 +37,25 @@ bool entry_may_hold(const DirectoryEntry &entry, const TagFilter &tag) {
     return compare_bytes(tag.data, prefix_bytes, entry.tag_last, entry.tag_last_bytes) <= 0;
 }
 
+namespace {
+
+bool entry_may_hold_range(const DirectoryEntry &entry, const ScanFilter &filter) {
+    const TagFilter &low = filter.tag_low;
+    const TagFilter &high = filter.tag_high;
+    if (high.data != nullptr && compare_bytes(entry.tag_first, entry.tag_first_bytes, high.data, high.byte_count) >= 0)
+        return false;
+    const uint32 prefix_bytes = Min(low.byte_count, static_cast<uint32>(format::kEntryTagBytes));
+    return compare_bytes(low.data, prefix_bytes, entry.tag_last, entry.tag_last_bytes) <= 0;
+}
+
+}  // namespace
+
 bool segment_may_match(const ScanFilter &filter, const DirectoryEntry &entry) {
     if (filter.tail_only) return false;
     if (filter.by_time && !times_overlap(filter, entry.time_min, entry.time_max)) return false;
-    if (!filter.by_tag) return true;
+    if (!filter.by_tag && !filter.by_tag_range) return true;
     if (entry.flags & format::kEntryTagsUnknown) return false;  // every tag is NULL, and NULL equals nothing
+    if (filter.by_tag_range) return entry_may_hold_range(entry, filter);
     // The tags are sorted: the first one that is not before the segment's first decides.
     uint32 low = 0;
     for (uint32 high = filter.tag_count; low < high;) {
@@ -123,6 +138,22 @@ uint64 *granules_by_filter(TableScan *scan, const OpenSegment &segment, MemoryCo
     return set;
 }
 
+TagPositions positions_in_range(const TableScan *scan, const OpenSegment &segment) {
+    const format::SegmentIndex &index = *segment.index;
+    const ScanFilter *filter = scan->filter;
+    TagPositions positions = {format::has_null_tag(index) ? 1u : 0u, format::tag_positions(index)};
+    if (filter == nullptr || !filter->by_tag_range) return positions;
+    const auto position_of = [&](const TagFilter &bound, uint32 *position) {
+        bool found;
+        check_status(format::find_tag(index, {bound.data, bound.byte_count}, &found, position), scan->rel,
+                     "find a tag in a segment");
+    };
+    position_of(filter->tag_low, &positions.begin);
+    if (filter->tag_high.data != nullptr) position_of(filter->tag_high, &positions.end);
+    positions.end = Max(positions.begin, positions.end);
+    return positions;
+}
+
 namespace {
 
 void choose_granules(TableScan *scan) {
@@ -138,7 +169,16 @@ void choose_granules(TableScan *scan) {
     }
     const uint64 *by_filter = granules_by_filter(scan, segment, scan->choice_context);
     bool *wanted = static_cast<bool *>(MemoryContextAllocZero(scan->choice_context, Max(count, 1)));
-    if (!filter->by_tag) memset(wanted, 1, count);
+    if (filter->by_tag_range) {
+        const TagPositions positions = positions_in_range(scan, segment);
+        if (positions.begin < positions.end) {
+            const uint32 first = format::granules_of_tag(*segment.index, positions.begin).first;
+            const uint32 last = format::granules_of_tag(*segment.index, positions.end - 1).last;
+            for (uint32 g = first; g <= last && g < count; g++) wanted[g] = true;
+        }
+    } else if (!filter->by_tag) {
+        memset(wanted, 1, count);
+    }
     for (uint32 t = 0; filter->by_tag && t < filter->tag_count; t++) {
         if (!entry_may_hold(segment.entry, filter->tags[t])) continue;
         bool found = false;
@@ -149,9 +189,14 @@ void choose_granules(TableScan *scan) {
         const format::GranuleRange range = format::granules_of_tag(*segment.index, position);
         for (uint32 g = range.first; g <= range.last && g < count; g++) wanted[g] = true;
     }
+    uint64 *left = static_cast<uint64 *>(
+        MemoryContextAllocZero(scan->choice_context, sizeof(uint64) * Max(format::granule_words(count), 1)));
     for (uint32 g = 0; g < count; g++) {
-        if (!wanted[g] || (by_filter != nullptr && !has_granule(by_filter, g))) continue;
-        scan->granules[scan->granule_count++] = g;
+        if (wanted[g] && (by_filter == nullptr || has_granule(by_filter, g))) left[g / 64] |= UINT64CONST(1) << (g % 64);
+    }
+    narrow_by_statistics(scan, segment, left);
+    for (uint32 g = 0; g < count; g++) {
+        if (has_granule(left, g)) scan->granules[scan->granule_count++] = g;
     }
     scan->counters.granules_skipped += count - scan->granule_count;
 }
@@ -191,6 +236,7 @@ bool next_granule(TableScan *scan, bool forward) {
     scan->row_first = wanted.first;
     scan->row_end = wanted.end;
     search_granule(scan, scan->searches, scan->granule, scan->found);
+    narrow_by_values(scan, scan->granule, scan->found);
     scan->row_index = forward ? static_cast<int64>(scan->row_first) - 1 : static_cast<int64>(scan->row_end);
     return true;
 }
@@ -207,6 +253,15 @@ void enter_segment(TableScan *scan, const ScanItem &item, bool forward) {
     scan->row_index = forward ? 0 : -1;  // outside the empty row range: the first step opens a granule
 }
 
+// From the current row to the first possible one; false when there is none in the granule.
+bool go_to_possible_row(TableScan *scan, bool forward) {
+    const FoundRows &found = *scan->found;
+    scan->row_index = forward ? next_possible_row(found, scan->row_index) : previous_possible_row(found, scan->row_index);
+    if (scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end))
+        return true;
+    scan->row_index = forward ? static_cast<int64>(scan->row_end) - 1 : static_cast<int64>(scan->row_first);
+    return false;
+}
 namespace {
 
 bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
@@ -215,9 +270,9 @@ bool next_sealed_row(TableScan *scan, bool forward, TupleTableSlot *slot) {
         const bool inside =
             scan->row_index >= static_cast<int64>(scan->row_first) && scan->row_index < static_cast<int64>(scan->row_end);
         if (inside) {
-            const auto row = static_cast<uint32>(scan->row_index);
             const FoundRows &found = *scan->found;
-            if (found.is_limited && !has_bit(found.possible, row)) continue;
+            if (found.is_limited && !go_to_possible_row(scan, forward)) continue;
+            const auto row = static_cast<uint32>(scan->row_index);
             if (has_row(scan->deleted, scan->granule->about.first_row + row)) continue;
             scan->row_is_certain = found.is_limited && has_bit(found.certain, row);
             const bool *needed = scan->filter != nullptr ? scan->filter->needed_columns : nullptr;
@@ -359,12 +414,16 @@ TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter,
     if (snapshot != nullptr && IsMVCCSnapshot(snapshot)) PredicateLockRelation(rel, snapshot);
     build_fingerprints(scan);
     list_items(scan);
-    if (scan->order != ScanOrder::stored) scan->by_time = make_time_merge(scan);
+    if (scan->order == ScanOrder::by_tag)
+        scan->by_tag = make_tag_merge(scan);
+    else if (scan->order != ScanOrder::stored)
+        scan->by_time = make_time_merge(scan);
     return scan;
 }
 
 bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot) {
     const bool forward = !ScanDirectionIsBackward(direction);
+    if (scan->by_tag != nullptr) return next_row_by_tag(scan->by_tag, !forward, slot);
     if (scan->by_time != nullptr)
         return next_row_by_time(scan->by_time, (scan->order == ScanOrder::newest_first) == forward, slot);
     for (;;) {
@@ -395,7 +454,10 @@ void restart_scan(TableScan *scan) {
     build_fingerprints(scan);
     list_items(scan);
     if (scan->by_time != nullptr) restart_time_merge(scan->by_time);
+    if (scan->by_tag != nullptr) restart_tag_merge(scan->by_tag);
 }
+
+void skip_tag(TableScan *scan) { skip_to_next_tag(scan->by_tag); }
 
 void end_scan(TableScan *scan) {
     close_tail_page(scan);

@@ -33,6 +33,15 @@ enum class ScanOrder : uint8 {
     stored,  // whatever is quickest: run after run, segment after segment
     newest_first,
     oldest_first,
+    by_tag,  // tag tables: as the filter's TagOrder says
+};
+
+/// The order of rows by tag, in memcmp order of tag bytes, then time. All false: as segments are sorted.
+struct TagOrder {
+    bool tags_descend;
+    bool null_tags_last;
+    bool times_descend;
+    bool null_times_last;
 };
 
 /// That of a scan which nobody tells otherwise: log tables are read newest first.
@@ -44,19 +53,33 @@ struct RowSearch {
     const search::Query *query;
 };
 
+/// A range of a column of numbers; rows outside, and NULLs, are passed over. The numbers are keys (value_key()): of floats such
+/// that sort as PostgreSQL does.
+struct ValueFilter {
+    uint32 column;  // from 0
+    int64 low;      // inclusive, both
+    int64 high;
+};
+
 /// What a scan may skip, and the order that is wanted. A parallel scan has no order.
 struct ScanFilter {
     ScanOrder order;
+    TagOrder tag_order;  // of ScanOrder::by_tag
     bool by_time;
     int64 time_min;  // both ends inclusive, in the unit of the time column's type; empty range: time_min > time_max
     int64 time_max;
     bool by_tag;
     const TagFilter *tags;  // sorted by bytes (memcmp, then length), distinct; none: no row can match
     uint32 tag_count;
+    bool by_tag_range;         // not with by_tag; a NULL tag is in no range
+    TagFilter tag_low;         // inclusive; fingerprints of bounds mean nothing
+    TagFilter tag_high;        // exclusive; data == nullptr: there is no end
     const KeyCondition *keys;  // on other columns; all must hold
     uint32 key_count;
     const RowSearch *searches;  // all must match; row_is_certain() says of which rows that need not be looked at again
     uint32 search_count;
+    const ValueFilter *values;  // all must hold
+    uint32 value_count;
     bool tail_only;              // no segment is wanted
     const bool *needed_columns;  // one a column of the table, or nullptr for all; columns that are not needed read as NULL
 };
@@ -90,6 +113,9 @@ TableScan *begin_scan(Relation rel, Snapshot snapshot, const ScanFilter *filter,
 /// end.
 bool next_row(TableScan *scan, ScanDirection direction, TupleTableSlot *slot);
 
+/// Of a scan by tag: the next row is to be the first one of the tag behind that of the row that was given last.
+void skip_tag(TableScan *scan);
+
 /// Starts again from the beginning; the filter may have been changed by its owner.
 void restart_scan(TableScan *scan);
 
@@ -117,6 +143,8 @@ struct ScanEstimate {
     double segments;    // that the filter leaves
     double tail_pages;  // of all tail runs; with a filter a tenth of them: most are passed over after a glance
     double pages;       // pages of segments that would be read if every column were needed, in runs
+    double tail_rows;   // about how many rows all tail runs have
+    double matching;    // rows that the conditions on tags and times leave, as far as the filter tells
     double rows;        // rows that would be looked at one by one: those of granules and tail pages that the filter leaves
     int64 time_min;     // of the segments that the filter leaves, within the filter's times; min > max: of none
     int64 time_max;
@@ -128,6 +156,9 @@ struct UnknownFilter {
     double tag_count;   // expected number of tags asked for; 0: no such condition
     double time_share;  // 0 to 1; 1: no such condition
 };
+
+/// About how many tags the table has. What segments share is guessed from how their ranges of tags overlap.
+double estimate_tags(Relation rel);
 
 ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const UnknownFilter &unknown);
 

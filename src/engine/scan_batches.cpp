@@ -88,9 +88,9 @@ void read_only_tag(BatchScan *batches, RowBatch *batch) {
         batches->tag_index = nullptr;
         MemoryContextReset(batches->tag_context);
         Arena arena = arena_in(batches->tag_context);
-        std::span<const std::byte> tag;
-        check_status(format::read_tag(*index, position, arena, &tag), scan->rel, "read a tag of a segment");
-        batches->tag = {tag.data(), static_cast<uint32>(tag.size())};
+        format::TagList list;
+        check_status(format::tags_at(*index, position, 1, arena, &list), scan->rel, "read a tag of a segment");
+        batches->tag = {list.data + list.offsets[0], static_cast<uint32>(list.offsets[1] - list.offsets[0])};
         batches->tag_index = index;
         batches->tag_position = position;
     }

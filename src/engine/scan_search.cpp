@@ -43,6 +43,18 @@ void run_search(TableScan *scan, SegmentSearches *searches, const Granule *granu
 
 }  // namespace
 
+void keep_few_rows(Granule *granule, FoundRows *found) {
+    found->possible_count = 0;
+    for (uint32 w = 0; w < kRowWords; w++) found->possible_count += static_cast<uint32>(pg_popcount64(found->possible.words[w]));
+    if (found->possible_count > kFewRowsMax) return;
+    uint32 count = 0;
+    for (uint32 w = 0; w < kRowWords; w++) {
+        for (uint64 left = found->possible.words[w]; left != 0; left &= left - 1)
+            found->few[count++] = w * 64 + static_cast<uint32>(pg_rightmost_one_pos64(left));
+    }
+    read_few_rows(granule, found->few, count);
+}
+
 void begin_searches(SegmentSearches *searches, MemoryContext context) { *searches = SegmentSearches{context, nullptr}; }
 
 void search_granule(TableScan *scan, SegmentSearches *searches, Granule *granule, FoundRows *found) {
@@ -62,15 +74,7 @@ void search_granule(TableScan *scan, SegmentSearches *searches, Granule *granule
             found->possible.words[w] &= possible.words[w];
         }
     }
-    found->possible_count = 0;
-    for (uint32 w = 0; w < kRowWords; w++) found->possible_count += static_cast<uint32>(pg_popcount64(found->possible.words[w]));
-    if (found->possible_count > kFewRowsMax) return;
-    uint32 count = 0;
-    for (uint32 w = 0; w < kRowWords; w++) {
-        for (uint64 left = found->possible.words[w]; left != 0; left &= left - 1)
-            found->few[count++] = w * 64 + static_cast<uint32>(pg_rightmost_one_pos64(left));
-    }
-    read_few_rows(granule, found->few, count);
+    keep_few_rows(granule, found);
 }
 
 }  // namespace historian::engine

@@ -1,5 +1,5 @@
 // Searches within granules: which rows a scan need not look at, because no `text @@ search_query` of its filter can match them,
-// and which match for sure (format/message_search.h).
+// and which match for sure (format/message_search.h); and rows and granules that ranges of values leave (scan_values.cpp).
 #pragma once
 
 #include "engine/scan_state.h"
@@ -31,6 +31,16 @@ void begin_searches(SegmentSearches *searches, MemoryContext context);
 
 /// For the granule just opened, whose columns that are asked for later are decoded for those rows alone if they are few.
 void search_granule(TableScan *scan, SegmentSearches *searches, Granule *granule, FoundRows *found);
+
+/// Counts the possible rows; if they are few, texts are decoded for them alone.
+void keep_few_rows(Granule *granule, FoundRows *found);
+
+/// Keeps of the possible rows those that the filter's ranges of values leave; only of these are other columns worth decoding.
+void narrow_by_values(TableScan *scan, Granule *granule, FoundRows *found);
+
+/// Takes the granules out of a set whose statistics say that no row lies in the filter's ranges of values. Reading statistics is
+/// not worth it for few granules: then nothing happens.
+void narrow_by_statistics(TableScan *scan, const OpenSegment &segment, uint64 *granules);
 
 /// The first possible row at or behind `row`, or at or before it; -1 or kGranuleRowsMax when there is none.
 inline int64 next_possible_row(const FoundRows &found, int64 row) {

@@ -1,5 +1,6 @@
-// The inside of a scan, shared by scan.cpp (rows as they are stored), scan_by_time.cpp (in order of time), scan_tail.cpp,
-// scan_sample.cpp (ANALYZE and TABLESAMPLE) and scan_estimate.cpp (the planner's question). Nobody else includes it.
+// The inside of a scan, shared by scan.cpp (rows as they are stored), scan_by_time.cpp (in order of time), scan_by_tag.cpp,
+// tag_source.cpp and tail_rows.cpp (in order of tag and time), scan_tail.cpp, scan_sample.cpp (ANALYZE and TABLESAMPLE) and
+// scan_estimate.cpp (the planner's question). Nobody else includes it.
 #pragma once
 
 #include "engine/delete_log.h"
@@ -29,6 +30,7 @@ struct KeptSegment {  // all zeros: free
 
 struct SummaryReader;
 struct TimeMerge;
+struct TagMerge;
 
 /// Possible rows of a granule that are so few that they are rebuilt one by one.
 inline constexpr uint32 kFewRowsMax = 256;
@@ -45,7 +47,8 @@ struct TableScan {
     bool is_empty;  // the table has no metapage
     bool times_may_be_null;
     ScanOrder order;
-    TimeMerge *by_time;  // unless the order is that of storage: scan_by_time.h
+    TimeMerge *by_time;  // in order of time: scan_by_time.h
+    TagMerge *by_tag;    // in order of tag and time: scan_by_tag.h
     format::Metapage meta;
     MemoryContext context;         // the scan
     MemoryContext list_context;    // the items; reset by restart
@@ -119,6 +122,9 @@ void forget_summaries(TableScan *scan);
 /// The earliest and the latest time of a tail page's rows, NULLs left out; min > max when there is none.
 void page_times(TableScan *scan, const ScanItem &item, uint32 page_index, int64 *time_min, int64 *time_max);
 
+/// Whether a tail page need not be looked at: its summary says that it has nothing the filter wants.
+bool summary_excludes(TableScan *scan, const ScanItem &item, uint32 page_index);
+
 /// Pins a tail page of an entry and collects its visible rows; false when the filter skips the page.
 bool open_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index);
 
@@ -129,6 +135,15 @@ void close_tail_page(TableScan *scan);
 void store_visible_row(TableScan *scan, int index, TupleTableSlot *slot);
 int64 visible_row_time(TableScan *scan, int index, TupleDesc desc);
 
+/// The tag and the time of that row; they point into the page.
+struct RowKeys {
+    Datum tag;
+    Datum time;
+    bool tag_is_null;
+    bool time_is_null;
+};
+RowKeys visible_row_keys(TableScan *scan, int index, TupleDesc desc);
+
 /// The row at this offset of the pinned page, into the slot.
 void store_tail_row_at(TableScan *scan, OffsetNumber offset, TupleTableSlot *slot);
 
@@ -137,6 +152,13 @@ void store_tail_row_at(TableScan *scan, OffsetNumber offset, TupleTableSlot *slo
 /// The granules that the filter's times and its conditions on other columns leave, as a set of bits; nullptr: all.
 uint64 *granules_by_filter(TableScan *scan, const OpenSegment &segment, MemoryContext context);
 inline bool has_granule(const uint64 *set, uint32 granule) { return ((set[granule / 64] >> (granule % 64)) & 1) != 0; }
+
+/// The positions of a segment's tags, NULL left out, that the filter's range of tags leaves.
+struct TagPositions {
+    uint32 begin;
+    uint32 end;
+};
+TagPositions positions_in_range(const TableScan *scan, const OpenSegment &segment);
 
 /// Rows [first, end) of a granule.
 struct RowSpan {

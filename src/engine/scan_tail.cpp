@@ -58,7 +58,8 @@ const format::PageSummary &summary_of(TableScan *scan, const ScanItem &item, uin
 // More tags than these are looked for on the pages themselves: hardly a page has none of them.
 constexpr uint32 kSummaryTagsMax = 16;
 
-// Whether a tail page need not be looked at: its summary says that it has nothing the filter wants.
+}  // namespace
+
 bool summary_excludes(TableScan *scan, const ScanItem &item, uint32 page_index) {
     const ScanFilter *filter = scan->filter;
     const bool by_tag = filter != nullptr && filter->by_tag && filter->tag_count <= kSummaryTagsMax;
@@ -72,6 +73,8 @@ bool summary_excludes(TableScan *scan, const ScanItem &item, uint32 page_index) 
     }
     return true;
 }
+
+namespace {
 
 Buffer lock_tail_page(TableScan *scan, const ScanItem &item, uint32 page_index) {
     const BlockNumber block = entry_block(item.entry, page_index);
@@ -159,6 +162,14 @@ int64 visible_row_time(TableScan *scan, int index, TupleDesc desc) {
     bool is_null;
     const Datum time = heap_getattr(&scan->tail_tuple, scan->keys.time, desc, &is_null);
     return is_null ? PG_INT64_MIN : DatumGetInt64(time);
+}
+
+RowKeys visible_row_keys(TableScan *scan, int index, TupleDesc desc) {
+    find_row(scan, scan->visible[index]);
+    RowKeys keys = {};
+    keys.tag = heap_getattr(&scan->tail_tuple, scan->keys.tag, desc, &keys.tag_is_null);
+    keys.time = heap_getattr(&scan->tail_tuple, scan->keys.time, desc, &keys.time_is_null);
+    return keys;
 }
 
 void page_times(TableScan *scan, const ScanItem &item, uint32 page_index, int64 *time_min, int64 *time_max) {

@@ -160,16 +160,22 @@ Status parse_index(const SegmentHeader &header, std::span<const std::byte> index
 ColumnType column_type(const SegmentIndex &index, std::uint32_t column) noexcept;
 bool has_null_tag(const SegmentIndex &index) noexcept;
 
-/// position   output: the tag's place in the sorted list (granule().tag_first speaks of the same list)
-/// found      output: false when the segment has no such tag; position is then undefined
+/// position   output: the tag's place in the sorted list (granule().tag_first speaks of the same list); of a tag that is not
+/// there
+///            the place of the first one after it, or the end of the list
+/// found      output: false when the segment has no such tag
 Status find_tag(const SegmentIndex &index, std::span<const std::byte> tag, bool *found, std::uint32_t *position) noexcept;
 
-/// The tag at a position of the sorted list; not of the NULL tag.
+/// The length of that list, and whole tags of it one after the other: offsets[i] to offsets[i + 1] of data.
 ///
-/// position   of a tag that is not NULL (asserted)
-/// tag        output: in the arena, which gives at most 16 times the dictionary's size
-/// errors     truncated, corrupt, out_of_memory
-Status read_tag(const SegmentIndex &index, std::uint32_t position, Arena &arena, std::span<const std::byte> *tag) noexcept;
+/// first   a position; it and the `count` - 1 behind it are in the list (asserted), and none is the NULL tag
+/// errors  truncated, corrupt, out_of_memory
+struct TagList {
+    const std::byte *data = nullptr;
+    const std::uint64_t *offsets = nullptr;
+};
+std::uint32_t tag_positions(const SegmentIndex &index) noexcept;
+Status tags_at(const SegmentIndex &index, std::uint32_t first, std::uint32_t count, Arena &arena, TagList *list) noexcept;
 
 /// The granules [first, last] that may hold rows of the tag at this position, last inclusive.
 struct GranuleRange {

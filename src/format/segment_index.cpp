@@ -289,18 +289,16 @@ bool has_null_tag(const SegmentIndex &index) noexcept { return index.has_null_ta
 
 Status find_tag(const SegmentIndex &index, std::span<const std::byte> tag, bool *found, std::uint32_t *position) noexcept {
     const Status status = find_in_dictionary(index.dictionary, tag, found, position);
-    if (status.ok() && *found && index.has_null_tag) *position += 1;
+    if (status.ok() && index.has_null_tag) *position += 1;
     return status;
 }
 
-Status read_tag(const SegmentIndex &index, std::uint32_t position, Arena &arena, std::span<const std::byte> *tag) noexcept {
-    assert(position >= (index.has_null_tag ? 1u : 0u));
-    const std::uint32_t place = position - (index.has_null_tag ? 1 : 0);
-    assert(place < index.dictionary.tag_count);
-    TagList list;
-    if (const Status status = list_tags(index.dictionary, place, 1, arena, &list); !status.ok()) return status;
-    *tag = {list.data + list.offsets[0], static_cast<std::size_t>(list.offsets[1] - list.offsets[0])};
-    return {};
+std::uint32_t tag_positions(const SegmentIndex &index) noexcept { return index.header.tag_count + (index.has_null_tag ? 1 : 0); }
+
+Status tags_at(const SegmentIndex &index, std::uint32_t first, std::uint32_t count, Arena &arena, TagList *list) noexcept {
+    const std::uint32_t null_tags = index.has_null_tag ? 1 : 0;
+    assert(first >= null_tags);
+    return list_tags(index.dictionary, first - null_tags, count, arena, list);
 }
 
 GranuleRange granules_of_tag(const SegmentIndex &index, std::uint32_t position) noexcept {

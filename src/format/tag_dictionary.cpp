@@ -135,6 +135,7 @@ Status open_tag_dictionary(ByteReader &in, std::uint32_t tag_count, Arena &arena
 Status find_in_dictionary(const TagDictionary &dictionary, std::span<const std::byte> tag, bool *found,
                           std::uint32_t *place) noexcept {
     *found = false;
+    *place = 0;
     if (dictionary.tag_count == 0) return Status::success();
     std::uint32_t restart = 0;
     if (const Status status = find_restart(dictionary, tag, &restart); !status.ok()) return status;
@@ -144,6 +145,7 @@ Status find_in_dictionary(const TagDictionary &dictionary, std::span<const std::
     // it, one that shares less is after it, and only one that shares as much must be compared.
     std::uint64_t matched = 0;
     while (cursor.place < end) {
+        *place = cursor.place;
         StoredTag stored;
         if (const Status status = cursor.next(&stored); !status.ok()) return status;
         if (stored.shared > matched) continue;
@@ -153,13 +155,13 @@ Status find_in_dictionary(const TagDictionary &dictionary, std::span<const std::
         if (compared > 0) return Status::success();
         if (compared == 0) {
             *found = true;
-            *place = cursor.place - 1;
             return Status::success();
         }
         matched += shared_bytes(stored.suffix.data(),
                                 static_cast<std::uint32_t>(std::min<std::size_t>(stored.suffix.size(), UINT32_MAX)), rest.data(),
                                 static_cast<std::uint32_t>(std::min<std::size_t>(rest.size(), UINT32_MAX)));
     }
+    *place = end;
     return Status::success();
 }
 

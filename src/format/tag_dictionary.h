@@ -16,6 +16,7 @@
 
 #include "codec/integers.h"
 #include "codec/texts.h"
+#include "format/segment.h"
 
 namespace historian::format {
 
@@ -37,17 +38,13 @@ struct TagDictionary {
 /// errors   truncated, corrupt, out_of_memory
 Status open_tag_dictionary(codec::ByteReader &in, std::uint32_t tag_count, Arena &arena, TagDictionary *dictionary) noexcept;
 
-/// place   output: the tag's number in the dictionary, when found
+/// place   output: the tag's number in the dictionary, or that of the first tag after it; the number of tags when there is none
 /// errors  truncated, corrupt
 Status find_in_dictionary(const TagDictionary &dictionary, std::span<const std::byte> tag, bool *found,
                           std::uint32_t *place) noexcept;
 
-/// The tags first .. first + count - 1: offsets[i] to offsets[i + 1] of data.
-struct TagList {
-    const std::byte *data = nullptr;
-    const std::uint64_t *offsets = nullptr;
-};
-
+/// The tags first .. first + count - 1.
+///
 /// first, count   inside the dictionary (asserted)
 /// errors         truncated, corrupt, out_of_memory. At most 16 times the dictionary's size is allocated.
 Status list_tags(const TagDictionary &dictionary, std::uint32_t first, std::uint32_t count, Arena &arena, TagList *list) noexcept;

@@ -1,6 +1,7 @@
 #include "planner/conditions.h"
 
 #include "planner/key_terms.h"
+#include "planner/rounded_time.h"
 
 extern "C" {
 #include "catalog/pg_operator.h"
@@ -8,6 +9,8 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/fmgroids.h"
+#include "utils/pg_locale.h"
 #include "utils/typcache.h"
 }
 
@@ -26,13 +29,6 @@ KeyTypes key_types(Relation rel) {
     return keys;
 }
 
-namespace {
-
-bool is_integer(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
-
-bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
-
-// Types whose default equality says yes exactly when the stored bytes are the same.
 bool equality_is_of_bytes(Oid type) {
     switch (type) {
         case TEXTOID:
@@ -54,6 +50,55 @@ bool equality_is_of_bytes(Oid type) {
         default: return type_is_enum(type);
     }
 }
+
+namespace {
+
+bool collation_is_c(Oid collation) {
+#if PG_VERSION_NUM >= 180000
+    return pg_newlocale_from_collation(collation)->collate_is_c;
+#else
+    return lc_collate_is_c(collation);
+#endif
+}
+
+}  // namespace
+
+// Not: oid and "char", which count as unsigned; enums, ordered by their catalog.
+bool order_is_of_bytes(Oid type, Oid collation) {
+    switch (type) {
+        case TEXTOID:
+        case VARCHAROID: return OidIsValid(collation) && collation_is_c(collation);
+        case BYTEAOID:
+        case UUIDOID:
+        case INT2OID:
+        case INT4OID:
+        case INT8OID:
+        case BOOLOID:
+        case DATEOID:
+        case TIMEOID:
+        case TIMESTAMPOID:
+        case TIMESTAMPTZOID:
+        case MACADDROID:
+        case MACADDR8OID: return true;
+        default: return false;
+    }
+}
+
+LikePrefix like_prefix(std::string_view pattern, char *prefix) {
+    LikePrefix literal = {0, true};
+    for (size_t at = 0; at < pattern.size(); at++) {
+        if (pattern[at] == '%' || pattern[at] == '_') return {literal.byte_count, false};
+        if (pattern[at] == '\\' && at + 1 < pattern.size()) at++;
+        prefix[literal.byte_count++] = pattern[at];
+    }
+    return literal;
+}
+
+namespace {
+
+bool is_integer(Oid type) { return type == INT2OID || type == INT4OID || type == INT8OID; }
+
+bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID; }
 
 // What a type's operators take: varchar has none of its own, enums share theirs.
 Oid operator_type(Oid type) { return type == VARCHAROID ? TEXTOID : type_is_enum(type) ? ANYENUMOID : type; }
@@ -82,7 +127,11 @@ void append_condition(ConditionList *list, Condition condition) {
 }
 
 void append_condition(ConditionList *list, Comparison comparison, Oid value_type, Node *value) {
-    append_condition(list, {comparison, 0, value_type, reinterpret_cast<Expr *>(value), InvalidAttrNumber, InvalidOid});
+    Condition condition = {};
+    condition.comparison = comparison;
+    condition.value_type = value_type;
+    condition.value = reinterpret_cast<Expr *>(value);
+    append_condition(list, condition);
 }
 
 // ------------------------------------------------------------------------------------------------------------ tag and time
@@ -92,7 +141,8 @@ struct OperatorCall {
     Oid collation;
     const Var *column;
     Node *value;
-    bool is_array;  // column op ANY (value)
+    bool is_array;               // column op ANY (value)
+    const RoundedTime *rounded;  // of the column; nullptr: the column itself is compared
 };
 
 // The operator's strategy and the type of its right side, in the btree family of the column's type; 0 when it is not of that
@@ -105,15 +155,47 @@ int strategy_in_family(Oid op, Oid type, Oid *left_type, Oid *right_type) {
     return strategy;
 }
 
+// LIKE '%x' says nothing of where a tag begins.
+bool says_how_tags_begin(Comparison comparison, const Node *value) {
+    if (!IsA(value, Const)) return true;
+    const Const *constant = reinterpret_cast<const Const *>(value);
+    if (constant->constisnull) return true;
+    const text *pattern = DatumGetTextPP(constant->constvalue);
+    const std::string_view characters{VARDATA_ANY(pattern), static_cast<size_t>(VARSIZE_ANY_EXHDR(pattern))};
+    if (comparison == Comparison::tag_begins_with) return !characters.empty();
+    char *prefix = static_cast<char *>(palloc(characters.size() + 1));
+    const LikePrefix literal = like_prefix(characters, prefix);
+    pfree(prefix);
+    return literal.byte_count > 0 || literal.is_whole;
+}
+
+bool add_tag_pattern(Comparison comparison, Node *value, ConditionList *list) {
+    if (exprType(value) != TEXTOID || !says_how_tags_begin(comparison, value)) return false;
+    append_condition(list, comparison, TEXTOID, value);
+    return true;
+}
+
 bool add_tag_condition(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
     if (!equality_is_of_bytes(keys.tag_type)) return false;
     if (is_text(keys.tag_type) && (!OidIsValid(call.collation) || !get_collation_isdeterministic(call.collation))) return false;
+    if (is_text(keys.tag_type) && !call.is_array) {
+        if (call.op == OID_TEXT_LIKE_OP) return add_tag_pattern(Comparison::tag_like, call.value, list);
+        if (get_opcode(call.op) == F_STARTS_WITH) return add_tag_pattern(Comparison::tag_begins_with, call.value, list);
+    }
     Oid left_type;
     Oid right_type;
-    if (strategy_in_family(call.op, keys.tag_type, &left_type, &right_type) != BTEqualStrategyNumber) return false;
+    const int strategy = strategy_in_family(call.op, keys.tag_type, &left_type, &right_type);
+    if (strategy == InvalidStrategy) return false;
     const Oid wanted = operator_type(keys.tag_type);
     if (left_type != wanted || (right_type != wanted && !(is_integer(wanted) && is_integer(right_type)))) return false;
-    append_condition(list, call.is_array ? Comparison::tag_any : Comparison::tag_equal, right_type, call.value);
+    if (strategy == BTEqualStrategyNumber) {
+        append_condition(list, call.is_array ? Comparison::tag_any : Comparison::tag_equal, right_type, call.value);
+        return true;
+    }
+    if (call.is_array || !order_is_of_bytes(keys.tag_type, call.collation)) return false;
+    constexpr Comparison kByStrategy[] = {Comparison::tag_less, Comparison::tag_at_most, Comparison::tag_equal,
+                                          Comparison::tag_at_least, Comparison::tag_greater};
+    append_condition(list, kByStrategy[strategy - 1], right_type, call.value);
     return true;
 }
 
@@ -121,7 +203,8 @@ bool converts_exactly(Oid value_type, Oid time_type) {
     return value_type == time_type || value_type == DATEOID || (value_type == TIMESTAMPOID && time_type == TIMESTAMPTZOID);
 }
 
-bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
+// A comparison of the time, or of what it is rounded to.
+bool add_time_comparison(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
     Oid left_type;
     Oid right_type;
     if (call.op == OID_RANGE_ELEM_CONTAINED_OP && !call.is_array) {
@@ -131,7 +214,9 @@ bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, Conditio
         return true;
     }
     const int strategy = strategy_in_family(call.op, keys.time_type, &left_type, &right_type);
-    if (strategy == InvalidStrategy || left_type != keys.time_type || !converts_exactly(right_type, keys.time_type)) return false;
+    if (strategy == InvalidStrategy || !converts_exactly(right_type, keys.time_type)) return false;
+    const bool is_date = call.rounded != nullptr && left_type == DATEOID && right_type == DATEOID;
+    if (left_type != keys.time_type && !is_date) return false;
     if (call.is_array) {
         if (strategy != BTEqualStrategyNumber) return false;
         append_condition(list, Comparison::time_any, right_type, call.value);
@@ -141,6 +226,14 @@ bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, Conditio
     constexpr Comparison kByStrategy[] = {Comparison::time_less, Comparison::time_at_most, Comparison::time_equal,
                                           Comparison::time_at_least, Comparison::time_greater};
     append_condition(list, kByStrategy[strategy - 1], right_type, call.value);
+    return true;
+}
+
+bool add_time_condition(const KeyTypes &keys, const OperatorCall &call, ConditionList *list) {
+    if (!add_time_comparison(keys, call, list)) return false;
+    if (call.rounded == nullptr) return true;
+    list->items[list->count - 1].before = call.rounded->before;
+    list->items[list->count - 1].after = call.rounded->after;
     return true;
 }
 
@@ -157,37 +250,91 @@ bool add_key_condition(const OperatorCall &call, ConditionList *list) {
     return true;
 }
 
+bool is_float(Oid type) { return type == FLOAT4OID || type == FLOAT8OID; }
+
+bool is_stored_as_number(Oid type) {
+    return is_integer(type) || is_float(type) || type == DATEOID || type == TIMEOID || type == TIMESTAMPOID ||
+           type == TIMESTAMPTZOID;
+}
+
+bool add_number_condition(const OperatorCall &call, ConditionList *list) {
+    Condition condition = {};
+    condition.column = call.column->varattno;
+    condition.column_type = getBaseType(call.column->vartype);
+    condition.value = reinterpret_cast<Expr *>(call.value);
+    const Oid type = condition.column_type;
+    Oid left_type;
+    if (!is_stored_as_number(type)) return false;
+    const int strategy = strategy_in_family(call.op, type, &left_type, &condition.value_type);
+    if (strategy == InvalidStrategy || left_type != type) return false;
+    const Oid right = condition.value_type;
+    if (right != type && !(is_integer(type) && is_integer(right)) && !(is_float(type) && is_float(right))) return false;
+    if (call.is_array && strategy != BTEqualStrategyNumber) return false;
+    constexpr Comparison kByStrategy[] = {Comparison::number_less, Comparison::number_at_most, Comparison::number_equal,
+                                          Comparison::number_at_least, Comparison::number_greater};
+    condition.comparison = call.is_array ? Comparison::number_any : kByStrategy[strategy - 1];
+    append_condition(list, condition);
+    return true;
+}
+
 bool add_call(PlannerInfo *root, const KeyTypes &keys, Index varno, const OperatorCall &call, ConditionList *list) {
     if (!is_usable_value(root, varno, call.value)) return false;
+    if (call.rounded != nullptr && call.column->varattno != keys.columns.time) return false;
     if (call.column->varattno == keys.columns.tag) return add_tag_condition(keys, call, list);
     if (call.column->varattno == keys.columns.time) return add_time_condition(keys, call, list);
-    return keys.is_log && add_key_condition(call, list);
+    return keys.is_log ? add_key_condition(call, list) : add_number_condition(call, list);
+}
+
+// The column on one side of an operator, or the one that is rounded there.
+const Var *operand_column(Node *node, Index varno, RoundedTime *space, const RoundedTime **rounded) {
+    *rounded = nullptr;
+    const Var *column = column_of(node, varno);
+    if (column != nullptr || !is_rounded_time(node, space)) return column;
+    *rounded = space;
+    return column_of(space->time, varno);
 }
 
 bool add_operator(PlannerInfo *root, const KeyTypes &keys, Index varno, const OpExpr *expr, ConditionList *list) {
     if (list_length(expr->args) != 2) return false;
     Node *left = static_cast<Node *>(linitial(expr->args));
     Node *right = static_cast<Node *>(lsecond(expr->args));
-    const Var *column = column_of(left, varno);
-    if (column != nullptr) return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, right, false}, list);
-    column = column_of(right, varno);
+    RoundedTime space;
+    const RoundedTime *rounded;
+    const Var *column = operand_column(left, varno, &space, &rounded);
+    if (column != nullptr)
+        return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, right, false, rounded}, list);
+    column = operand_column(right, varno, &space, &rounded);
     if (column == nullptr) return false;
     const Oid commuted = get_commutator(expr->opno);
-    return OidIsValid(commuted) && add_call(root, keys, varno, {commuted, expr->inputcollid, column, left, false}, list);
+    if (!OidIsValid(commuted)) return false;
+    return add_call(root, keys, varno, {commuted, expr->inputcollid, column, left, false, rounded}, list);
 }
 
 bool add_any(PlannerInfo *root, const KeyTypes &keys, Index varno, const ScalarArrayOpExpr *expr, ConditionList *list) {
     if (!expr->useOr || list_length(expr->args) != 2) return false;
-    const Var *column = column_of(static_cast<Node *>(linitial(expr->args)), varno);
+    RoundedTime space;
+    const RoundedTime *rounded;
+    const Var *column = operand_column(static_cast<Node *>(linitial(expr->args)), varno, &space, &rounded);
     if (column == nullptr) return false;
-    return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, static_cast<Node *>(lsecond(expr->args)), true},
-                    list);
+    Node *array = static_cast<Node *>(lsecond(expr->args));
+    return add_call(root, keys, varno, {expr->opno, expr->inputcollid, column, array, true, rounded}, list);
+}
+
+// starts_with(tag, value)
+bool add_function(PlannerInfo *root, const KeyTypes &keys, Index varno, const FuncExpr *expr, ConditionList *list) {
+    if (expr->funcid != F_STARTS_WITH || !is_text(keys.tag_type)) return false;
+    const Var *column = column_of(static_cast<Node *>(linitial(expr->args)), varno);
+    Node *value = static_cast<Node *>(lsecond(expr->args));
+    if (column == nullptr || column->varattno != keys.columns.tag || !is_usable_value(root, varno, value)) return false;
+    if (!OidIsValid(expr->inputcollid) || !get_collation_isdeterministic(expr->inputcollid)) return false;
+    return add_tag_pattern(Comparison::tag_begins_with, value, list);
 }
 
 bool add_arm(PlannerInfo *root, const KeyTypes &keys, Index varno, Node *node, ConditionList *list) {
     if (node != nullptr && IsA(node, OpExpr)) return add_operator(root, keys, varno, reinterpret_cast<OpExpr *>(node), list);
     if (node != nullptr && IsA(node, ScalarArrayOpExpr))
         return add_any(root, keys, varno, reinterpret_cast<ScalarArrayOpExpr *>(node), list);
+    if (node != nullptr && IsA(node, FuncExpr)) return add_function(root, keys, varno, reinterpret_cast<FuncExpr *>(node), list);
     return false;
 }
 

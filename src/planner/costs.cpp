@@ -1,10 +1,16 @@
 // Costs of HistorianScan. Rows are PostgreSQL's own estimate; what is read for them is counted in the directory.
 #include "planner/historian_scan.h"
 
+#include "format/segment.h"
+
+#include <cmath>
+
 extern "C" {
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "optimizer/restrictinfo.h"
+
 #include "utils/spccache.h"
 }
 
@@ -41,7 +47,7 @@ double share_of_unknown_times(PlannerInfo *root, RelOptInfo *rel, const KeyTypes
         RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
         ConditionList one = {};
         if (!add_clause(root, keys, rel->relid, reinterpret_cast<Node *>(clause->clause), &one)) continue;
-        if (is_tag_condition(one.items[0]) || is_key_condition(one.items[0])) continue;
+        if (!is_time_condition(one.items[0])) continue;
         if (!planned_value(root, one.items[0].value).is_known) unknown = lappend(unknown, clause);
     }
     return unknown == NIL ? 1.0 : clauselist_selectivity(root, unknown, rel->relid, JOIN_INNER, nullptr);
@@ -98,6 +104,24 @@ ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Relation ta
     return estimate;
 }
 
+double rows_of_clauses(const ScannedTable &scanned, const ScanEstimate &estimate, List *clauses) {
+    List *others = NIL;
+    ListCell *cell;
+    foreach (cell, clauses) {
+        RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
+        ConditionList one = {};
+        const bool understood =
+            add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &one);
+        const bool is_known_range =
+            understood && is_tag_range_condition(one.items[0]) && planned_value(scanned.root, one.items[0].value).is_known;
+        if (understood && (is_known_range || is_tag_condition(one.items[0]) || is_time_condition(one.items[0]))) continue;
+        others = lappend(others, clause);
+    }
+    const Selectivity selectivity =
+        clauselist_selectivity(scanned.root, others, static_cast<int>(scanned.rel->relid), JOIN_INNER, nullptr);
+    return clamp_row_est(estimate.matching * selectivity);
+}
+
 void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const ScanEstimate &estimate) {
     double random_page;
     double next_page;
@@ -124,6 +148,54 @@ void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const ScanEstimat
     path->rows = rows;
     path->startup_cost = qual.startup + path->pathtarget->cost.startup;
     path->total_cost = path->startup_cost + Min(whole, pages) + cpu + path->pathtarget->cost.per_tuple * rows;
+}
+
+namespace {
+
+// Reading a segment's index, in pages.
+constexpr double kIndexPages = 4;
+
+// Decoding a row of a granule that is not given to anybody, against giving one.
+constexpr double kDecodedShare = 0.1;
+
+double log2_of(double value) { return std::log2(Max(value, 2.0)); }
+
+// A scan that gives one row of each tag decodes a granule a tag, or more while no row of the tag passes.
+void cost_one_row_per_tag(const ScannedTable &scanned, Path *path, const ScanEstimate &estimate) {
+    const double all_rows = Max(estimate.rows, 1.0);
+    const double tags = Min(engine::estimate_tags(scanned.table), all_rows);
+    const double rows = clamp_row_est(Min(tags, scanned.rel->rows));
+    const double rows_per_tag = all_rows / tags;
+    const double granule = Min(rows_per_tag / Max(estimate.segments, 1.0), static_cast<double>(format::kGranuleRowsMax));
+    const double looked_at = Min(all_rows / Max(scanned.rel->rows, 1.0), rows_per_tag);
+    const double decoded = Min(Max(granule, looked_at), rows_per_tag);
+    const double per_tag = looked_at * (cpu_tuple_cost + scanned.rel->baserestrictcost.per_tuple) +
+                           decoded * kDecodedShare * cpu_tuple_cost +
+                           2 * cpu_operator_cost * log2_of(estimate.segments) * Max(estimate.segments, 1.0);
+    path->rows = rows;
+    path->total_cost = path->startup_cost + tags * per_tag + path->pathtarget->cost.per_tuple * rows;
+}
+
+}  // namespace
+
+void cost_ordered_scan(const ScannedTable &scanned, Path *path, const ScanShape &shape, const ScanEstimate &estimate) {
+    cost_scan(scanned.root, scanned.rel, path, estimate);
+    double random_page;
+    double next_page;
+    get_tablespace_page_costs(scanned.rel->reltablespace, &random_page, &next_page);
+    const double compare = 2 * cpu_operator_cost;
+    double startup = path->startup_cost;
+    if (shape.shows_tag) {
+        // All segments are opened to know their tags, and the tail is sorted, before the first row comes.
+        startup += estimate.segments * kIndexPages * next_page;
+        startup += estimate.tail_rows * cpu_operator_cost * log2_of(estimate.tail_rows);
+    } else {
+        startup += kIndexPages * next_page;
+    }
+    startup += Min(estimate.rows, static_cast<double>(format::kGranuleRowsMax)) * kDecodedShare * cpu_tuple_cost;
+    path->total_cost += startup - path->startup_cost + path->rows * compare * log2_of(estimate.segments);
+    path->startup_cost = startup;
+    if (shape.one_row_per_tag) cost_one_row_per_tag(scanned, path, estimate);
 }
 
 }  // namespace historian::planner

@@ -79,7 +79,10 @@ void begin_node(CustomScanState *state, EState *estate, int) {
         node->qual_context = AllocSetContextCreate(CurrentMemoryContext, "historian qual", ALLOCSET_SMALL_SIZES);
         node->qual_arrays = static_cast<ArrayType **>(palloc0(sizeof(ArrayType *) * count));
     }
-    node->filter.order = static_cast<engine::ScanOrder>(linitial_int(plan->custom_private));
+    const ScanShape shape = shape_of_list(plan->custom_private);
+    node->filter.order = shape.order;
+    node->filter.tag_order = shape.tag_order;
+    node->one_row_per_tag = shape.one_row_per_tag;
     node->filter.needed_columns = needed_columns(&plan->scan, searches, RelationGetDescr(table));
 }
 
@@ -136,6 +139,8 @@ TupleTableSlot *next_tuple(ScanState *scan) {
     ScanNode *node = reinterpret_cast<ScanNode *>(scan);
     if (!node->filter_is_current) start_scan(node);
     TupleTableSlot *slot = scan->ss_ScanTupleSlot;
+    if (node->skips_tag) engine::skip_tag(node->scan);
+    node->skips_tag = false;
     while (engine::next_row(node->scan, scan->ps.state->es_direction, slot)) {
         pgstat_count_heap_getnext(scan->ss_currentRelation);
         if (node->searches == nullptr || engine::row_is_certain(node->scan) || matches_searches(node, slot)) return slot;
@@ -155,13 +160,15 @@ TupleTableSlot *run_node(CustomScanState *state) {
     // for one.
     ScanNode *node = scan_node(state);
     if (!node->filter_is_current && state->ss.ps.state->es_epq_active == nullptr) start_scan(node);
-    return ExecScan(&state->ss, next_tuple, recheck_tuple);
+    TupleTableSlot *result = ExecScan(&state->ss, next_tuple, recheck_tuple);
+    if (node->one_row_per_tag) node->skips_tag = !TupIsNull(result);
+    return result;
 }
 
 void rescan_node(CustomScanState *state) {
     // The filter is evaluated again, and the scan restarted, when a row is asked for.
     ExecClearTuple(state->ss.ss_ScanTupleSlot);
-    scan_node(state)->filter_is_current = false;
+    scan_node(state)->filter_is_current = scan_node(state)->skips_tag = false;
     ExecScanReScan(&state->ss);
 }
 

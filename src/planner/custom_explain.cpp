@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "nodes/makefuncs.h"
+#include "utils/builtins.h"
 #include "utils/ruleutils.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -19,8 +20,10 @@ SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses) {
         Node *clause = static_cast<Node *>(lfirst(cell));
         ConditionList conditions = {};
         if (!add_clause(nullptr, keys, varno, clause, &conditions)) continue;
-        if (is_tag_condition(conditions.items[0]))
+        if (is_tag_condition(conditions.items[0]) || is_tag_range_condition(conditions.items[0]))
             split.tag = lappend(split.tag, clause);
+        else if (is_number_condition(conditions.items[0]))
+            split.numbers = lappend(split.numbers, clause);
         else if (is_key_condition(conditions.items[0]))
             split.keys = lappend(split.keys, clause);
         else
@@ -67,6 +70,25 @@ void show_counter(const char *what, uint64 read, uint64 skipped, ExplainState *e
     }
 }
 
+// The order as ORDER BY would say it.
+void show_order(const ScanShape &shape, const KeyTypes &keys, Relation table, ExplainState *explain) {
+    if (shape.order != engine::ScanOrder::by_tag) return;
+    const TupleDesc desc = RelationGetDescr(table);
+    const auto column = [desc](AttrNumber number, bool descends, bool nulls_last) {
+        const char *name = quote_identifier(NameStr(TupleDescAttr(desc, number - 1)->attname));
+        return psprintf("%s%s%s", name, descends ? " DESC" : "",
+                        descends != nulls_last ? ""
+                        : nulls_last           ? " NULLS LAST"
+                                               : " NULLS FIRST");
+    };
+    const engine::TagOrder &order = shape.tag_order;
+    List *columns = NIL;
+    if (shape.shows_tag) columns = lappend(columns, column(keys.columns.tag, order.tags_descend, order.null_tags_last));
+    columns = lappend(columns, column(keys.columns.time, order.times_descend, order.null_times_last));
+    ExplainPropertyList("Order", columns, explain);
+    if (shape.one_row_per_tag) ExplainPropertyBool("One Row per Tag", true, explain);
+}
+
 }  // namespace
 
 void explain_conditions(CustomScanState *state, const KeyTypes &keys, List *clauses, const engine::ScanCounters &counters,
@@ -75,6 +97,7 @@ void explain_conditions(CustomScanState *state, const KeyTypes &keys, List *clau
     const SplitClauses split = split_clauses(keys, plan->scan.scanrelid, clauses);
     show_clauses("Tag Filter", state, split.tag, ancestors, explain);
     show_clauses("Time Filter", state, split.time, ancestors, explain);
+    show_clauses("Value Filter", state, split.numbers, ancestors, explain);
     show_key_clauses(state, split.keys, counters, ancestors, explain);
     if (!explain->analyze) return;
     show_counter("Segments", counters.segments_read, counters.segments_skipped, explain);
@@ -85,6 +108,7 @@ void explain_conditions(CustomScanState *state, const KeyTypes &keys, List *clau
 void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain) {
     const ScanNode *node = scan_node(state);
     const CustomScan *plan = reinterpret_cast<const CustomScan *>(state->ss.ps.plan);
+    show_order(shape_of_list(plan->custom_private), node->keys, state->ss.ss_currentRelation, explain);
     engine::ScanCounters all = node->other_counters;
     if (node->scan != nullptr) add_counters(&all, engine::scan_counters(node->scan));
     explain_conditions(state, node->keys, plan->custom_exprs, all, ancestors, explain);

@@ -25,15 +25,6 @@ set_rel_pathlist_hook_type previous_set_rel_pathlist = nullptr;
 /// The most sets of outer tables that get a path: each costs planning time, and joins rarely offer more.
 constexpr int kOuterSetsMax = 8;
 
-/// One of our tables while its paths are made.
-struct ScannedTable {
-    PlannerInfo *root;
-    RelOptInfo *rel;
-    Relation table;
-    KeyTypes keys;
-    bool is_log;
-};
-
 // Only of clauses that may be asked before those of row-level security and security-barrier views: EXPLAIN shows what they skip,
 // and that tells about rows that the user must not see. (As PostgreSQL does for an index, match_clause_to_index.)
 ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
@@ -47,7 +38,8 @@ ConditionList conditions_of(const ScannedTable &scanned, List *clauses) {
     return conditions;
 }
 
-// A path without costs.
+}  // namespace
+
 CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int workers) {
     RelOptInfo *rel = scanned.rel;
     CustomPath *custom = makeNode(CustomPath);
@@ -61,14 +53,21 @@ CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int wo
     path->parallel_aware = workers > 0;
     path->parallel_safe = rel->consider_parallel;
     path->parallel_workers = workers;
-    const engine::ScanOrder order = workers > 0 ? engine::ScanOrder::stored : engine::default_order(scanned.table);
-    custom->custom_private = list_make1_int(static_cast<int>(order));
+    ScanShape shape = {};
+    shape.order = workers > 0 ? engine::ScanOrder::stored : engine::default_order(scanned.table);
+    custom->custom_private = shape_to_list(shape);
     return custom;
 }
 
-engine::ScanEstimate estimate_path(const ScannedTable &scanned, const Path *path) {
+namespace {
+
+List *clauses_of_path(const ScannedTable &scanned, const Path *path) {
     List *clauses = list_copy(scanned.rel->baserestrictinfo);
-    if (path->param_info != nullptr) clauses = list_concat(clauses, path->param_info->ppi_clauses);
+    return path->param_info != nullptr ? list_concat(clauses, path->param_info->ppi_clauses) : clauses;
+}
+
+engine::ScanEstimate estimate_path(const ScannedTable &scanned, const Path *path) {
+    List *clauses = clauses_of_path(scanned, path);
     return estimate_conditions(scanned.root, scanned.rel, scanned.table, scanned.keys, conditions_of(scanned, clauses), clauses);
 }
 
@@ -104,6 +103,7 @@ List *collect_outer_sets(const ScannedTable &scanned, List *clauses, bool must_b
         ConditionList conditions = {};
         if (!add_clause(scanned.root, scanned.keys, scanned.rel->relid, reinterpret_cast<Node *>(clause->clause), &conditions))
             continue;
+        if (is_number_condition(conditions.items[0])) continue;  // every granule would be read once for each value
         Relids outer = outer_tables_of(scanned, clause);
         outer = bms_add_members(outer, scanned.rel->lateral_relids);
         bool is_new = !bms_is_empty(outer) && !bms_equal(outer, scanned.rel->lateral_relids);
@@ -127,7 +127,11 @@ void add_join_paths(const ScannedTable &scanned) {
     ListCell *cell;
     foreach (cell, sets) {
         CustomPath *path = make_path(scanned, static_cast<Relids>(lfirst(cell)), 0);
-        cost_scan(scanned.root, scanned.rel, &path->path, estimate_path(scanned, &path->path));
+        const engine::ScanEstimate estimate = estimate_path(scanned, &path->path);
+        ParamPathInfo *info = path->path.param_info;
+        if (!scanned.is_log)
+            info->ppi_rows = Min(scanned.rel->rows, rows_of_clauses(scanned, estimate, clauses_of_path(scanned, &path->path)));
+        cost_scan(scanned.root, scanned.rel, &path->path, estimate);
         add_path(scanned.rel, &path->path);
     }
 }
@@ -163,7 +167,9 @@ void add_oldest_first(const ScannedTable &scanned, const engine::ScanEstimate &e
     if (pathkeys == NIL || !pathkeys_contained_in(pathkeys, scanned.root->query_pathkeys)) return;
     CustomPath *path = make_path(scanned, scanned.rel->lateral_relids, 0);
     path->path.pathkeys = pathkeys;
-    path->custom_private = list_make1_int(static_cast<int>(engine::ScanOrder::oldest_first));
+    ScanShape shape = {};
+    shape.order = engine::ScanOrder::oldest_first;
+    path->custom_private = shape_to_list(shape);
     cost_scan(scanned.root, scanned.rel, &path->path, estimate);
     add_path(scanned.rel, &path->path);
 }
@@ -188,12 +194,16 @@ void add_paths(const ScannedTable &scanned) {
     }
     CustomPath *path = make_path(scanned, rel->lateral_relids, 0);
     const engine::ScanEstimate estimate = estimate_path(scanned, &path->path);
+    // The directory knows tags and times better than a sample of the rows, and of rows that came since.
+    if (!scanned.is_log && bms_is_empty(rel->lateral_relids))
+        rel->rows = rows_of_clauses(scanned, estimate, rel->baserestrictinfo);
     cost_scan(scanned.root, rel, &path->path, estimate);
     if (scanned.is_log) {
         path->path.pathkeys = time_pathkeys(scanned, BackwardScanDirection);
         add_oldest_first(scanned, estimate);
     }
     add_path(rel, &path->path);
+    if (!scanned.is_log) add_tag_order_paths(scanned, estimate);
     add_join_paths(scanned);
     if (scanned.is_log && shows_records(scanned.root)) {
         rel->partial_pathlist = NIL;
@@ -233,6 +243,7 @@ void install_planner_hooks() {
     DefineCustomBoolVariable("historian.enable_scan", "Whether the planner may read tag and log tables by HistorianScan.",
                              "Off: by sequential scans, which read everything. For comparisons.", &enable_scan, true, PGC_USERSET,
                              GUC_EXPLAIN, nullptr, nullptr, nullptr);
+    install_order_settings();
     RegisterCustomScanMethods(&kScanMethods);
     previous_set_rel_pathlist = set_rel_pathlist_hook;
     set_rel_pathlist_hook = on_set_rel_pathlist;

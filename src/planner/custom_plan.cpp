@@ -2,6 +2,8 @@
 // so that the planner fixes their variables and parameters as it does for the qual.
 #include "planner/historian_scan.h"
 
+#include <initializer_list>
+
 extern "C" {
 #include "optimizer/optimizer.h"
 #include "optimizer/restrictinfo.h"
@@ -20,7 +22,7 @@ Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targ
     CustomScan *scan = makeNode(CustomScan);
     scan->methods = &kScanMethods;
     scan->flags = path->flags;
-    scan->custom_private = path->custom_private;  // the order
+    scan->custom_private = path->custom_private;  // the shape
     scan->scan.scanrelid = rel->relid;
     scan->scan.plan.targetlist = target_list;
     ConditionList conditions = {};
@@ -38,6 +40,25 @@ Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targ
 }
 
 }  // namespace
+
+List *shape_to_list(const ScanShape &shape) {
+    List *list = list_make1_int(static_cast<int>(shape.order));
+    const engine::TagOrder &order = shape.tag_order;
+    for (const bool flag : {order.tags_descend, order.null_tags_last, order.times_descend, order.null_times_last, shape.shows_tag,
+                            shape.one_row_per_tag})
+        list = lappend_int(list, flag ? 1 : 0);
+    return list;
+}
+
+ScanShape shape_of_list(List *list) {
+    const auto flag = [list](int place) { return list_nth_int(list, place) != 0; };
+    ScanShape shape = {};
+    shape.order = static_cast<engine::ScanOrder>(linitial_int(list));
+    shape.tag_order = {flag(1), flag(2), flag(3), flag(4)};
+    shape.shows_tag = flag(5);
+    shape.one_row_per_tag = flag(6);
+    return shape;
+}
 
 const CustomPathMethods kPathMethods = {
     .CustomName = kScanName,

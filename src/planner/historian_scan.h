@@ -18,10 +18,38 @@ namespace historian::planner {
 /// The name of the node in EXPLAIN and in serialised plans.
 inline constexpr char kScanName[] = "HistorianScan";
 
+/// How a plan's node reads: what a path decides beside its conditions. It lives in custom_private, as integers.
+struct ScanShape {
+    engine::ScanOrder order;
+    engine::TagOrder tag_order;  // of ScanOrder::by_tag
+    bool shows_tag;              // by_tag: the rows may be of several tags
+    bool one_row_per_tag;        // by_tag: after a row that passed the qual comes one of another tag
+};
+List *shape_to_list(const ScanShape &shape);
+ScanShape shape_of_list(List *list);
+
 extern const CustomPathMethods kPathMethods;
 extern const CustomScanMethods kScanMethods;
 extern const CustomExecMethods kExecMethods;
 extern const CustomExecMethods kParallelExecMethods;
+
+// ------------------------------------------------------------------------------------------------------------------ paths
+
+/// One of our tables while its paths are made.
+struct ScannedTable {
+    PlannerInfo *root;
+    RelOptInfo *rel;
+    Relation table;
+    KeyTypes keys;
+    bool is_log;
+};
+
+/// A path without costs; of one that is not parallel the shape may be changed afterwards.
+CustomPath *make_path(const ScannedTable &scanned, Relids required_outer, int workers);
+
+/// Adds paths of a tag table in the order that the query wants, and such that give one row of each tag. `estimate` is that of
+/// the path that reads everything in no order.
+void add_tag_order_paths(const ScannedTable &scanned, const engine::ScanEstimate &estimate);
 
 // ------------------------------------------------------------------------------------------------------------------ costs
 
@@ -29,8 +57,14 @@ extern const CustomExecMethods kParallelExecMethods;
 engine::ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Relation table, const KeyTypes &keys,
                                          const ConditionList &conditions, List *clauses);
 
+/// The rows that some clauses leave: of those on tags and times what the estimate says, of others what PostgreSQL guesses.
+double rows_of_clauses(const ScannedTable &scanned, const engine::ScanEstimate &estimate, List *clauses);
+
 /// Fills rows, startup_cost and total_cost of a path whose param_info and parallel_workers are set.
 void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const engine::ScanEstimate &estimate);
+
+/// The same for a path in order of tag and time, from what the path in no order costs.
+void cost_ordered_scan(const ScannedTable &scanned, Path *path, const ScanShape &shape, const engine::ScanEstimate &estimate);
 
 // -------------------------------------------------------------------------------------------------------------- execution
 
@@ -52,6 +86,8 @@ struct ScanNode {
     MemoryContext filter_context;  // what the filter points to; reset when it is built again
     engine::ScanFilter filter;
     bool filter_is_current;
+    bool one_row_per_tag;
+    bool skips_tag;                       // one row per tag: the last row has passed the qual, the next is one of another tag
     ExprState *searches;                  // the clauses that the qual does not have; nullptr: none
     ExprState *plain_qual;                // the qual as the plan has it
     MemoryContext qual_context;           // the specialised qual; nullptr when there is nothing to specialise
@@ -94,7 +130,8 @@ void show_clauses(const char *label, CustomScanState *state, List *clauses, List
 struct SplitClauses {
     List *tag;
     List *time;
-    List *keys;  // of other columns
+    List *numbers;  // of other columns of a tag table
+    List *keys;     // of a log table
 };
 SplitClauses split_clauses(const KeyTypes &keys, Index varno, List *clauses);
 

@@ -11,7 +11,8 @@ bool scan_decides(const KeyTypes &keys, Index varno, Node *clause) {
     if (!add_clause(nullptr, keys, varno, clause, &conditions)) return false;
     for (uint32 i = 0; i < conditions.count; i++) {
         const Condition &condition = conditions.items[i];
-        if (is_key_condition(condition) || condition.comparison == Comparison::time_any) return false;
+        const bool is_exact = condition.comparison != Comparison::time_any && condition.before == 0 && condition.after == 0;
+        if (!is_tag_condition(condition) && !(is_time_condition(condition) && is_exact)) return false;
     }
     return true;
 }

@@ -1,10 +1,12 @@
 #include "planner/scan_filter.h"
 
 #include "engine/row.h"
+#include "engine/value_key.h"
 #include "planner/array_elements.h"
 #include "planner/key_terms.h"
 
 extern "C" {
+#include "common/int.h"
 #include "utils/date.h"
 #include "utils/rangetypes.h"
 #include "utils/typcache.h"
@@ -84,6 +86,80 @@ void intersect_tags(TagSet *set, const TagSet &other) {
     set->count = kept;
 }
 
+// ---------------------------------------------------------------------------------------------------------- ranges of tags
+
+struct TagRange {
+    TagFilter low;
+    TagFilter high;  // exclusive; data == nullptr: there is no end
+};
+
+int compare_bounds(const TagFilter &a, const TagFilter &b) { return compare_tags(&a, &b); }
+
+void raise_low(TagRange *range, const TagFilter &low) {
+    if (compare_bounds(low, range->low) > 0) range->low = low;
+}
+void lower_high(TagRange *range, const TagFilter &high) {
+    if (range->high.data == nullptr || compare_bounds(high, range->high) < 0) range->high = high;
+}
+
+// A copy of a tag, or the first byte string behind it: with a zero byte more.
+TagFilter bound_at(const void *data, uint32 byte_count, bool is_behind) {
+    auto *copy = static_cast<std::byte *>(palloc0(byte_count + 1));
+    memcpy(copy, data, byte_count);
+    return {copy, byte_count + (is_behind ? 1 : 0), 0};
+}
+
+// Tags that begin so end before the same bytes with the last one raised; those with the greatest byte have no end there.
+void narrow_to_prefix(TagRange *range, const char *prefix, uint32 byte_count) {
+    raise_low(range, bound_at(prefix, byte_count, false));
+    while (byte_count > 0 && static_cast<uint8>(prefix[byte_count - 1]) == 0xFF) byte_count--;
+    if (byte_count == 0) return;
+    TagFilter high = bound_at(prefix, byte_count, false);
+    auto *last = const_cast<std::byte *>(high.data) + byte_count - 1;
+    *last = static_cast<std::byte>(static_cast<uint8>(*last) + 1);
+    lower_high(range, high);
+}
+
+void narrow_by_pattern(const Condition &condition, Datum value, TagRange *range) {
+    const text *pattern = DatumGetTextPP(value);
+    const std::string_view characters{VARDATA_ANY(pattern), static_cast<size_t>(VARSIZE_ANY_EXHDR(pattern))};
+    if (condition.comparison == Comparison::tag_begins_with)
+        return narrow_to_prefix(range, characters.data(), static_cast<uint32>(characters.size()));
+    char *prefix = static_cast<char *>(palloc(characters.size() + 1));
+    const LikePrefix literal = like_prefix(characters, prefix);
+    if (!literal.is_whole) return narrow_to_prefix(range, prefix, literal.byte_count);
+    raise_low(range, bound_at(prefix, literal.byte_count, false));
+    lower_high(range, bound_at(prefix, literal.byte_count, true));
+}
+
+void narrow_tag_range(const KeyTypes &keys, const Condition &condition, Datum value, TagRange *range) {
+    if (condition.comparison == Comparison::tag_like || condition.comparison == Comparison::tag_begins_with)
+        return narrow_by_pattern(condition, value, range);
+    TagSet set = {};
+    add_tag_value(keys, condition.value_type, value, &set);
+    if (set.count == 0) return;  // an integer outside of the column's type: every row is checked
+    const TagFilter &tag = set.tags[0];
+    switch (condition.comparison) {
+        case Comparison::tag_less: return lower_high(range, tag);
+        case Comparison::tag_at_most: return lower_high(range, bound_at(tag.data, tag.byte_count, true));
+        case Comparison::tag_at_least: return raise_low(range, tag);
+        case Comparison::tag_greater: return raise_low(range, bound_at(tag.data, tag.byte_count, true));
+        default: return;
+    }
+}
+
+// Drops the tags of a set that lie outside.
+void intersect_range(TagSet *set, const TagRange &range) {
+    uint32 kept = 0;
+    for (uint32 i = 0; i < set->count; i++) {
+        const TagFilter &tag = set->tags[i];
+        const bool is_inside =
+            compare_bounds(tag, range.low) >= 0 && (range.high.data == nullptr || compare_bounds(tag, range.high) < 0);
+        if (is_inside) set->tags[kept++] = tag;
+    }
+    set->count = kept;
+}
+
 // ------------------------------------------------------------------------------------------------------------------- time
 
 constexpr int64 kTimeFirst = PG_INT64_MIN;  // -infinity
@@ -148,7 +224,7 @@ TimeRange times_of_array(const KeyTypes &keys, Oid value_type, Datum value) {
     return range;
 }
 
-TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value) {
+TimeRange compared_times(const KeyTypes &keys, const Condition &condition, Datum value) {
     if (condition.comparison == Comparison::time_in_range) return times_of_range(value);
     if (condition.comparison == Comparison::time_any) return times_of_array(keys, condition.value_type, value);
     const int64 time = converted_time(keys, condition.value_type, value);
@@ -160,6 +236,21 @@ TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value
         case Comparison::time_greater: return times_from(time, false);
         default: return kAllTimes;
     }
+}
+
+int64 moved_time(int64 time, int64 by) {
+    int64 moved;
+    if (pg_add_s64_overflow(time, by, &moved)) return by < 0 ? kTimeFirst : kTimeLast;
+    return moved;
+}
+
+// Of a time that is rounded the range that it can be in.
+TimeRange times_of(const KeyTypes &keys, const Condition &condition, Datum value) {
+    TimeRange times = compared_times(keys, condition, value);
+    if (times.first > times.last) return times;
+    if (times.first != kTimeLast) times.first = moved_time(times.first, -condition.before);
+    if (times.last != kTimeFirst) times.last = moved_time(times.last, condition.after);
+    return times;
 }
 
 // The tags of conditions [first, end), which are one clause; false when a value is not known.
@@ -179,6 +270,72 @@ bool tags_of_clause(const KeyTypes &keys, const ConditionList &conditions, const
     }
     sort_tags(set);
     return true;
+}
+
+// ----------------------------------------------------------------------------------------------------------------- values
+
+struct ValueList {
+    engine::ValueFilter *items;
+    uint32 count;
+    uint32 room;
+};
+
+// The smallest and the greatest key that equals a value: of zero, two.
+struct KeyRange {
+    int64 low;
+    int64 high;
+};
+
+KeyRange keys_of_number(Oid type, Datum value) {
+    if (type == FLOAT4OID || type == FLOAT8OID) {
+        const double number = type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
+        if (number == 0) return {-1, 0};
+        return {engine::float_key(number), engine::float_key(number)};
+    }
+    const int64 number = type == INT2OID                      ? DatumGetInt16(value)
+                         : type == INT4OID || type == DATEOID ? DatumGetInt32(value)
+                                                              : DatumGetInt64(value);
+    return {number, number};
+}
+
+constexpr KeyRange kNoKey = {PG_INT64_MAX, PG_INT64_MIN};
+
+KeyRange keys_of_condition(const Condition &condition, Datum value) {
+    if (condition.comparison == Comparison::number_any) {
+        KeyRange all = kNoKey;
+        for_each_element(value, [&all, &condition](Datum element) {
+            const KeyRange one = keys_of_number(condition.value_type, element);
+            all = {Min(all.low, one.low), Max(all.high, one.high)};
+        });
+        return all;
+    }
+    const KeyRange keys = keys_of_number(condition.value_type, value);
+    switch (condition.comparison) {
+        case Comparison::number_less: return keys.low == PG_INT64_MIN ? kNoKey : KeyRange{PG_INT64_MIN, keys.low - 1};
+        case Comparison::number_at_most: return {PG_INT64_MIN, keys.high};
+        case Comparison::number_at_least: return {keys.low, PG_INT64_MAX};
+        case Comparison::number_greater: return keys.high == PG_INT64_MAX ? kNoKey : KeyRange{keys.high + 1, PG_INT64_MAX};
+        default: return keys;
+    }
+}
+
+void add_value_filter(const Condition &condition, const ConditionValue &value, ValueList *list) {
+    if (!value.is_known) return;
+    const KeyRange keys = value.is_null ? kNoKey : keys_of_condition(condition, value.value);
+    const auto column = static_cast<uint32>(condition.column - 1);
+    for (uint32 i = 0; i < list->count; i++) {
+        engine::ValueFilter *filter = &list->items[i];
+        if (filter->column != column) continue;
+        filter->low = Max(filter->low, keys.low);
+        filter->high = Min(filter->high, keys.high);
+        return;
+    }
+    if (list->count == list->room) {
+        list->room = Max(4, list->room * 2);
+        const Size bytes = sizeof(engine::ValueFilter) * list->room;
+        list->items = static_cast<engine::ValueFilter *>(list->items == nullptr ? palloc(bytes) : repalloc(list->items, bytes));
+    }
+    list->items[list->count++] = {column, keys.low, keys.high};
 }
 
 // Programs of clauses on other columns.
@@ -225,9 +382,11 @@ void add_search(const Condition &condition, const ConditionValue &value, SearchL
 void build_filter(const KeyTypes &keys, const ConditionList &conditions, const ConditionValue *values, ScanFilter *filter) {
     TagSet all = {};
     TimeRange times = kAllTimes;
-    filter->by_tag = filter->by_time = false;
+    TagRange range = {bound_at("", 0, false), {}};
+    filter->by_tag = filter->by_time = filter->by_tag_range = false;
     KeyList keys_of_others = {};
     SearchList searches = {};
+    ValueList ranges = {};
     for (uint32 i = 0; i < conditions.count;) {
         uint32 end = i + 1;
         while (end < conditions.count && conditions.items[end].clause == conditions.items[i].clause) end++;
@@ -240,6 +399,12 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
                     all = set;
                 filter->by_tag = true;
             }
+        } else if (is_tag_range_condition(conditions.items[i])) {
+            if (values[i].is_known && values[i].is_null) lower_high(&range, bound_at("", 0, false));
+            if (values[i].is_known && !values[i].is_null) narrow_tag_range(keys, conditions.items[i], values[i].value, &range);
+            filter->by_tag_range = filter->by_tag_range || values[i].is_known;
+        } else if (is_number_condition(conditions.items[i])) {
+            if (end == i + 1) add_value_filter(conditions.items[i], values[i], &ranges);
         } else if (is_key_condition(conditions.items[i])) {
             add_key_clause(conditions, values, i, end, &keys_of_others);
             if (end == i + 1) add_search(conditions.items[i], values[i], &searches);
@@ -249,10 +414,18 @@ void build_filter(const KeyTypes &keys, const ConditionList &conditions, const C
         }
         i = end;
     }
+    if (filter->by_tag && filter->by_tag_range) {
+        intersect_range(&all, range);
+        filter->by_tag_range = false;
+    }
+    filter->tag_low = range.low;
+    filter->tag_high = range.high;
     filter->tags = all.tags;
     filter->tag_count = all.count;
     filter->keys = keys_of_others.items;
     filter->key_count = keys_of_others.count;
+    filter->values = ranges.items;
+    filter->value_count = ranges.count;
     filter->searches = searches.items;
     filter->search_count = searches.count;
     filter->time_min = times.first;

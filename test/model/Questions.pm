@@ -5,7 +5,7 @@ use warnings;
 use Exporter qw(import);
 use Values qw(random_value quote);
 our @EXPORT_OK = qw(digest_sql condition random_question random_settings cursor_faults sample_faults identity_faults
-    order_faults);
+    order_faults tag_order_faults);
 
 sub one_of { return $_[int(rand(@_))] }
 
@@ -42,7 +42,11 @@ sub tag_condition
         sub { 'tag = ANY (ARRAY[' . $list->() . "]::$type\[])" }, sub { 'tag IS NULL' }, sub { 'tag <> ' . $tag->() },
         sub { 'tag > ' . $tag->() }, sub { 'tag = (SELECT ' . $tag->() . "::$type)" }, sub { $tag->() . ' = tag' },
         sub { 'tag IN (SELECT tag FROM model.h WHERE tag IS NOT NULL ORDER BY tag LIMIT 2)' });
-    push @kinds, sub { "tag LIKE 'tag1%'" }, sub { "tag = 'tag3'" }, sub { "tag >= 'tag2' AND tag < 'tag5'" },
+    my $begin = sub { return one_of('', 't', 'tag', 'tag1', 'tag12', "caf\x{e9}", 'value ', 'tah') };
+    push @kinds, sub { "tag LIKE '" . $begin->() . one_of('%', '%', '_', '_%', '') . "'" },
+        sub { 'tag LIKE ' . $tag->() }, sub { "tag ^@ '" . $begin->() . "'" }, sub { 'starts_with(tag, ' . $tag->() . ')' },
+        sub { 'tag COLLATE "C" ' . one_of('<', '<=', '>', '>=') . ' ' . $tag->() },
+        sub { "tag = 'tag3'" }, sub { "tag >= 'tag2' AND tag < 'tag5'" },
         sub { "upper(tag) = 'TAG4'" } if $type eq 'text';
     return one_of(@kinds)->();
 }
@@ -62,6 +66,16 @@ sub time_condition
         sub { "\"time\" >= timestamptz '2026-01-02 00:00:00+00' - interval '1 hour'" },
         sub { "\"time\" < date '2026-01-03'" },
         sub { "\"time\" >= timestamp '2026-01-01 00:00:05' AND \"time\" <= timestamptz '2026-01-01 00:10:00+00'" },
+        sub {
+            # Times at the ends of the calendar cannot be rounded.
+            my $unit = one_of(qw(microseconds second minute hour day week month quarter year decade));
+            my $rounded = one_of("date_trunc('$unit', \"time\")", "date_bin('1 hour', \"time\", '2000-01-01')",
+                "date_bin('2 days 1 s', \"time\", '2026-03-01 00:00:07')");
+            my $value = one_of('2026-01-02', '2026-01-01 05:00', '2026-01-01 00:00:05', '2024-12-30', '-infinity');
+            my $op = one_of('<', '<=', '=', '>=', '>');
+            return "\"time\" > '1000-01-01' AND \"time\" < '9000-01-01' AND $rounded $op '$value'";
+        },
+        sub { '"time"::date ' . one_of('<', '<=', '=', '>=', '>') . " '" . one_of('2026-01-02', 'infinity', '1999-12-31') . "'" },
         sub { '"time" > (SELECT min("time") FROM model.h WHERE isfinite("time"))' },
         sub { 'NOT ("time" < ' . $time->() . ')' })->();
 }
@@ -88,6 +102,15 @@ sub value_condition
     my ($state) = @_;
     my ($column) = one_of(@{ $state->{columns} });
     return word_condition($column->{name}) if $column->{type} eq 'text' && rand() < 0.6;
+    if ($column->{type} =~ /^(int[248]|float[48]|date|time|timestamp(tz)?)$/ && rand() < 0.5)
+    {
+        my $value = sub { return quote(random_value($column->{type}, $column->{role}), $column->{type}) };
+        return "$column->{name} BETWEEN " . $value->() . ' AND ' . $value->() if rand() < 0.3;
+        return $value->() . ' >= ' . $column->{name} if rand() < 0.1;
+        return "$column->{name} = ANY (ARRAY[" . $value->() . ', ' . $value->() . "]::$column->{type}\[])" if rand() < 0.1;
+        return "$column->{name} > 20.5" if $column->{type} =~ /float/ && rand() < 0.3;
+        return "$column->{name} " . one_of('<', '<=', '=', '>=', '>') . ' ' . $value->();
+    }
     my $has_keys = qr/^(int[248]|oid|uuid|inet|macaddr|date|bool|model\.state|text|varchar.40.|timestamptz)$/;
     if ($column->{type} =~ $has_keys && rand() < 0.5)
     {
@@ -159,16 +182,19 @@ sub random_question
 sub lines { return $_[0] eq '' ? () : split /\n/, $_[0], -1 }
 
 # A cursor must give the same rows at the same places however it is moved. Gives what is wrong.
+#
+# where, order   of the rows; without them some condition and no order
 sub cursor_faults
 {
-    my ($session, $state) = @_;
-    my $where = rand() < 0.5 ? '' : 'WHERE ' . condition($state);
+    my ($session, $state, $where, $order) = @_;
+    $where //= rand() < 0.5 ? '' : 'WHERE ' . condition($state);
+    $order //= '';
     my $in_transaction = $state->{in_transaction};
     my @faults;
     $session->must('BEGIN') unless $in_transaction;
     my $expected = $session->must("SELECT count(*) FROM model.h $where");
     my $row = 'md5(t::text)';
-    $session->must("DECLARE c SCROLL CURSOR FOR SELECT $row FROM model.t $where");
+    $session->must("DECLARE c SCROLL CURSOR FOR SELECT $row FROM model.t $where $order");
     # Rows inserted after it was opened are not the cursor's.
     $session->must("SAVEPOINT cursor_test;\nINSERT INTO model.t SELECT * FROM model.h LIMIT 3")
         if rand() < 0.5 && !$state->{has_generated};
@@ -221,6 +247,43 @@ sub order_faults
     {
         push @faults, "other times: $where $order $limit" if $digest->('model.t', $order) ne $digest->('model.h', $order);
     }
+    return @faults;
+}
+
+# Points of a tag table in order of tag and time, or one of each tag, in every form that a scan can have: forwards, as a cursor
+# that turns, with the settings on and off. Of points with equal tag and time any may be first, so these two alone are compared.
+sub tag_order_faults
+{
+    my ($session, $state) = @_;
+    my ($tag, $time) = (column($state, 'tag'), column($state, 'time'));
+    my @ways = ('', 'DESC', 'NULLS FIRST', 'DESC NULLS LAST');
+    my $tag_name = $tag->{type} =~ /^(text|varchar)/ && rand() < 0.7 ? 'tag COLLATE "C"' : 'tag';
+    my $where = rand() < 0.3 ? '' : 'WHERE ' . condition($state);
+    $where .= ($where eq '' ? 'WHERE ' : ' AND ') . 'tag = ' . quote(random_value($tag->{type}, 'tag'), $tag->{type})
+        if rand() < 0.3;
+    my $order = "ORDER BY $tag_name " . one_of(@ways) . ', "time" ' . one_of(@ways);
+    my $distinct = rand() < 0.5 ? "DISTINCT ON ($tag_name)" : '';
+    $order = 'ORDER BY "time" ' . one_of(@ways) if $where =~ / tag = / && $distinct eq '' && rand() < 0.6;
+    my $limit = rand() < 0.6 ? '' : 'LIMIT ' . int(rand(30));
+    # Equal tags may differ in bytes, and of those with equal times either may be first.
+    my $shown = $tag->{type} =~ /^(numeric|char|citext|float|inet|cidr|interval)/ ? '1' : 'tag';
+    my $rows = "SELECT $distinct $shown AS a, \"time\" AS b FROM \@T\@ AS t $where $order $limit";
+    my $digest = sub {
+        return $session->must("SELECT count(*), md5(coalesce(string_agg(concat(a, '=', b), ','), '')) FROM ("
+                . $rows =~ s/\@T\@/model.$_[0]/r . ' OFFSET 0) AS r');
+    };
+    my @faults;
+    my $expected = $digest->('h');
+    for my $setting ('enable_sort = off', 'historian.enable_ordered_scan = off', 'historian.enable_last_point = off')
+    {
+        $session->must("SET $setting; SET enable_seqscan = off");
+        my $got = $digest->('t');
+        $session->must('RESET ' . $setting =~ s/ = off//r . '; RESET enable_seqscan');
+        push @faults, "with $setting other rows or another order: $rows" if $got ne $expected;
+    }
+    $session->must('SET enable_sort = off; SET enable_seqscan = off');
+    push @faults, cursor_faults($session, $state, $where, $order) if $distinct eq '' && !$state->{in_transaction};
+    $session->must('RESET enable_sort; RESET enable_seqscan');
     return @faults;
 }
 
