@@ -64,6 +64,22 @@ SELECT groups, q.rows, aggregates FROM question AS q, answer(q, 'sensor') AS fas
     WHERE fast IS DISTINCT FROM slow ORDER BY 1, 2, 3;
 SELECT count(*) AS questions, sum(fast.rows) AS rows FROM question AS q, answer(q, 'sensor') AS fast;
 
+-- By parallel workers, each with segments of its own.
+INSERT INTO sensor SELECT name, time + interval '20 hours', value, n, b, r, s, ok, day FROM plain WHERE n < 500 AND name <> 'ever';
+INSERT INTO plain SELECT name, time + interval '20 hours', value, n, b, r, s, ok, day FROM plain WHERE n < 500 AND name <> 'ever';
+CALL compact('sensor');
+SET max_parallel_workers_per_gather = 2;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+EXPLAIN (COSTS OFF) SELECT name, date_bin('1 minute', time, '2000-01-01'), avg(value) FROM sensor WHERE value > 0 GROUP BY 1, 2;
+SELECT groups, q.rows, aggregates FROM question AS q, answer(q, 'sensor') AS fast, answer(q, 'plain') AS slow
+    WHERE fast IS DISTINCT FROM slow ORDER BY 1, 2, 3;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+SET max_parallel_workers_per_gather = 0;
+
 -- Variance of floats depends on the order of rows in its last digits.
 SELECT count(*) FROM (SELECT name, stddev(value), var_pop(r) FROM sensor GROUP BY 1) AS a (name, d, v)
     JOIN (SELECT name, stddev(value), var_pop(r) FROM plain GROUP BY 1) AS b (name, d, v) ON a.name IS NOT DISTINCT FROM b.name

@@ -31,6 +31,7 @@ inline constexpr char kAggregateName[] = "HistorianAggregate";
 extern const CustomPathMethods kAggregatePathMethods;
 extern const CustomScanMethods kAggregateScanMethods;
 extern const CustomExecMethods kAggregateExecMethods;
+extern const CustomExecMethods kParallelAggregateExecMethods;
 
 /// What a transition value is made of, named for PostgreSQL's transition functions.
 enum class StateKind : uint8 {

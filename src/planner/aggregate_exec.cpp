@@ -18,6 +18,7 @@ namespace {
 
 struct AggregateNode {
     CustomScanState base;  // must be first
+    ParallelPart parallel;
     KeyTypes keys;
     AggregateShape shape;
     // The scan.
@@ -53,10 +54,16 @@ AggregateNode *aggregate_node(CustomScanState *state) { return reinterpret_cast<
 
 // ------------------------------------------------------------------------------------------------------------------ begin
 
-Node *create_state(CustomScan *) {
+const engine::ScanCounters *present_counters(CustomScanState *state) {
+    const AggregateNode *node = aggregate_node(state);
+    return node->scan != nullptr ? &engine::batch_counters(node->scan) : nullptr;
+}
+
+Node *create_state(CustomScan *plan) {
     AggregateNode *node = static_cast<AggregateNode *>(palloc0(sizeof(AggregateNode)));
     NodeSetTag(node, T_CustomScanState);
-    node->base.methods = &kAggregateExecMethods;
+    node->base.methods = plan->scan.plan.parallel_aware ? &kParallelAggregateExecMethods : &kAggregateExecMethods;
+    node->parallel.counters = present_counters;
     return reinterpret_cast<Node *>(node);
 }
 
@@ -154,17 +161,30 @@ void evaluate_parameters(AggregateNode *node) {
     node->is_current = true;
 }
 
+void close_scan(AggregateNode *node) {
+    ExecClearTuple(node->slot);
+    if (node->scan == nullptr) return;
+    add_counters(&node->parallel.other_counters, engine::batch_counters(node->scan));
+    engine::end_batches(node->scan);
+    node->scan = nullptr;
+}
+
 void start_scan(AggregateNode *node) {
     EState *estate = node->base.ss.ps.state;
     evaluate_parameters(node);
     pgstat_count_heap_scan(node->base.ss.ss_currentRelation);
-    if (node->scan != nullptr) {
+    ParallelPart *part = &node->parallel;
+    if (node->scan != nullptr && part->scan_shared == part->shared) {
         engine::restart_batches(node->scan);
         return;
     }
+    // A Gather that is run again after it was shut down brings new shared memory.
+    close_scan(node);
     MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
     const Relation table = node->base.ss.ss_currentRelation;
-    node->scan = engine::begin_batches(table, estate->es_snapshot, &node->scan_filter, nullptr, node->shape.by_tag);
+    part->scan_shared = part->shared;
+    engine::ParallelScan *shared = part->shared != nullptr ? &part->shared->scan : nullptr;
+    node->scan = engine::begin_batches(table, estate->es_snapshot, &node->scan_filter, shared, node->shape.by_tag);
     MemoryContextSwitchTo(old);
 }
 
@@ -441,32 +461,32 @@ void rescan_node(CustomScanState *state) {
     node->next_group = 0;
 }
 
-void end_node(CustomScanState *state) {
-    AggregateNode *node = aggregate_node(state);
-    ExecClearTuple(node->slot);
-    if (node->scan != nullptr) engine::end_batches(node->scan);
-    node->scan = nullptr;
-}
+void end_node(CustomScanState *state) { close_scan(aggregate_node(state)); }
 
 void explain_node(CustomScanState *state, List *ancestors, ExplainState *explain) {
     const AggregateNode *node = aggregate_node(state);
-    engine::ScanCounters counters = {};
-    if (node->scan != nullptr) counters = engine::batch_counters(node->scan);
+    const engine::ScanCounters counters = all_counters(state);
     show_clauses("Filter", state, node->clauses, ancestors, explain);
     explain_conditions(state, node->keys, node->clauses, counters, ancestors, explain);
     if (explain->analyze) ExplainPropertyUInteger("Granules Summarized", nullptr, counters.granules_summarized, explain);
 }
 
+constexpr CustomExecMethods make_methods(bool parallel) {
+    CustomExecMethods methods = {};
+    methods.CustomName = kAggregateName;
+    methods.BeginCustomScan = begin_node;
+    methods.ExecCustomScan = run_node;
+    methods.EndCustomScan = end_node;
+    methods.ReScanCustomScan = rescan_node;
+    methods.ExplainCustomScan = explain_node;
+    if (parallel) set_parallel_methods(&methods);
+    return methods;
+}
+
 }  // namespace
 
-const CustomExecMethods kAggregateExecMethods = {
-    .CustomName = kAggregateName,
-    .BeginCustomScan = begin_node,
-    .ExecCustomScan = run_node,
-    .EndCustomScan = end_node,
-    .ReScanCustomScan = rescan_node,
-    .ExplainCustomScan = explain_node,
-};
+const CustomExecMethods kAggregateExecMethods = make_methods(false);
+const CustomExecMethods kParallelAggregateExecMethods = make_methods(true);
 
 const CustomScanMethods kAggregateScanMethods = {
     .CustomName = kAggregateName,

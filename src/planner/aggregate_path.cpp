@@ -29,6 +29,9 @@ create_upper_paths_hook_type previous_create_upper_paths = nullptr;
 /// What a row costs that is summed by the column rather than by the executor, in parts of an operator's cost.
 constexpr double kSummedRowShare = 0.05;
 
+/// Rows of granules that statistics do not answer: those at the ends of what a query asks for, and of small granules.
+constexpr double kLeftShare = 0.05;
+
 // An aggregation of one of our tables while its paths are made.
 struct Aggregation {
     PlannerInfo *root;
@@ -40,6 +43,7 @@ struct Aggregation {
     PathTarget *target;  // of partial aggregation
     AggregateShape shape;
     double group_count;
+    int decided_count;  // of the conditions: those that the scan decides
 };
 
 // What partial aggregation gives: the groups, and the aggregates of the target and of HAVING with their transition values. (As
@@ -106,6 +110,14 @@ engine::ScanEstimate estimate_input(const Aggregation &aggregation) {
                                aggregation.input->baserestrictinfo);
 }
 
+int count_decided(const Aggregation &aggregation) {
+    int count = 0;
+    ListCell *cell;
+    foreach (cell, clauses_of(aggregation.input))
+        count += scan_decides(aggregation.keys, aggregation.input->relid, static_cast<Node *>(lfirst(cell)));
+    return count;
+}
+
 // What it costs to check conditions row by row.
 double cost_of_others(const Aggregation &aggregation) {
     QualCost cost = {};
@@ -135,32 +147,40 @@ double estimate_groups(const Aggregation &aggregation, const engine::ScanEstimat
     return clamp_row_est(Min(rows, buckets * (shape.by_tag ? Max(estimate.tags, 1.0) : 1.0)));
 }
 
+// The share of the rows that must be decoded, since they are not whole granules of one group.
+double decoded_share(const Aggregation &aggregation, const engine::ScanEstimate &estimate) {
+    const AggregateShape &shape = aggregation.shape;
+    if (shape.filters != NIL || list_length(clauses_of(aggregation.input)) > aggregation.decided_count) return 1;
+    const double granules = Max(estimate.rows / format::kGranuleRowsMax, 1.0);
+    return shape.bucket == nullptr ? kLeftShare : Min(1.0, kLeftShare + aggregation.group_count / (2 * granules));
+}
+
 void cost_path(const Aggregation &aggregation, const engine::ScanEstimate &estimate, Path *path) {
     double random_page;
     double next_page;
     get_tablespace_page_costs(aggregation.input->reltablespace, &random_page, &next_page);
-    const double pages = estimate.segments * (random_page - next_page) + next_page * (estimate.pages + estimate.tail_pages);
+    const double share = decoded_share(aggregation, estimate);
+    const double pages =
+        estimate.segments * (random_page - next_page) + next_page * (share * estimate.pages + estimate.tail_pages);
     const double whole = next_page * Max(static_cast<double>(aggregation.input->pages), 1.0);
     const double columns = 1.0 + aggregation.shape.measure_count;
-    const double per_row = cpu_operator_cost * kSummedRowShare * columns + cost_of_others(aggregation);
+    double rows = estimate.rows * (cpu_operator_cost * kSummedRowShare * columns + cost_of_others(aggregation)) * share;
+    if (path->parallel_workers > 0) rows /= parallel_divisor(path);
     path->rows = aggregation.group_count;
-    path->total_cost = Min(pages, whole) + estimate.rows * per_row + aggregation.group_count * cpu_tuple_cost;
+    path->total_cost = Min(pages, whole) + rows + aggregation.group_count * cpu_tuple_cost;
     path->startup_cost = path->total_cost;  // groups are given when all rows are read
 }
 
-Path *make_partial_path(Aggregation &aggregation) {
-    const engine::ScanEstimate estimate = estimate_input(aggregation);
-    aggregation.group_count = estimate_groups(aggregation, estimate);
-    RelOptInfo *rel = fetch_upper_rel(aggregation.root, UPPERREL_PARTIAL_GROUP_AGG, aggregation.input->relids);
-    rel->consider_parallel = aggregation.input->consider_parallel && aggregation.output->consider_parallel;
-    rel->reltarget = aggregation.target;
+Path *make_partial_path(const Aggregation &aggregation, RelOptInfo *rel, const engine::ScanEstimate &estimate, int workers) {
     CustomPath *custom = makeNode(CustomPath);
     custom->methods = &kAggregatePathMethods;
     Path *path = &custom->path;
     path->pathtype = T_CustomScan;
     path->parent = rel;
     path->pathtarget = aggregation.target;
+    path->parallel_aware = workers > 0;
     path->parallel_safe = rel->consider_parallel;
+    path->parallel_workers = workers;
     // The conditions are the input's, which the upper relation does not know.
     custom->custom_private = list_make2(makeInteger(static_cast<int>(aggregation.input->relid)), clauses_of(aggregation.input));
     cost_path(aggregation, estimate, path);
@@ -184,17 +204,36 @@ void add_final_path(const Aggregation &aggregation, Path *partial) {
     add_path(aggregation.output, &path->path);
 }
 
+// Alone, and by workers, whose groups a Gather brings together.
+void add_paths(Aggregation &aggregation) {
+    PlannerInfo *root = aggregation.root;
+    const engine::ScanEstimate estimate = estimate_input(aggregation);
+    aggregation.group_count = estimate_groups(aggregation, estimate);
+    RelOptInfo *rel = fetch_upper_rel(root, UPPERREL_PARTIAL_GROUP_AGG, aggregation.input->relids);
+    rel->consider_parallel = aggregation.input->consider_parallel && aggregation.output->consider_parallel;
+    rel->reltarget = aggregation.target;
+    add_final_path(aggregation, make_partial_path(aggregation, rel, estimate, 0));
+    if (!rel->consider_parallel) return;
+    const double pages = estimate.pages + estimate.tail_pages;
+    const int wanted = compute_parallel_worker(aggregation.input, pages, -1, max_parallel_workers_per_gather);
+    const int workers = Min(wanted, static_cast<int>(Min(estimate.segments, 1024.0)));
+    if (workers == 0) return;
+    Path *partial = make_partial_path(aggregation, rel, estimate, workers);
+    double rows = partial->rows * (workers + 1);
+    add_final_path(aggregation, reinterpret_cast<Path *>(create_gather_path(root, rel, partial, rel->reltarget, nullptr, &rows)));
+}
+
 void on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output, void *extra) {
     if (previous_create_upper_paths != nullptr) previous_create_upper_paths(root, stage, input, output, extra);
     const auto *grouping = static_cast<const GroupPathExtraData *>(extra);
     if (stage != UPPERREL_GROUP_AGG || !may_aggregate(root, input, grouping)) return;
     const Relation table = table_open(planner_rt_fetch(input->relid, root)->relid, NoLock);  // locked since the query was parsed
-    Aggregation aggregation = {root, input, output, grouping, table, key_types(table), nullptr, {}, 1};
+    Aggregation aggregation = {root, input, output, grouping, table, key_types(table), nullptr, {}, 1, 0};
     aggregation.target = partial_target(root, output->reltarget, grouping->havingQual);
     List *exprs = aggregation.target->exprs;
     if (understand_shape(aggregation.keys, RelationGetDescr(table), input->relid, exprs, &aggregation.shape)) {
-        Path *partial = make_partial_path(aggregation);
-        add_final_path(aggregation, partial);
+        aggregation.decided_count = count_decided(aggregation);
+        add_paths(aggregation);
     }
     table_close(table, NoLock);
 }

@@ -75,14 +75,13 @@ double share_of_columns(RelOptInfo *rel, Relation table) {
     return all > 0 ? needed / all : 1.0;
 }
 
-// As PostgreSQL's own: the leader helps less the more workers there are.
+}  // namespace
+
 double parallel_divisor(const Path *path) {
     double divisor = path->parallel_workers;
     if (parallel_leader_participation) divisor += Max(0.0, 1.0 - 0.3 * path->parallel_workers);
     return divisor;
 }
-
-}  // namespace
 
 ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Relation table, const KeyTypes &keys,
                                  const ConditionList &conditions, List *clauses) {

@@ -17,10 +17,16 @@ namespace {
 
 // ------------------------------------------------------------------------------------------------------------------ begin
 
+const engine::ScanCounters *present_counters(CustomScanState *state) {
+    const ScanNode *node = scan_node(state);
+    return node->scan != nullptr ? &engine::scan_counters(node->scan) : nullptr;
+}
+
 Node *create_scan_state(CustomScan *plan) {
     ScanNode *node = static_cast<ScanNode *>(palloc0(sizeof(ScanNode)));
     NodeSetTag(node, T_CustomScanState);
     node->base.methods = plan->scan.plan.parallel_aware ? &kParallelExecMethods : &kExecMethods;
+    node->parallel.counters = present_counters;
 #if PG_VERSION_NUM >= 160000
     node->base.slotOps = &engine::kRowSlotOps;
 #endif
@@ -104,7 +110,7 @@ void evaluate_filter(ScanNode *node) {
 
 void close_scan(ScanNode *node) {
     if (node->scan == nullptr) return;
-    add_counters(&node->other_counters, engine::scan_counters(node->scan));
+    add_counters(&node->parallel.other_counters, engine::scan_counters(node->scan));
     ExecClearTuple(node->base.ss.ss_ScanTupleSlot);
     engine::end_scan(node->scan);
     node->scan = nullptr;
@@ -115,15 +121,15 @@ void start_scan(ScanNode *node) {
     EState *estate = scan->ps.state;
     evaluate_filter(node);
     pgstat_count_heap_scan(scan->ss_currentRelation);
-    if (node->scan != nullptr && node->scan_shared == node->shared) {
+    if (node->scan != nullptr && node->parallel.scan_shared == node->parallel.shared) {
         engine::restart_scan(node->scan);
         return;
     }
     // A Gather that is run again after it was shut down brings new shared memory.
     close_scan(node);
     MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-    node->scan_shared = node->shared;
-    engine::ParallelScan *parallel = node->shared != nullptr ? &node->shared->scan : nullptr;
+    node->parallel.scan_shared = node->parallel.shared;
+    engine::ParallelScan *parallel = node->parallel.shared != nullptr ? &node->parallel.shared->scan : nullptr;
     node->scan = engine::begin_scan(scan->ss_currentRelation, estate->es_snapshot, &node->filter, parallel);
     MemoryContextSwitchTo(old);
 }
@@ -182,13 +188,7 @@ constexpr CustomExecMethods make_methods(bool parallel) {
     methods.EndCustomScan = end_node;
     methods.ReScanCustomScan = rescan_node;
     methods.ExplainCustomScan = explain_scan;
-    if (parallel) {
-        methods.EstimateDSMCustomScan = estimate_shared_scan;
-        methods.InitializeDSMCustomScan = initialize_shared_scan;
-        methods.ReInitializeDSMCustomScan = reinitialize_shared_scan;
-        methods.InitializeWorkerCustomScan = attach_shared_scan;
-        methods.ShutdownCustomScan = share_counters;
-    }
+    if (parallel) set_parallel_methods(&methods);
     return methods;
 }
 

@@ -109,9 +109,7 @@ void explain_scan(CustomScanState *state, List *ancestors, ExplainState *explain
     const ScanNode *node = scan_node(state);
     const CustomScan *plan = reinterpret_cast<const CustomScan *>(state->ss.ps.plan);
     show_order(shape_of_list(plan->custom_private), node->keys, state->ss.ss_currentRelation, explain);
-    engine::ScanCounters all = node->other_counters;
-    if (node->scan != nullptr) add_counters(&all, engine::scan_counters(node->scan));
-    explain_conditions(state, node->keys, plan->custom_exprs, all, ancestors, explain);
+    explain_conditions(state, node->keys, plan->custom_exprs, all_counters(state), ancestors, explain);
 }
 
 }  // namespace historian::planner

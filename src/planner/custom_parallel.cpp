@@ -15,13 +15,22 @@ const uint64 *counter_array(const engine::ScanCounters &counters) { return &coun
 
 // Runs in the leader just before the shared memory is unmapped: the workers are gone by then.
 void collect_counters(dsm_segment *, Datum argument) {
-    ScanNode *node = reinterpret_cast<ScanNode *>(DatumGetPointer(argument));
-    uint64 *sums = counter_array(&node->other_counters);
-    for (int i = 0; i < kCounterCount; i++) sums[i] += pg_atomic_read_u64(&node->shared->counters[i]);
-    node->shared = nullptr;
+    ParallelPart *part = reinterpret_cast<ParallelPart *>(DatumGetPointer(argument));
+    uint64 *sums = counter_array(&part->other_counters);
+    for (int i = 0; i < kCounterCount; i++) sums[i] += pg_atomic_read_u64(&part->shared->counters[i]);
+    part->shared = nullptr;
 }
 
+ParallelPart *parallel_part(CustomScanState *state) { return &reinterpret_cast<ParallelNode *>(state)->parallel; }
+
 }  // namespace
+
+engine::ScanCounters all_counters(CustomScanState *state) {
+    const ParallelPart *part = parallel_part(state);
+    engine::ScanCounters all = part->other_counters;
+    if (const engine::ScanCounters *present = part->counters(state); present != nullptr) add_counters(&all, *present);
+    return all;
+}
 
 void add_counters(engine::ScanCounters *sum, const engine::ScanCounters &counters) {
     for (int i = 0; i < kCounterCount; i++) counter_array(sum)[i] += counter_array(counters)[i];
@@ -30,12 +39,12 @@ void add_counters(engine::ScanCounters *sum, const engine::ScanCounters &counter
 Size estimate_shared_scan(CustomScanState *, ParallelContext *) { return sizeof(SharedScan); }
 
 void initialize_shared_scan(CustomScanState *state, ParallelContext *context, void *place) {
-    ScanNode *node = scan_node(state);
+    ParallelPart *part = parallel_part(state);
     SharedScan *shared = static_cast<SharedScan *>(place);
     engine::initialize_parallel_scan(state->ss.ss_currentRelation, &shared->scan);
     for (int i = 0; i < kCounterCount; i++) pg_atomic_init_u64(&shared->counters[i], 0);
-    node->shared = shared;
-    if (context->seg != nullptr) on_dsm_detach(context->seg, collect_counters, PointerGetDatum(node));
+    part->shared = shared;
+    if (context->seg != nullptr) on_dsm_detach(context->seg, collect_counters, PointerGetDatum(part));
 }
 
 void reinitialize_shared_scan(CustomScanState *, ParallelContext *, void *place) {
@@ -43,15 +52,16 @@ void reinitialize_shared_scan(CustomScanState *, ParallelContext *, void *place)
 }
 
 void attach_shared_scan(CustomScanState *state, shm_toc *, void *place) {
-    scan_node(state)->shared = static_cast<SharedScan *>(place);
+    parallel_part(state)->shared = static_cast<SharedScan *>(place);
 }
 
 void share_counters(CustomScanState *state) {
-    ScanNode *node = scan_node(state);
-    if (!IsParallelWorker() || node->scan == nullptr || node->counters_are_shared) return;
-    node->counters_are_shared = true;
-    const uint64 *counters = counter_array(engine::scan_counters(node->scan));
-    for (int i = 0; i < kCounterCount; i++) pg_atomic_fetch_add_u64(&node->shared->counters[i], static_cast<int64>(counters[i]));
+    ParallelPart *part = parallel_part(state);
+    const engine::ScanCounters *present = part->counters(state);
+    if (!IsParallelWorker() || present == nullptr || part->counters_are_shared) return;
+    part->counters_are_shared = true;
+    const uint64 *counters = counter_array(*present);
+    for (int i = 0; i < kCounterCount; i++) pg_atomic_fetch_add_u64(&part->shared->counters[i], static_cast<int64>(counters[i]));
 }
 
 }  // namespace historian::planner

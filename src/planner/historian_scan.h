@@ -60,6 +60,9 @@ engine::ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Rel
 /// The rows that some clauses leave: of those on tags and times what the estimate says, of others what PostgreSQL guesses.
 double rows_of_clauses(const ScannedTable &scanned, const engine::ScanEstimate &estimate, List *clauses);
 
+/// By how much workers divide what a path does; as PostgreSQL has it, the leader helps less the more there are.
+double parallel_divisor(const Path *path);
+
 /// Fills rows, startup_cost and total_cost of a path whose param_info and parallel_workers are set.
 void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const engine::ScanEstimate &estimate);
 
@@ -76,9 +79,25 @@ struct SharedScan {
     pg_atomic_uint64 counters[kCounterCount];  // what workers read and skipped, in the order of ScanCounters
 };
 
+/// What a node keeps of a parallel query.
+struct ParallelPart {
+    SharedScan *shared;                   // while the shared memory is there
+    SharedScan *scan_shared;              // what the present scan was started with; may be gone
+    engine::ScanCounters other_counters;  // of workers, collected when the shared memory goes, and of scans that were ended
+    bool counters_are_shared;             // worker: its counters were added to the shared ones
+    const engine::ScanCounters *(*counters)(CustomScanState *state);  // of the present scan; nullptr: there is none
+};
+
+/// How a node that reads a table begins.
+struct ParallelNode {
+    CustomScanState base;  // must be first
+    ParallelPart parallel;
+};
+
 /// Execution state of the node.
 struct ScanNode {
     CustomScanState base;  // must be first
+    ParallelPart parallel;
     KeyTypes keys;
     ConditionList conditions;  // of plan->custom_exprs
     ExprState **expressions;   // one a condition
@@ -87,17 +106,13 @@ struct ScanNode {
     engine::ScanFilter filter;
     bool filter_is_current;
     bool one_row_per_tag;
-    bool skips_tag;                       // one row per tag: the last row has passed the qual, the next is one of another tag
-    ExprState *searches;                  // the clauses that the qual does not have; nullptr: none
-    ExprState *plain_qual;                // the qual as the plan has it
-    MemoryContext qual_context;           // the specialised qual; nullptr when there is nothing to specialise
-    ArrayType **qual_arrays;              // one a condition: the array that the qual was specialised for, or nullptr
-    uint64 hashed_elements;               // of all specialised quals so far
-    engine::TableScan *scan;              // nullptr until the first row is asked for
-    SharedScan *shared;                   // in a parallel query, while the shared memory is there
-    SharedScan *scan_shared;              // what `scan` was started with; may be gone
-    engine::ScanCounters other_counters;  // of workers, collected when the shared memory goes, and of scans that were ended
-    bool counters_are_shared;             // worker: its counters were added to the shared ones
+    bool skips_tag;              // one row per tag: the last row has passed the qual, the next is one of another tag
+    ExprState *searches;         // the clauses that the qual does not have; nullptr: none
+    ExprState *plain_qual;       // the qual as the plan has it
+    MemoryContext qual_context;  // the specialised qual; nullptr when there is nothing to specialise
+    ArrayType **qual_arrays;     // one a condition: the array that the qual was specialised for, or nullptr
+    uint64 hashed_elements;      // of all specialised quals so far
+    engine::TableScan *scan;     // nullptr until the first row is asked for
 };
 
 inline ScanNode *scan_node(CustomScanState *state) { return reinterpret_cast<ScanNode *>(state); }
@@ -108,11 +123,22 @@ bool may_specialise_qual(const ScanNode *node);
 /// Makes the node's qual again with the values of its conditions if that makes it faster.
 void specialise_qual(ScanNode *node);
 
+/// The methods of a ParallelNode in a parallel query.
 Size estimate_shared_scan(CustomScanState *state, ParallelContext *context);
 void initialize_shared_scan(CustomScanState *state, ParallelContext *context, void *place);
 void reinitialize_shared_scan(CustomScanState *state, ParallelContext *context, void *place);
 void attach_shared_scan(CustomScanState *state, shm_toc *toc, void *place);
 void share_counters(CustomScanState *state);
+constexpr void set_parallel_methods(CustomExecMethods *methods) {
+    methods->EstimateDSMCustomScan = estimate_shared_scan;
+    methods->InitializeDSMCustomScan = initialize_shared_scan;
+    methods->ReInitializeDSMCustomScan = reinitialize_shared_scan;
+    methods->InitializeWorkerCustomScan = attach_shared_scan;
+    methods->ShutdownCustomScan = share_counters;
+}
+
+/// What was read and skipped by all scans of a ParallelNode, for EXPLAIN.
+engine::ScanCounters all_counters(CustomScanState *state);
 
 /// Adds counters to a sum.
 void add_counters(engine::ScanCounters *sum, const engine::ScanCounters &counters);
