@@ -1,4 +1,4 @@
-// A whole segment of version 3: written again bit for bit, and the worked example of src/format/README.md.
+// A whole segment of version 4: written again bit for bit, and the worked example of src/format/README.md.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -23,7 +23,7 @@ std::string hex_lines(const std::string &bytes) {
     return hex;
 }
 
-TEST(GoldenSegment, OfVersion3) {
+TEST(GoldenSegment, OfVersion4) {
     const std::vector<ColumnType> types = {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::float8}};
     std::vector<Row> rows;
     const char *const tags[] = {"plant.temp", "plant.count"};
