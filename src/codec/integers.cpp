@@ -129,18 +129,11 @@ Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space,
 
 namespace {
 
-/// The values that are wanted of a stream.
-struct Wanted {
-    std::size_t count;  // of the stream
-    std::size_t first;
-    std::span<std::int64_t> values;
-};
-
-Status decode_runs(ByteReader &in, const Wanted &wanted, Arena &arena) noexcept;
-Status decode_few(ByteReader &in, const Wanted &wanted, Arena &arena) noexcept;
+Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
+Status decode_few(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 
 /// nested: inside another stream, where only the flat forms may be.
-Status decode_stream(ByteReader &in, const Wanted &wanted, Arena &arena, bool nested) noexcept {
+Status decode_stream(ByteReader &in, const WantedValues &wanted, Arena &arena, bool nested) noexcept {
     const auto id = static_cast<CodecId>(in.u8());
     if (in.failed()) return in.status();
     switch (id) {
@@ -159,7 +152,7 @@ Status decode_stream(ByteReader &in, const Wanted &wanted, Arena &arena, bool ne
             }
             return in.status();
         }
-        case CodecId::packed_integers: return decode_packed_integers(in, wanted.count, wanted.first, wanted.values, arena);
+        case CodecId::packed_integers: return decode_packed_integers(in, wanted, arena);
         case CodecId::run_length_integers:
             if (nested) break;
             return decode_runs(in, wanted, arena);
@@ -175,7 +168,7 @@ Status decode_nested(ByteReader &in, std::span<std::int64_t> values, Arena &aren
     return decode_stream(in, {values.size(), 0, values}, arena, true);
 }
 
-Status decode_runs(ByteReader &in, const Wanted &wanted, Arena &arena) noexcept {
+Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     const std::uint64_t run_count = in.varint();
     if (run_count > wanted.count) return {StatusCode::corrupt, "there are more runs than values"};
     auto *runs = arena.array<std::int64_t>(2 * run_count);
@@ -200,7 +193,7 @@ Status decode_runs(ByteReader &in, const Wanted &wanted, Arena &arena) noexcept 
     return Status::success();
 }
 
-Status decode_few(ByteReader &in, const Wanted &wanted, Arena &arena) noexcept {
+Status decode_few(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     const std::uint64_t distinct = in.varint();
     if (distinct == 0 || distinct > kFewValuesMax) return {StatusCode::corrupt, "a list of few values has an impossible length"};
     std::int64_t few[kFewValuesMax];
@@ -219,10 +212,9 @@ Status decode_integers(ByteReader &in, std::span<std::int64_t> values, Arena &ar
     return decode_stream(in, {values.size(), 0, values}, arena, false);
 }
 
-Status decode_integer_range(ByteReader &in, std::size_t count, std::size_t first, std::span<std::int64_t> values,
-                            Arena &arena) noexcept {
-    assert(!values.empty() && first <= count && values.size() <= count - first);
-    return decode_stream(in, {count, first, values}, arena, false);
+Status decode_integer_range(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
+    assert(wanted.first <= wanted.count && wanted.values.size() <= wanted.count - wanted.first);
+    return decode_stream(in, wanted, arena, false);
 }
 
 Status encode_integer_list(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {

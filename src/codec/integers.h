@@ -57,16 +57,19 @@ Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space,
 /// errors   truncated, corrupt, unsupported, out_of_memory
 Status decode_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
 
-/// Some of the values, without decoding all of them where that is possible: of packed integers the part that they are in, up to
-/// the last of them. The reader moves behind the stream.
+/// Neighbours that are wanted of a stream.
+struct WantedValues {
+    std::size_t count = 0;           // of the stream
+    std::size_t first = 0;           // the first that is wanted
+    std::span<std::int64_t> values;  // output: those from there on; first + values.size() <= count
+};
+
+/// What decode_integers() gives of some values, without decoding all of them where that is possible: of packed integers the part
+/// that they are in, up to the last of them. The reader moves behind the stream.
 ///
-/// count    as many values as were encoded, at most kStreamValuesMax
-/// first    which of them is wanted first
-/// values   output: what decode_integers() gives from there on, at least one value; first + values.size() <= count
 /// arena    as for decode_integers()
 /// errors   the same; what is wrong with other values need not be found
-Status decode_integer_range(ByteReader &in, std::size_t count, std::size_t first, std::span<std::int64_t> values,
-                            Arena &arena) noexcept;
+Status decode_integer_range(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 
 /// Any number of values, as consecutive streams of kStreamValuesMax.
 Status encode_integer_list(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;

@@ -330,42 +330,42 @@ void undo_parts(const PackedFields &fields, StreamParts parts, const PredictionS
 
 }  // namespace
 
-Status decode_packed_integers(ByteReader &in, std::size_t count, std::size_t first, std::span<std::int64_t> values,
-                              Arena &arena) noexcept {
+Status decode_packed_integers(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     PackedFields fields;
     if (const Status status = read_fields(in, &fields); !status.ok()) return status;
     const std::size_t start = predicted_from(fields.predictor.prediction);
-    if (count < start || count < 2) return {StatusCode::corrupt, "too few packed integers for their prediction"};
-    const std::size_t residual_count = count - start;
+    if (wanted.count < start || wanted.count < 2) return {StatusCode::corrupt, "too few packed integers for their prediction"};
+    const std::size_t residual_count = wanted.count - start;
     const StreamParts parts{residual_count};
     PredictionState states[kStreamParts];
     read_anchors(in, fields.predictor, parts, states);
 
     // The values that the prediction starts from.
-    auto *out = reinterpret_cast<std::uint64_t *>(values.data());
-    const std::size_t end = first + values.size();
+    auto *out = reinterpret_cast<std::uint64_t *>(wanted.values.data());
+    const std::size_t value_count = wanted.values.size();
+    const std::size_t end = wanted.first + value_count;
     std::size_t done = 0;
-    for (; first + done < std::min(start, end); ++done) out[done] = first + done == 0 ? 0 : states[0].value;
+    for (; wanted.first + done < std::min(start, end); ++done) out[done] = wanted.first + done == 0 ? 0 : states[0].value;
 
     // The residuals from where they can be decoded; in place when that is where they are wanted. One at least, to find their end.
     std::uint64_t none = 0;
     ResidualRange range{0, {&none, std::min<std::size_t>(residual_count, 1)}};
-    const std::size_t wanted = first + done - start;
-    if (done < values.size()) {
-        range.begin = has_state(fields.predictor.prediction) ? parts.begin(parts.part_of(wanted)) : wanted / 8 * 8;
+    const std::size_t at = wanted.first + done - start;
+    if (done < value_count) {
+        range.begin = has_state(fields.predictor.prediction) ? parts.begin(parts.part_of(at)) : at / 8 * 8;
         const std::size_t range_count = end - start - range.begin;
-        auto *residuals = range.begin == wanted ? out + done : arena.array<std::uint64_t>(range_count);
+        auto *residuals = range.begin == at ? out + done : arena.array<std::uint64_t>(range_count);
         if (residuals == nullptr) return {StatusCode::out_of_memory, "no memory to decode integers"};
         range.values = {residuals, range_count};
     }
     if (const Status status = read_residuals(in, fields, residual_count, range); !status.ok()) return status;
     undo_parts(fields, parts, states, range);
-    if (done < values.size() && range.begin != wanted)
-        std::copy(range.values.begin() + static_cast<std::ptrdiff_t>(wanted - range.begin), range.values.end(), out + done);
+    if (done < value_count && range.begin != at)
+        std::copy(range.values.begin() + static_cast<std::ptrdiff_t>(at - range.begin), range.values.end(), out + done);
     if (fields.divisor == 1) {
-        for (std::size_t i = 0; i < values.size(); ++i) out[i] += fields.first;
+        for (std::size_t i = 0; i < value_count; ++i) out[i] += fields.first;
     } else {
-        for (std::size_t i = 0; i < values.size(); ++i) out[i] = out[i] * fields.divisor + fields.first;
+        for (std::size_t i = 0; i < value_count; ++i) out[i] = out[i] * fields.divisor + fields.first;
     }
     return Status::success();
 }

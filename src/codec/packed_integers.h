@@ -40,7 +40,6 @@ namespace historian::codec {
 Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;
 
 /// Like decode_integer_range(), after the codec number.
-Status decode_packed_integers(ByteReader &in, std::size_t count, std::size_t first, std::span<std::int64_t> values,
-                              Arena &arena) noexcept;
+Status decode_packed_integers(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 
 }  // namespace historian::codec

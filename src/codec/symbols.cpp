@@ -265,8 +265,7 @@ Status encode_symbols(std::span<const std::byte> symbols, std::span<const std::u
     if (packed != nullptr) pack_bits(codes, count, kWeightBits, packed);
     for (std::size_t p = 0; p < parts.count(); ++p) out.u32(states[p]);
     for (std::size_t p = 0; p < parts.count(); ++p) out.varint(static_cast<std::uint64_t>(ends[p] - begins[p]));
-    for (std::size_t p = 0; p < parts.count(); ++p)
-        out.bytes(std::as_bytes(std::span<const std::uint16_t>{begins[p], ends[p]}));
+    for (std::size_t p = 0; p < parts.count(); ++p) out.bytes(std::as_bytes(std::span<const std::uint16_t>{begins[p], ends[p]}));
     return out.status();
 }
 

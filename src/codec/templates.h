@@ -210,7 +210,7 @@ Status decode_template_escapes(TemplateGranule &granule, TextRange *texts) noexc
 
 /// The text of some rows, entry i for rows[i].
 ///
-/// rows    each < row_count
+/// rows    ascending, each < row_count, at least one
 /// texts   output: memory of the arena
 Status decode_template_rows(TemplateGranule &granule, std::span<const std::uint32_t> rows, DecodedTexts *texts) noexcept;
 

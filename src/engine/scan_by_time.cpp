@@ -275,6 +275,7 @@ Cursor *open_granule_part(TimeMerge *merge, const Part &part) {
     const RowSpan wanted = wanted_rows(scan, cursor->granule);
     cursor->first = wanted.first;
     cursor->end = wanted.end;
+    limit_rows(cursor->granule, wanted, cursor->found);
     cursor->times = nullptr;
     if (!stands_alone(merge, cursor->granule->about)) collect_times(merge, cursor);
     return cursor;

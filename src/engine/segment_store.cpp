@@ -176,6 +176,8 @@ void open_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memory
     segment->parts->context = context;
     const Size models_bytes = sizeof(codec::TemplateModel *) * segment->header.column_count;
     segment->parts->models = static_cast<codec::TemplateModel **>(MemoryContextAllocZero(context, models_bytes));
+    const Size units_bytes = sizeof(format::MessageUnits) * segment->header.column_count;
+    segment->parts->units = static_cast<format::MessageUnits *>(MemoryContextAllocZero(context, units_bytes));
 }
 
 std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
@@ -198,6 +200,19 @@ const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segmen
     return *model;
 }
 
+const format::MessageUnits *column_units(Relation rel, const OpenSegment &segment, uint32 column) {
+    const codec::TemplateModel *model = column_model(rel, segment, column);
+    if (model == nullptr) return nullptr;
+    format::MessageUnits *units = &segment.parts->units[column];
+    if (units->starts == nullptr) {
+        Arena arena = arena_in(segment.parts->context);
+        format::MessageUnits cut;
+        check_status(format::cut_units(*model, arena, &cut), rel, "prepare a search");
+        *units = cut;
+    }
+    return units;
+}
+
 const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment) {
     SegmentParts *parts = segment.parts;
     if (!parts->filter_is_open) {
@@ -212,16 +227,9 @@ const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment) {
     return parts->filter;
 }
 
-void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, std::span<const uint32> rows,
-                MemoryContext context, format::ColumnVector *decoded) {
+format::OpenChunk read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context) {
     const format::ByteRange range = format::chunk_range(*segment.index, granule, column);
-    const std::span<const std::byte> chunk = read_segment_part(rel, segment, range, context);
-    const codec::TemplateModel *model = column_model(rel, segment, column);
-    Arena arena = arena_in(context);
-    const Status status = rows.empty()
-                              ? format::decode_chunk(*segment.index, granule, column, chunk, model, arena, decoded)
-                              : format::decode_chunk_rows(*segment.index, granule, column, chunk, model, rows, arena, decoded);
-    check_status(status, rel, "read a segment");
+    return {read_segment_part(rel, segment, range, context), column_model(rel, segment, column), nullptr};
 }
 
 }  // namespace historian::engine

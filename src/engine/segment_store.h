@@ -7,6 +7,7 @@
 #include "codec/templates.h"
 #include "engine/wal.h"
 #include "format/key_filter.h"
+#include "format/message_units.h"
 #include "format/segment.h"
 
 namespace historian::engine {
@@ -51,8 +52,11 @@ void read_segment_header(Relation rel, uint32 slot, const format::DirectoryEntry
 struct SegmentParts {
     MemoryContext context;
     codec::TemplateModel **models;  // one a column; nullptr: not read yet
+    format::MessageUnits *units;    // of each model; without starts: not cut yet
     bool filter_is_open;
     format::KeyFilter filter;
+    uint64 last_key;       // that was looked up in the filter: planning asks first, execution again
+    uint64 *key_granules;  // that may have it, as a set of bits; nullptr: none was looked up yet
 };
 
 /// The header and the parsed index of a segment, in memory of `context`.
@@ -68,6 +72,9 @@ void open_segment(Relation rel, uint32 slot, const format::DirectoryEntry &entry
 /// The model of a column's templates; nullptr when it has none.
 const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segment, uint32 column);
 
+/// The units of that model.
+const format::MessageUnits *column_units(Relation rel, const OpenSegment &segment, uint32 column);
+
 /// The filter of keys of a segment that has one (format::filter_header_range()).
 const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);
 
@@ -75,10 +82,7 @@ const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);
 std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
                                              MemoryContext context);
 
-/// Decodes one column of one granule into memory of `context`.
-///
-/// rows   those that are wanted, ascending; none: all
-void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, std::span<const uint32> rows,
-                MemoryContext context, format::ColumnVector *decoded);
+/// A chunk of a granule, read into memory of `context`.
+format::OpenChunk read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context);
 
 }  // namespace historian::engine

@@ -279,8 +279,8 @@ void bench_column(const format::SegmentIndex &index, const format::SegmentHeader
             TestArena arena;
             format::ColumnVector decoded;
             const format::ByteRange range = chunk_range(index, g, column);
-            const std::span chunk = all.subspan(range.offset, range.byte_count);
-            if (const Status status = decode_chunk(index, g, column, chunk, nullptr, arena, &decoded); !status.ok())
+            format::OpenChunk chunk{all.subspan(range.offset, range.byte_count)};
+            if (const Status status = decode_chunk(index, g, column, chunk, arena, &decoded); !status.ok())
                 fail("segment", status);
             size += range.byte_count;
         }

@@ -54,7 +54,7 @@ struct Integers {
         for (std::size_t first = 0; first < values.size(); first = 2 * first + 1) {
             Values range(1 + values.size() % std::min<std::size_t>(values.size() - first, first % 4 == 3 ? 4096 : 40));
             ByteReader again = begin;
-            const Status of_range = codec::decode_integer_range(again, values.size(), first, range, arena);
+            const Status of_range = codec::decode_integer_range(again, {values.size(), first, range}, arena);
             if (!status.ok() || of_range.code == StatusCode::out_of_memory) continue;
             check(of_range.ok(), "what decodes as a whole decodes in parts");
             check(again.remaining() == bytes_left, "a range ends where the stream ends");

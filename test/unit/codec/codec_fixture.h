@@ -75,7 +75,7 @@ protected:
             const std::size_t widest = repeat < 6 ? 1 : repeat < 11 ? 20 : values.size();
             Numbers decoded(1 + random() % std::min(widest, values.size() - first));
             ByteReader in{bytes};
-            Status status = decode_integer_range(in, values.size(), first, decoded, arena_);
+            Status status = decode_integer_range(in, {values.size(), first, decoded}, arena_);
             if (status.ok()) status = in.status_at_end();
             EXPECT_TRUE(status.ok()) << status.message << ", " << decoded.size() << " from " << first;
             const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);

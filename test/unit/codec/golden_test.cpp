@@ -171,9 +171,12 @@ TEST_F(GoldenTest, IntegersInPartsOfVersion1) {
     std::int64_t value = 0;
     check_integers_golden("integers_packed_slope_of_parts", packed,
                           make_numbers(1030, [&](std::size_t) { return value += slope += steps.next() % 2; }), Prediction::slope);
-    check_integers_golden("integers_packed_drift_of_parts", packed, make_numbers(1100, [&](std::size_t i) {
-                              return static_cast<std::int64_t>(i % 600 < 300 ? i % 600 : 600 - i % 600) * 60 + steps.bell(8000);
-                          }),
+    check_integers_golden("integers_packed_drift_of_parts", packed,
+                          make_numbers(1100,
+                                       [&](std::size_t i) {
+                                           return static_cast<std::int64_t>(i % 600 < 300 ? i % 600 : 600 - i % 600) * 60 +
+                                                  steps.bell(8000);
+                                       }),
                           Prediction::drift);
 }
 

@@ -76,7 +76,8 @@ public:
             TestArena call_arena;
             RowBits certain;
             RowBits possible;
-            const Status status = search_chunk(*search, *segment_.index, g, 1, chunk(g), call_arena, &certain, &possible);
+            OpenChunk opened{chunk(g), model_};
+            const Status status = search_chunk(*search, *segment_.index, g, 1, opened, call_arena, &certain, &possible);
             ASSERT_TRUE(status.ok()) << status.message;
             check_granule(g, matcher, certain, possible, counts);
         }
@@ -86,7 +87,8 @@ public:
     void check_rows(std::uint32_t granule, const std::vector<std::uint32_t> &rows) {
         TestArena arena;
         ColumnVector decoded;
-        const Status status = decode_chunk_rows(*segment_.index, granule, 1, chunk(granule), model_, rows, arena, &decoded);
+        OpenChunk opened{chunk(granule), model_};
+        const Status status = decode_chunk_rows(*segment_.index, granule, 1, opened, rows, arena, &decoded);
         ASSERT_TRUE(status.ok()) << status.message;
         const Granule place = granule_at(*segment_.index, granule);
         ASSERT_EQ(decoded.row_count, place.row_count);
@@ -96,8 +98,8 @@ public:
             ASSERT_TRUE(expected == "\1" ? value.is_null : !value.is_null && value.text == expected)
                 << "row " << row << ": " << value.text << ", not " << expected;
         }
-        // Whatever another row's entry says, it can be read.
-        for (std::uint32_t row = 0; row < decoded.row_count; ++row) static_cast<void>(value_at(decoded, row));
+        // Whatever the entry of a row between them says, it can be read.
+        for (std::uint32_t row = rows.front(); row <= rows.back(); ++row) static_cast<void>(value_at(decoded, row));
     }
 
     /// Prepares and searches with so much memory for each.
@@ -110,7 +112,8 @@ public:
         TestArena call_arena(search_bytes);
         RowBits certain;
         RowBits possible;
-        return search_chunk(*search, *segment_.index, 0, 1, chunk(0), call_arena, &certain, &possible).code;
+        OpenChunk opened{chunk(0), model_};
+        return search_chunk(*search, *segment_.index, 0, 1, opened, call_arena, &certain, &possible).code;
     }
 
 private:
@@ -303,7 +306,7 @@ TEST(MessageSearch, DecodesTheRowsThatAreWanted) {
                 for (auto row = static_cast<std::uint32_t>(random() % step); row < row_count;
                      row += 1 + static_cast<std::uint32_t>(random() % (2 * step)))
                     rows.push_back(row);
-                segment.check_rows(g, rows);
+                if (!rows.empty()) segment.check_rows(g, rows);
             }
         }
     }
