@@ -305,10 +305,12 @@ Status read_residuals(ByteReader &in, const PackedFields &fields, std::size_t co
     }
     const std::span<const std::byte> packed = in.bytes(packed_bytes(count, fields.low_width));
     if (in.failed()) return in.status();
-    const std::size_t packed_begin = range.begin / 8 * fields.low_width;
-    unpack_bits(packed.data() + packed_begin, range.values.size(), fields.low_width, range.values.data());
-    if (fields.symbol_bits != 0) {
-        for (std::size_t i = 0; i < range.values.size(); ++i)
+    if (fields.low_width == 0 && fields.symbol_bits != 0) {
+        for (std::size_t i = 0; i < range.values.size(); ++i) range.values[i] = static_cast<std::uint64_t>(symbols[i]);
+    } else {
+        const std::byte *first = packed.data() + range.begin / 8 * fields.low_width;
+        unpack_bits(first, range.values.size(), fields.low_width, range.values.data());
+        for (std::size_t i = 0; fields.symbol_bits != 0 && i < range.values.size(); ++i)
             range.values[i] |= static_cast<std::uint64_t>(symbols[i]) << fields.low_width;
     }
     return (fields.flags & kHasPatches) != 0 ? read_patches(patches, width, count, &range) : Status::success();
@@ -359,13 +361,16 @@ Status decode_packed_integers(ByteReader &in, const WantedValues &wanted, Arena 
         range.values = {residuals, range_count};
     }
     if (const Status status = read_residuals(in, fields, residual_count, range); !status.ok()) return status;
-    undo_parts(fields, parts, states, range);
+    // Without a prediction the base is added with the first value, in one pass or none.
+    const bool is_plain = fields.predictor.prediction == Prediction::none;
+    if (!is_plain) undo_parts(fields, parts, states, range);
     if (done < value_count && range.begin != at)
         std::copy(range.values.begin() + static_cast<std::ptrdiff_t>(at - range.begin), range.values.end(), out + done);
-    if (fields.divisor == 1) {
-        for (std::size_t i = 0; i < value_count; ++i) out[i] += fields.first;
-    } else {
-        for (std::size_t i = 0; i < value_count; ++i) out[i] = out[i] * fields.divisor + fields.first;
+    const std::uint64_t addend = fields.first + (is_plain ? fields.base * fields.divisor : 0);
+    if (fields.divisor != 1) {
+        for (std::size_t i = 0; i < value_count; ++i) out[i] = out[i] * fields.divisor + addend;
+    } else if (addend != 0) {
+        for (std::size_t i = 0; i < value_count; ++i) out[i] += addend;
     }
     return Status::success();
 }

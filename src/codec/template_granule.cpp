@@ -10,6 +10,27 @@
 namespace historian::codec {
 namespace {
 
+/// Adds how often each number occurs. Neighbours are counted apart where that costs little: the same counter twice in a row would
+/// wait for itself.
+void count_numbers(std::span<const std::uint32_t> numbers, std::span<std::uint32_t> counts) noexcept {
+    constexpr std::size_t kApartMax = 512;
+    if (counts.size() > kApartMax) {
+        for (const std::uint32_t number : numbers) ++counts[number];
+        return;
+    }
+    std::uint32_t apart[3][kApartMax];
+    for (std::uint32_t(&others)[kApartMax] : apart) std::fill_n(others, counts.size(), 0u);
+    std::size_t row = 0;
+    for (; row + 4 <= numbers.size(); row += 4) {
+        ++counts[numbers[row]];
+        ++apart[0][numbers[row + 1]];
+        ++apart[1][numbers[row + 2]];
+        ++apart[2][numbers[row + 3]];
+    }
+    for (; row < numbers.size(); ++row) ++counts[numbers[row]];
+    for (std::size_t n = 0; n < counts.size(); ++n) counts[n] += apart[0][n] + apart[1][n] + apart[2][n];
+}
+
 /// Which columns have values, how many, and where they are.
 Status find_columns(TemplateGranule &granule, std::span<const std::byte> sizes_part,
                     std::span<const std::byte> streams) noexcept {
@@ -22,7 +43,7 @@ Status find_columns(TemplateGranule &granule, std::span<const std::byte> sizes_p
     granule.row_counts = template_rows;
     std::fill_n(template_rows, model.texts.count + 1, 0u);
     std::fill_n(counts, model.column_count, 0u);
-    for (std::uint32_t row = 0; row < granule.row_count; ++row) ++template_rows[granule.numbers[row]];
+    count_numbers({granule.numbers, granule.row_count}, {template_rows, std::size_t{model.texts.count} + 1});
     granule.escape_count = template_rows[0];
     for (std::uint32_t number = 1; number <= model.texts.count; ++number) {
         if (template_rows[number] == 0) continue;

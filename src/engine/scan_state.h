@@ -30,8 +30,8 @@ struct KeptSegment {  // all zeros: free
 struct SummaryReader;
 struct TimeMerge;
 
-/// Possible rows of a granule that are so few that they are rebuilt one by one.
-inline constexpr uint32 kFewRowsMax = 256;
+/// Possible rows of a granule that are so few that they are decoded without the others.
+inline constexpr uint32 kFewRowsMax = 1024;
 
 struct SegmentSearches;
 struct FoundRows;

@@ -51,6 +51,7 @@ void read_segment_header(Relation rel, uint32 slot, const format::DirectoryEntry
 /// What of an open segment is read when it is first asked for.
 struct SegmentParts {
     MemoryContext context;
+    Buffer *hints;                  // one a page: the buffer where it was the last time, or InvalidBuffer
     codec::TemplateModel **models;  // one a column; nullptr: not read yet
     format::MessageUnits *units;    // of each model; without starts: not cut yet
     bool filter_is_open;
