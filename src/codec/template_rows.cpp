@@ -260,6 +260,7 @@ private:
         auto *values = granule_.arena->array<std::int64_t>(count);
         if (values == nullptr) return no_template_memory();
         range->values = values;
+        if (const Status status = load_late_bytes(granule_); !status.ok()) return status;
         ByteReader in{column.stream};
         const WantedValues wanted{column.decoded.count, range->first, {values, count}};
         const Status status = decode_integer_range(in, wanted, *granule_.arena);
@@ -325,6 +326,8 @@ Status decode_template_granule(TemplateGranule &granule, DecodedTexts *texts) no
         *texts = granule.texts;
         return Status::success();
     }
+    // Whatever is not needed is checked too.
+    if (const Status status = load_late_bytes(granule); !status.ok()) return status;
     auto *cursors = granule.arena->array<Cursor>(granule.column_count);
     if (cursors == nullptr) return no_template_memory();
     if (const Status status = decode_everything(granule, cursors); !status.ok()) return status;

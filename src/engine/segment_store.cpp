@@ -126,9 +126,14 @@ void count_loaded_rows(Relation rel, uint32 row_count) {
 namespace {
 
 // Locks a page, shared. hint: the buffer where it was the last time, or nullptr; looking there first saves the lock and the hash
-// of the buffer table, two fifths of what reading a page takes.
+// of the buffer table, two fifths of what reading a page takes. It does not tell PostgreSQL that the page is in use, and must not
+// be thrown out: every eighth time goes the ordinary way.
 Buffer lock_page_at(Relation rel, BlockNumber block, Buffer *hint) {
-    if (hint != nullptr && BufferIsValid(*hint) && ReadRecentBuffer(file_of(rel), MAIN_FORKNUM, block, *hint)) {
+    constexpr uint32 kOrdinaryEvery = 8;
+    static uint32 uses = 0;
+    const bool by_hint = hint != nullptr && BufferIsValid(*hint) && ++uses % kOrdinaryEvery != 0 &&
+                         ReadRecentBuffer(file_of(rel), MAIN_FORKNUM, block, *hint);
+    if (by_hint) {
         pgstat_count_buffer_read(rel);
         pgstat_count_buffer_hit(rel);
         LockBuffer(*hint, BUFFER_LOCK_SHARE);
@@ -254,9 +259,49 @@ const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment) {
     return parts->filter;
 }
 
+namespace {
+
+// What a search reads of a chunk of messages at first: four thousand template numbers and the sizes of their columns.
+constexpr uint64 kChunkBytesFirst = 3 * 1024;
+
+// The bytes of a chunk that are not read yet.
+struct ChunkRest {
+    Relation rel;
+    const OpenSegment *segment;
+    format::ByteRange range;
+    std::byte *target;
+};
+
+Status load_rest(void *owner) noexcept {
+    const ChunkRest &rest = *static_cast<const ChunkRest *>(owner);
+    const OpenSegment &segment = *rest.segment;
+    copy_range(rest.rel, segment.slot, segment.entry, segment.parts->hints, rest.range, rest.target);
+    return Status::success();
+}
+
+}  // namespace
+
 format::OpenChunk read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context) {
     const format::ByteRange range = format::chunk_range(*segment.index, granule, column);
-    return {read_segment_part(rel, segment, range, context), column_model(rel, segment, column), nullptr};
+    format::OpenChunk chunk;
+    chunk.model = column_model(rel, segment, column);
+    if (chunk.model == nullptr || range.byte_count <= kChunkBytesFirst) {
+        chunk.bytes = read_segment_part(rel, segment, range, context);
+        return chunk;
+    }
+    if (range.byte_count > segment.entry.byte_count)
+        report_damage(rel, segment.entry.extents[0].first_block, "A part of a segment is longer than the segment.");
+    // To the end of a page.
+    const uint64 first_end = (range.offset + kChunkBytesFirst + kPagePayloadBytes - 1) / kPagePayloadBytes * kPagePayloadBytes;
+    const uint64 first_bytes = Min(range.byte_count, first_end - range.offset);
+    auto *bytes = static_cast<std::byte *>(MemoryContextAllocHuge(context, range.byte_count));
+    copy_range(rel, segment.slot, segment.entry, segment.parts->hints, {range.offset, first_bytes}, bytes);
+    chunk.bytes = {bytes, range.byte_count};
+    if (first_bytes == range.byte_count) return chunk;
+    auto *rest = static_cast<ChunkRest *>(MemoryContextAlloc(context, sizeof(ChunkRest)));
+    *rest = {rel, &segment, {range.offset + first_bytes, range.byte_count - first_bytes}, bytes + first_bytes};
+    chunk.late = {load_rest, rest, first_bytes};
+    return chunk;
 }
 
 }  // namespace historian::engine

@@ -83,7 +83,8 @@ const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);
 std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
                                              MemoryContext context);
 
-/// A chunk of a granule, read into memory of `context`.
+/// A chunk of a granule, read into memory of `context`; of messages its beginning, and the rest when it is asked for. Relation
+/// and segment must stay until the chunk is decoded.
 format::OpenChunk read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context);
 
 }  // namespace historian::engine

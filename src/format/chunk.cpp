@@ -291,12 +291,46 @@ Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<co
                                 : decode_entries(in, type, mask, wanted, arena, decoded);
 }
 
+namespace {
+
+/// Brings the rest of a chunk and checks the whole.
+Status load_chunk(void *owner) noexcept {
+    const OpenChunk &chunk = *static_cast<const OpenChunk *>(owner);
+    if (const Status status = chunk.late.load(chunk.late.owner); !status.ok()) return status;
+    std::span<const std::byte> stream;
+    return open_chunk(chunk.bytes, &stream);
+}
+
+/// Opens messages without NULLs whose beginning is there: it has a checksum of its own.
+Status open_late_messages(std::uint32_t row_count, const OpenChunk &chunk, Arena &arena, OpenMessages *messages) noexcept {
+    void *memory = arena.allocate(sizeof(OpenChunk));
+    if (memory == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
+    OpenChunk *copy = new (memory) OpenChunk(chunk);
+    const std::span<const std::byte> stream = chunk.bytes.first(chunk.bytes.size() - kChunkChecksumBytes);
+    const codec::LateBytes late{load_chunk, copy, std::min(chunk.late.loaded, stream.size())};
+    messages->value_count = row_count;
+    return codec::open_template_granule(*chunk.model, stream, row_count, arena, &messages->granule, late);
+}
+
+}  // namespace
+
 Status open_messages(std::uint32_t row_count, OpenChunk &chunk, Arena &arena) noexcept {
     if (chunk.messages != nullptr) return Status::success();
     void *memory = arena.allocate(sizeof(OpenMessages));
     if (memory == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
     OpenMessages &messages = *new (memory) OpenMessages{};
     messages.row_count = row_count;
+    if (chunk.late.load != nullptr) {
+        const bool has_head = chunk.late.loaded > 0 && chunk.bytes.size() > kChunkBytesMin &&
+                              static_cast<CodecId>(chunk.bytes[0]) == CodecId::template_texts;
+        if (has_head) {
+            const Status status = open_late_messages(row_count, chunk, arena, &messages);
+            if (status.ok()) chunk.messages = &messages;
+            return status;
+        }
+        if (const Status status = chunk.late.load(chunk.late.owner); !status.ok()) return status;
+        chunk.late = {};
+    }
     std::span<const std::byte> stream;
     if (const Status status = open_chunk(chunk.bytes, &stream); !status.ok()) return status;
     ByteReader in{stream};

@@ -20,6 +20,7 @@
 
 #include "codec/arena.h"
 #include "codec/hash.h"
+#include "codec/late_bytes.h"
 #include "codec/status.h"
 #include "format/column.h"
 
@@ -203,6 +204,7 @@ struct OpenMessages;
 struct OpenChunk {
     std::span<const std::byte> bytes;             // exactly those of chunk_range(); any bytes are safe
     const codec::TemplateModel *model = nullptr;  // of the column, when it has one
+    codec::LateBytes late;                        // of a chunk with a model: which of its bytes are there
     const OpenMessages *messages = nullptr;       // at first: not opened yet
 };
 
