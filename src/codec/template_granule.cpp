@@ -168,7 +168,7 @@ Status add_guesses(TemplateGranule &granule, GranuleColumn &column, std::int64_t
 constexpr std::size_t kFieldsBytesMax = 2 + 6 * kVarintBytesMax;
 
 /// Makes the head be there, and checks it. bytes: of the granule
-Status check_head(TemplateGranule &granule, std::span<const std::byte> bytes, std::size_t head_bytes) noexcept {
+Status check_head(TemplateGranule &granule, [[maybe_unused]] std::span<const std::byte> bytes, std::size_t head_bytes) noexcept {
     if (granule.late.loaded < head_bytes + kHeadChecksumBytes) {
         if (const Status status = load_late_bytes(granule); !status.ok()) return status;
     }
