@@ -176,43 +176,45 @@ Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWrit
 }
 
 template <FloatSize Size>
-Status decode_decimals(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+Status decode_decimals(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     const std::uint8_t exponent = in.u8();
     const std::uint64_t exceptions = in.varint();
     if (exponent > kExponentMax) return {StatusCode::corrupt, "decimal floats have an impossible exponent"};
-    if (exceptions > values.size()) return {StatusCode::corrupt, "there are more exceptions than floats"};
+    if (exceptions > wanted.count) return {StatusCode::corrupt, "there are more exceptions than floats"};
     ByteReader positions = in;
     for (std::uint64_t e = 0; e < exceptions; ++e) in.varint();
     ByteReader bits{in.bytes(exceptions * static_cast<std::uint64_t>(Size))};
     if (in.failed()) return in.status();
-    if (const Status status = decode_integers(in, values, arena); !status.ok()) return status;
+    if (const Status status = decode_integer_range(in, wanted, arena); !status.ok()) return status;
 
     const double power = kPowersOfTen[exponent];
-    for (std::int64_t &value : values) value = from_scaled<Size>(value, power);
+    for (std::int64_t &value : wanted.values) value = from_scaled<Size>(value, power);
     std::uint64_t next = 0;
     for (std::uint64_t e = 0; e < exceptions; ++e) {
         const std::uint64_t skipped = positions.varint();
-        if (next >= values.size() || skipped >= values.size() - next)
+        if (next >= wanted.count || skipped >= wanted.count - next)
             return {StatusCode::corrupt, "an exception lies outside the floats"};
         next += skipped;
-        values[next] = Size == FloatSize::four ? static_cast<std::int32_t>(bits.u32()) : static_cast<std::int64_t>(bits.u64());
+        const std::int64_t value =
+            Size == FloatSize::four ? static_cast<std::int32_t>(bits.u32()) : static_cast<std::int64_t>(bits.u64());
+        if (next >= wanted.first && next - wanted.first < wanted.values.size()) wanted.values[next - wanted.first] = value;
         ++next;
     }
     return Status::success();
 }
 
 template <FloatSize Size>
-Status decode(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+Status decode(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     ByteReader after = in;
     const auto id = static_cast<CodecId>(after.u8());
     if (id == CodecId::decimal_floats) {
         in = after;
-        return decode_decimals<Size>(in, values, arena);
+        return decode_decimals<Size>(in, wanted, arena);
     }
-    if (id != CodecId::ordered_floats) return decode_integers(in, values, arena);
+    if (id != CodecId::ordered_floats) return decode_integer_range(in, wanted, arena);
     in = after;
-    if (const Status status = decode_integers(in, values, arena); !status.ok()) return status;
-    for (std::int64_t &value : values) value = ordered<Size>(value);
+    if (const Status status = decode_integer_range(in, wanted, arena); !status.ok()) return status;
+    for (std::int64_t &value : wanted.values) value = ordered<Size>(value);
     return Status::success();
 }
 
@@ -222,8 +224,12 @@ Status encode_floats(std::span<const std::int64_t> values, FloatSize size, Encod
     return size == FloatSize::four ? encode<FloatSize::four>(values, space, out) : encode<FloatSize::eight>(values, space, out);
 }
 
+Status decode_float_range(ByteReader &in, FloatSize size, const WantedValues &wanted, Arena &arena) noexcept {
+    return size == FloatSize::four ? decode<FloatSize::four>(in, wanted, arena) : decode<FloatSize::eight>(in, wanted, arena);
+}
+
 Status decode_floats(ByteReader &in, FloatSize size, std::span<std::int64_t> values, Arena &arena) noexcept {
-    return size == FloatSize::four ? decode<FloatSize::four>(in, values, arena) : decode<FloatSize::eight>(in, values, arena);
+    return decode_float_range(in, size, {values.size(), 0, values}, arena);
 }
 
 }  // namespace historian::codec

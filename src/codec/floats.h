@@ -33,6 +33,11 @@ constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return 2 * 
 /// errors   no_room
 Status encode_floats(std::span<const std::int64_t> values, FloatSize size, EncodeSpace &space, ByteWriter &out) noexcept;
 
+/// As decode_integer_range().
+///
+/// errors   truncated, corrupt, unsupported, out_of_memory
+Status decode_float_range(ByteReader &in, FloatSize size, const WantedValues &wanted, Arena &arena) noexcept;
+
 /// errors   truncated, corrupt, unsupported, out_of_memory
 Status decode_floats(ByteReader &in, FloatSize size, std::span<std::int64_t> values, Arena &arena) noexcept;
 

@@ -4,7 +4,8 @@
 //
 // Invariants:
 //   1. Compressing takes no memory but the context's, which is the arena's: nothing is lost when the owner of the arena jumps.
-//   2. Decompressing allocates nothing; zstd's state takes 128 KiB of the stack (PostgreSQL keeps 512 KiB free for such leaves).
+//   2. Decompressing allocates nothing. zstd's state is the one variable of the pure layers: a context that the process sets up
+//      once and every call leaves ready for the next, whatever its bytes were. So two threads may not decompress at once.
 //   3. The same zstd version gives the same frame on every CPU; another version may give another frame of the same content.
 #pragma once
 

@@ -1,6 +1,7 @@
 #include "codec/integers.h"
 
 #include <algorithm>
+#include <cassert>
 #include <new>
 
 #include "codec/codec_id.h"
@@ -128,80 +129,92 @@ Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space,
 
 namespace {
 
-Status decode_runs(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
-Status decode_few(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
+Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
+Status decode_few(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 
 /// nested: inside another stream, where only the flat forms may be.
-Status decode_stream(ByteReader &in, std::span<std::int64_t> values, Arena &arena, bool nested) noexcept {
+Status decode_stream(ByteReader &in, const WantedValues &wanted, Arena &arena, bool nested) noexcept {
     const auto id = static_cast<CodecId>(in.u8());
     if (in.failed()) return in.status();
     switch (id) {
         case CodecId::constant_integers: {
             const std::int64_t value = in.signed_varint();
-            std::fill(values.begin(), values.end(), value);
+            std::fill(wanted.values.begin(), wanted.values.end(), value);
             return in.status();
         }
         case CodecId::linear_integers: {
             auto value = static_cast<std::uint64_t>(in.signed_varint());
             const auto step = static_cast<std::uint64_t>(in.signed_varint());
-            for (std::int64_t &slot : values) {
+            value += wanted.first * step;
+            for (std::int64_t &slot : wanted.values) {
                 slot = static_cast<std::int64_t>(value);
                 value += step;
             }
             return in.status();
         }
-        case CodecId::packed_integers: return decode_packed_integers(in, values);
+        case CodecId::packed_integers: return decode_packed_integers(in, wanted, arena);
         case CodecId::run_length_integers:
             if (nested) break;
-            return decode_runs(in, values, arena);
+            return decode_runs(in, wanted, arena);
         case CodecId::few_integers:
             if (nested) break;
-            return decode_few(in, values, arena);
+            return decode_few(in, wanted, arena);
         default: break;
     }
     return {StatusCode::unsupported, "a stream of integers has a codec number that cannot be here"};
 }
 
-Status decode_runs(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+Status decode_nested(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+    return decode_stream(in, {values.size(), 0, values}, arena, true);
+}
+
+Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     const std::uint64_t run_count = in.varint();
-    if (run_count > values.size()) return {StatusCode::corrupt, "there are more runs than values"};
+    if (run_count > wanted.count) return {StatusCode::corrupt, "there are more runs than values"};
     auto *runs = arena.array<std::int64_t>(2 * run_count);
     if (runs == nullptr) return {StatusCode::out_of_memory, "no memory to decode runs"};
     const std::span<std::int64_t> of_run{runs, run_count};
     const std::span<std::int64_t> lengths{runs + run_count, run_count};
-    if (const Status status = decode_stream(in, of_run, arena, true); !status.ok()) return status;
-    if (const Status status = decode_stream(in, lengths, arena, true); !status.ok()) return status;
+    if (const Status status = decode_nested(in, of_run, arena); !status.ok()) return status;
+    if (const Status status = decode_nested(in, lengths, arena); !status.ok()) return status;
+    const std::size_t end = wanted.first + wanted.values.size();
     std::size_t done = 0;
     for (std::size_t run = 0; run < run_count; ++run) {
-        if (lengths[run] < 1 || static_cast<std::uint64_t>(lengths[run]) > values.size() - done) {
+        if (lengths[run] < 1 || static_cast<std::uint64_t>(lengths[run]) > wanted.count - done) {
             return {StatusCode::corrupt, "a run has an impossible length"};
         }
-        const auto length = static_cast<std::size_t>(lengths[run]);
-        std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(done), length, of_run[run]);
-        done += length;
+        const std::size_t run_end = done + static_cast<std::size_t>(lengths[run]);
+        const std::size_t from = std::max(done, wanted.first);
+        const std::size_t to = std::min(run_end, end);
+        if (from < to) std::fill_n(wanted.values.data() + (from - wanted.first), to - from, of_run[run]);
+        done = run_end;
     }
-    if (done != values.size()) return {StatusCode::corrupt, "the runs are too short together"};
+    if (done != wanted.count) return {StatusCode::corrupt, "the runs are too short together"};
     return Status::success();
 }
 
-Status decode_few(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
+Status decode_few(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     const std::uint64_t distinct = in.varint();
     if (distinct == 0 || distinct > kFewValuesMax) return {StatusCode::corrupt, "a list of few values has an impossible length"};
     std::int64_t few[kFewValuesMax];
-    if (const Status status = decode_stream(in, {few, static_cast<std::size_t>(distinct)}, arena, true); !status.ok())
-        return status;
-    if (const Status status = decode_stream(in, values, arena, true); !status.ok()) return status;
+    if (const Status status = decode_nested(in, {few, static_cast<std::size_t>(distinct)}, arena); !status.ok()) return status;
+    if (const Status status = decode_stream(in, wanted, arena, true); !status.ok()) return status;
     std::uint64_t index_max = 0;
-    for (const std::int64_t index : values) index_max = std::max(index_max, static_cast<std::uint64_t>(index));
+    for (const std::int64_t index : wanted.values) index_max = std::max(index_max, static_cast<std::uint64_t>(index));
     if (index_max >= distinct) return {StatusCode::corrupt, "an index lies outside the list of few values"};
-    for (std::int64_t &value : values) value = few[value];
+    for (std::int64_t &value : wanted.values) value = few[value];
     return Status::success();
 }
 
 }  // namespace
 
 Status decode_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
-    return decode_stream(in, values, arena, false);
+    return decode_stream(in, {values.size(), 0, values}, arena, false);
+}
+
+Status decode_integer_range(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
+    assert(wanted.first <= wanted.count && wanted.values.size() <= wanted.count - wanted.first);
+    return decode_stream(in, wanted, arena, false);
 }
 
 Status encode_integer_list(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {

@@ -57,6 +57,20 @@ Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space,
 /// errors   truncated, corrupt, unsupported, out_of_memory
 Status decode_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;
 
+/// Neighbours that are wanted of a stream.
+struct WantedValues {
+    std::size_t count = 0;           // of the stream
+    std::size_t first = 0;           // the first that is wanted
+    std::span<std::int64_t> values;  // output: those from there on; first + values.size() <= count
+};
+
+/// What decode_integers() gives of some values, without decoding all of them where that is possible: of packed integers the part
+/// that they are in, up to the last of them. The reader moves behind the stream.
+///
+/// arena    as for decode_integers()
+/// errors   the same; what is wrong with other values need not be found
+Status decode_integer_range(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
+
 /// Any number of values, as consecutive streams of kStreamValuesMax.
 Status encode_integer_list(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;
 Status decode_integer_list(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept;

@@ -7,6 +7,7 @@
 #include "codec/bit_packing.h"
 #include "codec/codec_id.h"
 #include "codec/prediction.h"
+#include "codec/stream_parts.h"
 #include "codec/symbols.h"
 
 namespace historian::codec {
@@ -163,12 +164,26 @@ void write_patches(const std::uint64_t *residuals, std::size_t count, unsigned w
     }
 }
 
+/// What each part but the first needs of the values before it.
+void write_anchors(const Predictor &predictor, const std::uint64_t *normal, StreamParts parts, ByteWriter &out) noexcept {
+    const std::size_t start = predicted_from(predictor.prediction);
+    PredictionState state = first_state(predictor);
+    PredictionState before = {0, predictor.step};
+    for (std::size_t p = 1; p < parts.count(); ++p) {
+        move_state(predictor.prediction, normal, start + parts.begin(p - 1), start + parts.begin(p), &state);
+        out.signed_varint(static_cast<std::int64_t>(state.value - before.value));
+        if (predictor.prediction == Prediction::slope) out.signed_varint(static_cast<std::int64_t>(state.step - before.step));
+        before = state;
+    }
+}
+
 /// Everything from low_width on. space.residuals are relative to the base here.
-Status write_residuals(std::size_t count, const Frame &frame, const Symbols &symbols, EncodeSpace &space,
-                       ByteWriter &out) noexcept {
+Status write_residuals(std::size_t count, const Predictor &predictor, const Frame &frame, const Symbols &symbols,
+                       EncodeSpace &space, ByteWriter &out) noexcept {
     const unsigned low_width = frame.width - symbols.bits;
     out.u8(static_cast<std::uint8_t>(low_width));
     if (symbols.bits != 0) out.u8(static_cast<std::uint8_t>(symbols.bits));
+    if (has_state(predictor.prediction)) write_anchors(predictor, space.normal, StreamParts{count}, out);
     if (frame.has_patches) write_patches(space.residuals, count, frame.width, out);
     if (symbols.bits != 0) {
         const std::uint64_t mask = low_mask(symbols.bits);
@@ -202,7 +217,7 @@ Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace 
     if (has_step(predictor.prediction)) out.signed_varint(static_cast<std::int64_t>(predictor.step));
     out.signed_varint(frame.base);
     if (divisor > 1) out.varint(divisor);
-    return write_residuals(count, frame, symbols, space, out);
+    return write_residuals(count, predictor, frame, symbols, space, out);
 }
 
 namespace {
@@ -240,61 +255,122 @@ Status read_fields(ByteReader &in, PackedFields *fields) noexcept {
     return in.status();
 }
 
-/// Walks over the patches; add is where their high bits go, or nullptr to only find where they end.
-Status read_patches(ByteReader &in, unsigned width, std::span<std::uint64_t> residuals, bool add) noexcept {
+/// The states before each part.
+void read_anchors(ByteReader &in, const Predictor &predictor, StreamParts parts, PredictionState *states) noexcept {
+    states[0] = first_state(predictor);
+    if (!has_state(predictor.prediction)) return;
+    PredictionState before = {0, predictor.step};
+    for (std::size_t p = 1; p < parts.count(); ++p) {
+        states[p].value = before.value + static_cast<std::uint64_t>(in.signed_varint());
+        if (predictor.prediction == Prediction::slope)
+            states[p].step = before.step + static_cast<std::uint64_t>(in.signed_varint());
+        before = states[p];
+    }
+}
+
+/// Residuals [begin, begin + values.size()) of a stream.
+struct ResidualRange {
+    std::size_t begin = 0;
+    std::span<std::uint64_t> values;
+};
+
+/// Walks over the patches; range: where their high bits go, or nullptr to only find where they end.
+Status read_patches(ByteReader &in, unsigned width, std::size_t count, const ResidualRange *range) noexcept {
     const std::uint64_t patches = in.varint();
-    if (patches > residuals.size() || width >= kBitWidthMax)
-        return {StatusCode::corrupt, "packed integers have impossible patches"};
+    if (patches > count || width >= kBitWidthMax) return {StatusCode::corrupt, "packed integers have impossible patches"};
     std::uint64_t next = 0;
     for (std::uint64_t i = 0; i < patches; ++i) {
         const std::uint64_t skipped = in.varint();
         const std::uint64_t high = in.varint();
-        if (skipped >= residuals.size() - next) return {StatusCode::corrupt, "a patch lies outside the packed integers"};
+        if (skipped >= count - next) return {StatusCode::corrupt, "a patch lies outside the packed integers"};
         next += skipped;
-        if (add) residuals[next] |= high << width;
-        if (++next == residuals.size() && i + 1 < patches)
-            return {StatusCode::corrupt, "a patch lies outside the packed integers"};
+        if (range != nullptr && next - range->begin < range->values.size()) range->values[next - range->begin] |= high << width;
+        if (++next == count && i + 1 < patches) return {StatusCode::corrupt, "a patch lies outside the packed integers"};
     }
     return in.status();
 }
 
-}  // namespace
-
-Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values) noexcept {
-    PackedFields fields;
-    if (const Status status = read_fields(in, &fields); !status.ok()) return status;
-    const std::size_t start = predicted_from(fields.predictor.prediction);
-    if (values.size() < start || values.size() < 2) return {StatusCode::corrupt, "too few packed integers for their prediction"};
-
-    // Residuals are unpacked in place, behind the values that the prediction starts from.
-    auto *whole = reinterpret_cast<std::uint64_t *>(values.data());
-    const std::span<std::uint64_t> residuals{whole + start, values.size() - start};
+/// Unpacks residuals of a stream of `count`; the reader is behind the fields, and ends behind the stream.
+Status read_residuals(ByteReader &in, const PackedFields &fields, std::size_t count, const ResidualRange &range) noexcept {
+    const unsigned width = fields.low_width + fields.symbol_bits;
     ByteReader patches = in;
     if ((fields.flags & kHasPatches) != 0) {
-        if (const Status status = read_patches(in, fields.low_width + fields.symbol_bits, residuals, false); !status.ok())
-            return status;
+        if (const Status status = read_patches(in, width, count, nullptr); !status.ok()) return status;
     }
     std::byte symbols[kStreamValuesMax];
     if (fields.symbol_bits != 0) {
-        if (const Status status = decode_symbols(in, {symbols, residuals.size()}); !status.ok()) return status;
-    }
-    const std::span<const std::byte> packed = in.bytes(packed_bytes(residuals.size(), fields.low_width));
-    if (in.failed()) return in.status();
-
-    unpack_bits(packed.data(), residuals.size(), fields.low_width, residuals.data());
-    if (fields.symbol_bits != 0) {
-        for (std::size_t i = 0; i < residuals.size(); ++i)
-            residuals[i] |= static_cast<std::uint64_t>(symbols[i]) << fields.low_width;
-    }
-    if ((fields.flags & kHasPatches) != 0) {
-        if (const Status status = read_patches(patches, fields.low_width + fields.symbol_bits, residuals, true); !status.ok())
+        if (count == 0) return {StatusCode::corrupt, "packed integers have symbols of nothing"};
+        if (const Status status = decode_symbols(in, count, range.begin, {symbols, range.values.size()}); !status.ok())
             return status;
     }
-    undo_prediction(fields.predictor, fields.base, whole, values.size());
-    if (fields.divisor == 1) {
-        for (std::size_t i = 0; i < values.size(); ++i) whole[i] += fields.first;
+    const std::span<const std::byte> packed = in.bytes(packed_bytes(count, fields.low_width));
+    if (in.failed()) return in.status();
+    if (fields.low_width == 0 && fields.symbol_bits != 0) {
+        for (std::size_t i = 0; i < range.values.size(); ++i) range.values[i] = static_cast<std::uint64_t>(symbols[i]);
     } else {
-        for (std::size_t i = 0; i < values.size(); ++i) whole[i] = whole[i] * fields.divisor + fields.first;
+        const std::byte *first = packed.data() + range.begin / 8 * fields.low_width;
+        unpack_bits(first, range.values.size(), fields.low_width, range.values.data());
+        for (std::size_t i = 0; fields.symbol_bits != 0 && i < range.values.size(); ++i)
+            range.values[i] |= static_cast<std::uint64_t>(symbols[i]) << fields.low_width;
+    }
+    return (fields.flags & kHasPatches) != 0 ? read_patches(patches, width, count, &range) : Status::success();
+}
+
+/// From residuals to normal values, part by part.
+void undo_parts(const PackedFields &fields, StreamParts parts, const PredictionState *states,
+                const ResidualRange &range) noexcept {
+    const std::size_t start = predicted_from(fields.predictor.prediction);
+    const std::size_t end = range.begin + range.values.size();
+    for (std::size_t at = range.begin; at < end;) {
+        const std::size_t part = parts.part_of(at);
+        const std::size_t part_end = std::min(end, parts.end(part));
+        undo_prediction(fields.predictor, fields.base, start + at, states[part], range.values.data() + (at - range.begin),
+                        part_end - at);
+        at = part_end;
+    }
+}
+
+}  // namespace
+
+Status decode_packed_integers(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
+    PackedFields fields;
+    if (const Status status = read_fields(in, &fields); !status.ok()) return status;
+    const std::size_t start = predicted_from(fields.predictor.prediction);
+    if (wanted.count < start || wanted.count < 2) return {StatusCode::corrupt, "too few packed integers for their prediction"};
+    const std::size_t residual_count = wanted.count - start;
+    const StreamParts parts{residual_count};
+    PredictionState states[kStreamParts];
+    read_anchors(in, fields.predictor, parts, states);
+
+    // The values that the prediction starts from.
+    auto *out = reinterpret_cast<std::uint64_t *>(wanted.values.data());
+    const std::size_t value_count = wanted.values.size();
+    const std::size_t end = wanted.first + value_count;
+    std::size_t done = 0;
+    for (; wanted.first + done < std::min(start, end); ++done) out[done] = wanted.first + done == 0 ? 0 : states[0].value;
+
+    // The residuals from where they can be decoded; in place when that is where they are wanted. One at least, to find their end.
+    std::uint64_t none = 0;
+    ResidualRange range{0, {&none, std::min<std::size_t>(residual_count, 1)}};
+    const std::size_t at = wanted.first + done - start;
+    if (done < value_count) {
+        range.begin = has_state(fields.predictor.prediction) ? parts.begin(parts.part_of(at)) : at / 8 * 8;
+        const std::size_t range_count = end - start - range.begin;
+        auto *residuals = range.begin == at ? out + done : arena.array<std::uint64_t>(range_count);
+        if (residuals == nullptr) return {StatusCode::out_of_memory, "no memory to decode integers"};
+        range.values = {residuals, range_count};
+    }
+    if (const Status status = read_residuals(in, fields, residual_count, range); !status.ok()) return status;
+    // Without a prediction the base is added with the first value, in one pass or none.
+    const bool is_plain = fields.predictor.prediction == Prediction::none;
+    if (!is_plain) undo_parts(fields, parts, states, range);
+    if (done < value_count && range.begin != at)
+        std::copy(range.values.begin() + static_cast<std::ptrdiff_t>(at - range.begin), range.values.end(), out + done);
+    const std::uint64_t addend = fields.first + (is_plain ? fields.base * fields.divisor : 0);
+    if (fields.divisor != 1) {
+        for (std::size_t i = 0; i < value_count; ++i) out[i] = out[i] * fields.divisor + addend;
+    } else if (addend != 0) {
+        for (std::size_t i = 0; i < value_count; ++i) out[i] += addend;
     }
     return Status::success();
 }

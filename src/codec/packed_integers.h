@@ -8,12 +8,17 @@
 //     divisor       varint             >= 2; absent: 1
 //     low_width     u8                 0 to 64: bits of each residual that are packed
 //     symbol_bits   u8                 1 to 8; with symbols only
+//     anchors       signed_varint[]    `level`, `slope` and `drift` only, where the residuals have parts (stream_parts.h)
 //     patches       varint count, then per patch: varint positions skipped since the last patch, varint high
 //     symbols       m of them: symbols.h
 //     packed        packed_bytes(m, low_width)
 //
 //     residual[i]   base + (packed[i] | symbols[i] << low_width | high << (low_width + symbol_bits))
 //     normal value  prediction + residual; value = first + normal * divisor; normal value 0 is 0
+//
+//     An anchor lets a part be decoded alone. For each part of the residuals but the first, it says what the prediction needs of
+//     the values before: the normal value before the part's first (of `drift` the mean), as the difference from the anchor before
+//     (from 0 for the first); for `slope` then the step to that value, in the same way (from the first step).
 //
 // Predictions of normal value i (prediction.h has their numbers):
 //     none    0                                                    m = n
@@ -34,7 +39,7 @@ namespace historian::codec {
 /// errors   no_room
 Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;
 
-/// Like decode_integers(), after the codec number.
-Status decode_packed_integers(ByteReader &in, std::span<std::int64_t> values) noexcept;
+/// Like decode_integer_range(), after the codec number.
+Status decode_packed_integers(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 
 }  // namespace historian::codec

@@ -118,36 +118,41 @@ void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std
     }
 }
 
-void undo_prediction(const Predictor &predictor, std::uint64_t base, std::uint64_t *values, std::size_t count) noexcept {
-    std::uint64_t value = 0;
-    if (predictor.prediction != Prediction::none) values[0] = 0;
+void move_state(Prediction prediction, const std::uint64_t *normal, std::size_t from, std::size_t to,
+                PredictionState *state) noexcept {
+    if (from == to || !has_state(prediction)) return;
+    if (prediction == Prediction::drift) {
+        for (std::size_t i = from; i < to; ++i) state->value += quarter(normal[i] - state->value);
+        return;
+    }
+    state->value = normal[to - 1];
+    if (prediction == Prediction::slope) state->step = normal[to - 1] - normal[to - 2];
+}
+
+void undo_prediction(const Predictor &predictor, std::uint64_t base, std::size_t at, PredictionState state,
+                     std::uint64_t *residuals, std::size_t count) noexcept {
     switch (predictor.prediction) {
         case Prediction::none:
-            for (std::size_t i = 0; i < count; ++i) values[i] += base;
+            for (std::size_t i = 0; i < count; ++i) residuals[i] += base;
             return;
         case Prediction::level:
-            for (std::size_t i = 1; i < count; ++i) values[i] = value += values[i] + base;
+            for (std::size_t i = 0; i < count; ++i) residuals[i] = state.value += residuals[i] + base;
             return;
-        case Prediction::slope: {
-            std::uint64_t step = predictor.step;
-            values[1] = value = step;
-            for (std::size_t i = 2; i < count; ++i) {
-                step += values[i] + base;
-                values[i] = value += step;
+        case Prediction::slope:
+            for (std::size_t i = 0; i < count; ++i) {
+                state.step += residuals[i] + base;
+                residuals[i] = state.value += state.step;
             }
             return;
-        }
-        case Prediction::drift: {
-            std::uint64_t mean = 0;
-            for (std::size_t i = 1; i < count; ++i) {
-                const std::uint64_t difference = values[i] + base;
-                values[i] = mean + difference;
-                mean += quarter(difference);
+        case Prediction::drift:
+            for (std::size_t i = 0; i < count; ++i) {
+                const std::uint64_t difference = residuals[i] + base;
+                residuals[i] = state.value + difference;
+                state.value += quarter(difference);
             }
             return;
-        }
         case Prediction::line:
-            for (std::size_t i = 1; i < count; ++i) values[i] += base + on_line(predictor.step, i);
+            for (std::size_t i = 0; i < count; ++i) residuals[i] += base + on_line(predictor.step, at + i);
             return;
     }
 }

@@ -55,8 +55,33 @@ ChosenPrediction choose_prediction(const std::uint64_t *normal, std::size_t coun
 void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count,
                     std::uint64_t *residuals) noexcept;
 
+/// Where a prediction stands before some value: what residuals that follow need of those before.
+struct PredictionState {
+    std::uint64_t value = 0;  // level, slope: the normal value before; drift: the mean
+    std::uint64_t step = 0;   // slope: the step to the normal value before
+};
+
+/// Whether a prediction needs the values before.
+constexpr bool has_state(Prediction prediction) noexcept {
+    return prediction == Prediction::level || prediction == Prediction::slope || prediction == Prediction::drift;
+}
+
+/// Before the first residual.
+constexpr PredictionState first_state(const Predictor &predictor) noexcept {
+    return predictor.prediction == Prediction::slope ? PredictionState{predictor.step, predictor.step} : PredictionState{};
+}
+
+/// Goes over normal values.
+///
+/// from, to   of values: state is before `from`, at least predicted_from(prediction), and is moved to before `to`
+void move_state(Prediction prediction, const std::uint64_t *normal, std::size_t from, std::size_t to,
+                PredictionState *state) noexcept;
+
 /// base     added to each residual
-/// values   count >= 2; in: residuals from predicted_from(prediction) on; out: the normal values
-void undo_prediction(const Predictor &predictor, std::uint64_t base, std::uint64_t *values, std::size_t count) noexcept;
+/// at       which normal value residuals[0] is of, at least predicted_from(prediction)
+/// state    before it
+/// residuals   count of them; out: the normal values
+void undo_prediction(const Predictor &predictor, std::uint64_t base, std::size_t at, PredictionState state,
+                     std::uint64_t *residuals, std::size_t count) noexcept;
 
 }  // namespace historian::codec

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "codec/bit_packing.h"
+#include "codec/stream_parts.h"
 
 namespace historian::codec {
 namespace {
@@ -15,10 +16,6 @@ constexpr std::uint32_t kTotal = 1u << kTableBits;
 constexpr std::uint32_t kStateMin = 1u << 16;
 constexpr unsigned kWeightBits = 6;
 constexpr std::size_t kSymbolsMax = 4096;
-constexpr std::size_t kLanesMax = 4;
-
-constexpr std::size_t lanes_of(std::size_t symbol_count) noexcept { return symbol_count >= kManyLanesCount ? kLanesMax : 1; }
-
 /// 0, 1, 2, 3, then numbers of three significant bits: 4, 5, 6, 7, 8, 10, 12, 14, 16, ... to 7 << 14.
 constexpr std::uint32_t weight_of(std::uint32_t code) noexcept { return code < 4 ? code : (4 + code % 4) << (code / 4 - 1); }
 static_assert(weight_of(4) == 4 && weight_of(7) == 7 && weight_of(8) == 8 && weight_of(9) == 10 && weight_of(63) == 7u << 14);
@@ -96,16 +93,13 @@ void make_pushes(const Frequencies &frequencies, unsigned first, unsigned last, 
     }
 }
 
-/// Pushes the symbols into the states, last first; words are written from the end of the room to the front.
-template <std::size_t Lanes>
-std::uint16_t *push_symbols(std::span<const std::byte> symbols, const Push *pushes, std::uint32_t *states,
+/// Pushes a part's symbols into its state, last first; words are written from the end of the room to the front.
+std::uint16_t *push_symbols(std::span<const std::byte> symbols, const Push *pushes, std::uint32_t *pushed,
                             std::uint16_t *words_end) noexcept {
-    std::fill_n(states, Lanes, kStateMin);
+    std::uint32_t state = kStateMin;
     std::uint16_t *word = words_end;
     for (std::size_t i = symbols.size(); i-- > 0;) {
-        std::uint32_t &state = states[i % Lanes];
-        const auto symbol = static_cast<unsigned>(symbols[i]);
-        const Push &push = pushes[symbol];
+        const Push &push = pushes[static_cast<unsigned>(symbols[i])];
         // No branch: whether a word leaves is as random as the symbols.
         const bool full = state >= push.limit;
         word[-1] = static_cast<std::uint16_t>(state);
@@ -114,6 +108,7 @@ std::uint16_t *push_symbols(std::span<const std::byte> symbols, const Push *push
         const auto quotient = static_cast<std::uint32_t>(state * push.inverse >> kInverseBits);
         state = quotient * (kTotal - push.frequency) + state + push.start;
     }
+    *pushed = state;
     return word;
 }
 
@@ -124,48 +119,78 @@ constexpr Slot make_slot(unsigned symbol, std::uint32_t distance, std::uint32_t 
     return symbol | distance << 8 | frequency << 20;
 }
 
+/// A part that is being decoded.
 struct Pull {
-    const std::byte *next;
-    const std::byte *end;
+    std::uint32_t state = 0;
+    const std::byte *next = nullptr;  // word
+    const std::byte *end = nullptr;   // of the part's words
 };
 
-/// Decodes one symbol; the caller has made sure that a word can be read.
-inline std::byte pull_symbol(const Slot *table, std::uint32_t &state, Pull &pull) noexcept {
+/// Decodes one symbol; reads a word whether one is needed or not.
+inline std::byte pull_symbol(const Slot *table, std::uint32_t &state, const std::byte *&next) noexcept {
     const Slot slot = table[state % kTotal];
     state = (slot >> 20) * (state >> kTableBits) + (slot >> 8 & 0xfff);
     std::uint16_t word;
-    std::memcpy(&word, pull.next, sizeof word);
+    std::memcpy(&word, next, sizeof word);
     // No branch, and nothing that a compiler takes for one: whether a word is needed is as random as the symbols.
     const std::uint32_t more = 0 - static_cast<std::uint32_t>((std::uint64_t{state} - kStateMin) >> 63);
     state = state << (more & 16) | (word & more);
-    pull.next += more & sizeof word;
+    next += more & sizeof word;
     return static_cast<std::byte>(slot);
 }
 
-template <std::size_t Lanes>
-Status pull_symbols(const Slot *table, std::uint32_t *given_states, std::span<const std::byte> words,
-                    std::span<std::byte> symbols) noexcept {
-    std::uint32_t states[Lanes];
-    std::copy_n(given_states, Lanes, states);
-    Pull pull{words.data(), words.data() + words.size()};
-    std::size_t i = 0;
-    for (; i + Lanes <= symbols.size() && static_cast<std::size_t>(pull.end - pull.next) >= 2 * Lanes; i += Lanes) {
-        for (std::size_t lane = 0; lane < Lanes; ++lane) symbols[i + lane] = pull_symbol(table, states[lane], pull);
+/// Words with as many zeros behind them as their last part has symbols. A symbol takes one word at most, so that none that is
+/// read lies outside, and whether a part had enough is seen when it is done.
+class PaddedWords {
+public:
+    const std::byte *copy(std::span<const std::byte> words, std::size_t symbol_count) noexcept {
+        assert(words.size() + 2 * symbol_count <= sizeof space_);
+        if (!words.empty()) std::memcpy(space_, words.data(), words.size());
+        std::memset(space_ + words.size(), 0, 2 * symbol_count);
+        return space_;
     }
-    // The end goes through a padded copy, so that reading a word is always allowed.
-    std::byte padded[4 * Lanes + 4] = {};
-    const auto left = static_cast<std::size_t>(pull.end - pull.next);
-    const std::size_t left_copied = std::min<std::size_t>(left, 2 * Lanes);
-    if (left_copied != 0) std::memcpy(padded, pull.next, left_copied);
-    const std::byte *words_end = padded + left_copied;
-    pull = {padded, words_end};
-    for (; i < symbols.size(); ++i) {
-        if (pull.next > words_end) return {StatusCode::corrupt, "a stream of symbols has too few words"};
-        symbols[i] = pull_symbol(table, states[i % Lanes], pull);
+
+private:
+    std::byte space_[2 * 2 * kSymbolsMax];
+};
+
+/// The first symbols of one part.
+///
+/// whole   they are all of it
+Status pull_part(const Slot *table, Pull pull, std::span<std::byte> symbols, bool whole) noexcept {
+    PaddedWords words;
+    const std::byte *begin = words.copy({pull.next, pull.end}, symbols.size());
+    const std::byte *end = begin + (pull.end - pull.next);
+    const std::byte *next = begin;
+    for (std::byte &symbol : symbols) symbol = pull_symbol(table, pull.state, next);
+    if (next > end) return {StatusCode::corrupt, "a stream of symbols has too few words"};
+    if (whole && (next != end || pull.state != kStateMin))
+        return {StatusCode::corrupt, "a stream of symbols does not end as it began"};
+    return Status::success();
+}
+
+/// All parts of a long stream, side by side; the last one may have a few symbols less than the others.
+Status pull_all_parts(const Slot *table, const Pull *pulls, StreamParts parts, std::byte *symbols) noexcept {
+    PaddedWords words;
+    const std::byte *begin = words.copy({pulls[0].next, pulls[kStreamParts - 1].end}, parts.end(0));
+    std::uint32_t states[kStreamParts];
+    const std::byte *nexts[kStreamParts];
+    std::byte *outs[kStreamParts];
+    for (std::size_t p = 0; p < kStreamParts; ++p) {
+        states[p] = pulls[p].state;
+        nexts[p] = begin + (pulls[p].next - pulls[0].next);
+        outs[p] = symbols + parts.begin(p);
     }
-    if (pull.next != words_end || left != left_copied) return {StatusCode::corrupt, "a stream of symbols has too many words"};
-    for (const std::uint32_t state : states) {
-        if (state != kStateMin) return {StatusCode::corrupt, "a stream of symbols does not end as it began"};
+    const std::size_t together = parts.end(kStreamParts - 1) - parts.begin(kStreamParts - 1);
+    for (std::size_t i = 0; i < together; ++i) {
+        for (std::size_t p = 0; p < kStreamParts; ++p) outs[p][i] = pull_symbol(table, states[p], nexts[p]);
+    }
+    for (std::size_t i = together; i < parts.end(0); ++i) {
+        for (std::size_t p = 0; p + 1 < kStreamParts; ++p) outs[p][i] = pull_symbol(table, states[p], nexts[p]);
+    }
+    for (std::size_t p = 0; p < kStreamParts; ++p) {
+        if (nexts[p] != begin + (pulls[p].end - pulls[0].next) || states[p] != kStateMin)
+            return {StatusCode::corrupt, "a stream of symbols does not end as it began"};
     }
     return Status::success();
 }
@@ -202,8 +227,8 @@ std::size_t estimate_symbols_bytes(std::span<const std::uint32_t, 256> counts, s
         first = std::min(first, s);
         last = s;
     }
-    return static_cast<std::size_t>(total / (256 * 8)) + packed_bytes(last - first + 1, kWeightBits) + 4 +
-           3 * lanes_of(symbol_count);
+    return static_cast<std::size_t>(total / (256 * 8)) + packed_bytes(last - first + 1, kWeightBits) + 2 +
+           5 * StreamParts(symbol_count).count();
 }
 
 Status encode_symbols(std::span<const std::byte> symbols, std::span<const std::uint32_t, 256> counts, ByteWriter &out) noexcept {
@@ -222,53 +247,85 @@ Status encode_symbols(std::span<const std::byte> symbols, std::span<const std::u
     Frequencies frequencies;
     scale_weights({weights, count}, first, &frequencies);
 
-    const std::size_t lanes = lanes_of(symbols.size());
-    std::uint32_t states[kLanesMax];
     Push pushes[256];
     make_pushes(frequencies, first, last, pushes);
-    std::uint16_t words[kSymbolsMax + 1];  // one more than can leave: a word is written before it is known to
-    std::uint16_t *words_end = words + kSymbolsMax + 1;
-    const std::uint16_t *word = lanes == 1 ? push_symbols<1>(symbols, pushes, states, words_end)
-                                           : push_symbols<kLanesMax>(symbols, pushes, states, words_end);
+    std::uint16_t words[kSymbolsMax + kStreamParts];  // a part's words have one more: it is written before it is known to leave
+    const std::uint16_t *begins[kStreamParts];
+    std::uint16_t *ends[kStreamParts];
+    std::uint32_t states[kStreamParts];
+    const StreamParts parts{symbols.size()};
+    for (std::size_t p = 0; p < parts.count(); ++p) {
+        ends[p] = words + parts.end(p) + p + 1;
+        const std::span<const std::byte> of_part = symbols.subspan(parts.begin(p), parts.end(p) - parts.begin(p));
+        begins[p] = push_symbols(of_part, pushes, &states[p], ends[p]);
+    }
     out.u8(static_cast<std::uint8_t>(first));
     out.u8(static_cast<std::uint8_t>(last));
     std::byte *packed = out.take(packed_bytes(count, kWeightBits));
     if (packed != nullptr) pack_bits(codes, count, kWeightBits, packed);
-    for (std::size_t lane = 0; lane < lanes; ++lane) out.u32(states[lane]);
-    out.varint(static_cast<std::uint64_t>(words_end - word));
-    out.bytes(std::as_bytes(std::span<const std::uint16_t>{word, words_end}));
+    for (std::size_t p = 0; p < parts.count(); ++p) out.u32(states[p]);
+    for (std::size_t p = 0; p < parts.count(); ++p) out.varint(static_cast<std::uint64_t>(ends[p] - begins[p]));
+    for (std::size_t p = 0; p < parts.count(); ++p) out.bytes(std::as_bytes(std::span<const std::uint16_t>{begins[p], ends[p]}));
     return out.status();
 }
 
-Status decode_symbols(ByteReader &in, std::span<std::byte> symbols) noexcept {
-    Frequencies frequencies;
-    if (const Status status = read_frequencies(in, &frequencies); !status.ok()) return status;
-    const std::size_t lanes = lanes_of(symbols.size());
-    std::uint32_t states[kLanesMax] = {};
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-        states[lane] = in.u32();
-        if (states[lane] < kStateMin && !in.failed()) return {StatusCode::corrupt, "a stream of symbols has an impossible state"};
-    }
-    const std::uint64_t word_count = in.varint();
-    if (word_count > symbols.size()) return {StatusCode::corrupt, "a stream of symbols has too many words"};
-    const std::span<const std::byte> words = in.bytes(2 * word_count);
-    if (in.failed()) return in.status();
+namespace {
 
-    Slot table[kTotal];
+/// The states and where the words of each part are.
+Status read_pulls(ByteReader &in, StreamParts parts, Pull *pulls) noexcept {
+    std::uint64_t word_counts[kStreamParts] = {};
+    for (std::size_t p = 0; p < parts.count(); ++p) {
+        pulls[p].state = in.u32();
+        if (pulls[p].state < kStateMin && !in.failed())
+            return {StatusCode::corrupt, "a stream of symbols has an impossible state"};
+    }
+    for (std::size_t p = 0; p < parts.count(); ++p) {
+        word_counts[p] = in.varint();
+        if (word_counts[p] > parts.end(p) - parts.begin(p))
+            return {StatusCode::corrupt, "a stream of symbols has too many words"};
+    }
+    for (std::size_t p = 0; p < parts.count(); ++p) {
+        const std::span<const std::byte> words = in.bytes(2 * word_counts[p]);
+        pulls[p].next = words.data();
+        pulls[p].end = words.data() + words.size();
+    }
+    return in.status();
+}
+
+void make_table(const Frequencies &frequencies, Slot *table) noexcept {
     std::size_t at = 0;
     for (unsigned s = 0; s < 256; ++s) {
         for (std::uint32_t d = 0; d < frequencies.of[s]; ++d) table[at++] = make_slot(s, d, frequencies.of[s]);
     }
     assert(at == kTotal);
-    return lanes == 1 ? pull_symbols<1>(table, states, words, symbols) : pull_symbols<kLanesMax>(table, states, words, symbols);
 }
 
-void skip_symbols(ByteReader &in, std::size_t symbol_count) noexcept {
-    const unsigned first = in.u8();
-    const unsigned last = in.u8();
-    if (last >= first) in.bytes(packed_bytes(last - first + 1, kWeightBits));
-    in.bytes(4 * lanes_of(symbol_count));
-    in.bytes(2 * std::min<std::uint64_t>(in.varint(), SIZE_MAX / 4));
+}  // namespace
+
+Status decode_symbols(ByteReader &in, std::size_t count, std::size_t first, std::span<std::byte> symbols) noexcept {
+    assert(!symbols.empty() && first + symbols.size() <= count && count <= kSymbolsMax);
+    Frequencies frequencies;
+    if (const Status status = read_frequencies(in, &frequencies); !status.ok()) return status;
+    const StreamParts parts{count};
+    Pull pulls[kStreamParts];
+    if (const Status status = read_pulls(in, parts, pulls); !status.ok()) return status;
+    Slot table[kTotal];
+    make_table(frequencies, table);
+
+    std::byte space[kSymbolsMax];
+    const std::size_t part = parts.part_of(first);
+    const std::size_t begin = parts.begin(part);
+    const std::size_t end = first + symbols.size();
+    if (end <= parts.end(part)) {
+        std::byte *target = first == begin ? symbols.data() : space;
+        const Status status = pull_part(table, pulls[part], {target, end - begin}, end == parts.end(part));
+        if (target == space && status.ok()) std::memcpy(symbols.data(), space + (first - begin), symbols.size());
+        return status;
+    }
+    std::byte *target = symbols.size() == count ? symbols.data() : space;
+    if (const Status status = pull_all_parts(table, pulls, parts, target); !status.ok()) return status;
+    if (target == space) std::memcpy(symbols.data(), space + first, symbols.size());
+    return Status::success();
 }
 
 }  // namespace historian::codec

@@ -1,8 +1,10 @@
 // Writing granules and the model (templates.h).
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "codec/codec_id.h"
+#include "codec/hash.h"
 #include "codec/template_builder.h"
 #include "codec/template_numbers.h"
 #include "codec/text_block.h"
@@ -155,12 +157,14 @@ Status encode_parts(TemplateBuilder &builder, std::span<const std::uint32_t> mes
     const Followers followers{{builder.followers, std::size_t{builder.template_count} + 1}, gathered.latest_followers};
     Status status = encode_template_numbers({gathered.numbers, messages.size()}, followers, space, out, &parts->order);
     parts->numbers_bytes = bytes_of_part();
-    if (status.ok()) status = encode_small(builder, space, out);
-    parts->small_bytes = bytes_of_part();
     if (status.ok()) status = encode_other_words(gathered, space, out);
     parts->words_bytes = bytes_of_part();
     if (status.ok()) status = encode_escapes(builder, messages, space, out);
     parts->escapes_bytes = bytes_of_part();
+    out.u32(0);  // the head's checksum, which is known last
+    bytes_of_part();
+    if (status.ok()) status = encode_small(builder, space, out);
+    parts->small_bytes = bytes_of_part();
     return status.ok() ? encode_columns(builder, space, &parts->stream_count, out) : status;
 }
 
@@ -179,7 +183,7 @@ Status encode_templated(TemplateBuilder &builder, std::span<const std::uint32_t>
     out.u8(parts.order);
     out.varint(content_bytes);
     for (const std::size_t size :
-         {parts.sizes_bytes, parts.numbers_bytes, parts.small_bytes, parts.words_bytes, parts.escapes_bytes}) {
+         {parts.sizes_bytes, parts.numbers_bytes, parts.words_bytes, parts.escapes_bytes, parts.small_bytes}) {
         out.varint(size);
     }
     if (!out.status().ok()) return out.status();
@@ -187,6 +191,10 @@ Status encode_templated(TemplateBuilder &builder, std::span<const std::uint32_t>
     std::byte *begin = out.end() - (out.size() - mark);
     std::byte *new_parts = std::rotate(begin, begin + (sizes - mark), out.end());
     std::rotate(begin, begin + parts.sizes_bytes, new_parts);
+    const auto before_parts = static_cast<std::size_t>(new_parts - begin);
+    const std::size_t head_bytes = before_parts + parts.numbers_bytes + parts.words_bytes + parts.escapes_bytes;
+    const auto checksum = static_cast<std::uint32_t>(hash_bytes({begin, head_bytes}));
+    std::memcpy(begin + head_bytes, &checksum, sizeof checksum);
     return Status::success();
 }
 

@@ -4,11 +4,33 @@
 #include <new>
 
 #include "codec/codec_id.h"
+#include "codec/hash.h"
 #include "codec/template_model.h"
 #include "codec/template_numbers.h"
 
 namespace historian::codec {
 namespace {
+
+/// Adds how often each number occurs. Neighbours are counted apart where that costs little: the same counter twice in a row would
+/// wait for itself.
+void count_numbers(std::span<const std::uint32_t> numbers, std::span<std::uint32_t> counts) noexcept {
+    constexpr std::size_t kApartMax = 512;
+    if (counts.size() > kApartMax) {
+        for (const std::uint32_t number : numbers) ++counts[number];
+        return;
+    }
+    std::uint32_t apart[3][kApartMax];
+    for (std::uint32_t(&others)[kApartMax] : apart) std::fill_n(others, counts.size(), 0u);
+    std::size_t row = 0;
+    for (; row + 4 <= numbers.size(); row += 4) {
+        ++counts[numbers[row]];
+        ++apart[0][numbers[row + 1]];
+        ++apart[1][numbers[row + 2]];
+        ++apart[2][numbers[row + 3]];
+    }
+    for (; row < numbers.size(); ++row) ++counts[numbers[row]];
+    for (std::size_t n = 0; n < counts.size(); ++n) counts[n] += apart[0][n] + apart[1][n] + apart[2][n];
+}
 
 /// Which columns have values, how many, and where they are.
 Status find_columns(TemplateGranule &granule, std::span<const std::byte> sizes_part,
@@ -22,7 +44,7 @@ Status find_columns(TemplateGranule &granule, std::span<const std::byte> sizes_p
     granule.row_counts = template_rows;
     std::fill_n(template_rows, model.texts.count + 1, 0u);
     std::fill_n(counts, model.column_count, 0u);
-    for (std::uint32_t row = 0; row < granule.row_count; ++row) ++template_rows[granule.numbers[row]];
+    count_numbers({granule.numbers, granule.row_count}, {template_rows, std::size_t{model.texts.count} + 1});
     granule.escape_count = template_rows[0];
     for (std::uint32_t number = 1; number <= model.texts.count; ++number) {
         if (template_rows[number] == 0) continue;
@@ -78,6 +100,7 @@ Status open_small(const TemplateGranule &granule, std::uint64_t value_count, std
 
 Status decode_small(TemplateGranule &granule) noexcept {
     if (granule.small_decoded) return Status::success();
+    if (const Status status = load_late_bytes(granule); !status.ok()) return status;
     std::size_t total = 0;
     for (std::uint32_t s = 0; s < granule.column_count; ++s) {
         if (granule.columns[s].stream.empty()) total += granule.columns[s].decoded.count;
@@ -141,19 +164,39 @@ Status add_guesses(TemplateGranule &granule, GranuleColumn &column, std::int64_t
     return Status::success();
 }
 
-Status open_parts(TemplateGranule &granule, ByteReader &in) noexcept {
+/// What fields before the parts take at most.
+constexpr std::size_t kFieldsBytesMax = 2 + 6 * kVarintBytesMax;
+
+/// Makes the head be there, and checks it. bytes: of the granule
+Status check_head(TemplateGranule &granule, [[maybe_unused]] std::span<const std::byte> bytes, std::size_t head_bytes) noexcept {
+    if (granule.late.loaded < head_bytes + kHeadChecksumBytes) {
+        if (const Status status = load_late_bytes(granule); !status.ok()) return status;
+    }
+#ifndef HISTORIAN_FUZZING  // a fuzzer cannot guess checksums
+    if (ByteReader{bytes.subspan(head_bytes)}.u32() != static_cast<std::uint32_t>(hash_bytes(bytes.first(head_bytes))))
+        return {StatusCode::corrupt, "the checksum of a granule's head does not match its bytes"};
+#endif
+    return Status::success();
+}
+
+/// bytes   of the granule; in: behind the codec number
+Status open_parts(TemplateGranule &granule, std::span<const std::byte> bytes, ByteReader &in) noexcept {
     const std::uint8_t order = in.u8();
     granule.content_bytes = in.varint();
     std::uint64_t sizes[5];
     for (std::uint64_t &size : sizes) size = in.varint();
     std::span<const std::byte> parts[5];
-    for (unsigned i = 0; i < 5; ++i) parts[i] = in.bytes(sizes[i]);
+    for (unsigned i = 0; i < 4; ++i) parts[i] = in.bytes(sizes[i]);
+    const std::size_t head_bytes = bytes.size() - in.remaining();
+    in.bytes(kHeadChecksumBytes);
+    parts[4] = in.bytes(sizes[4]);
     const std::span<const std::byte> streams = in.bytes(in.remaining());
     if (in.failed()) return in.status();
+    if (const Status status = check_head(granule, bytes, head_bytes); !status.ok()) return status;
     if (order > kNumberOrderMax) return {StatusCode::unsupported, "template numbers have an order of a later version"};
-    granule.small = parts[2];
-    granule.words = parts[3];
-    granule.escapes = parts[4];
+    granule.words = parts[2];
+    granule.escapes = parts[3];
+    granule.small = parts[4];
     // Texts from templates have a bound each; other texts are as long as their frame can hold.
     const std::uint64_t of_templates = std::uint64_t{granule.row_count} * kParsedBytesMax;
     if (granule.content_bytes > of_templates &&
@@ -172,7 +215,7 @@ Status open_parts(TemplateGranule &granule, ByteReader &in) noexcept {
 }  // namespace
 
 Status open_template_granule(const TemplateModel &model, std::span<const std::byte> bytes, std::uint32_t row_count, Arena &arena,
-                             TemplateGranule **opened) noexcept {
+                             TemplateGranule **opened, const LateBytes &late) noexcept {
     if (row_count == 0 || row_count > kStreamValuesMax)
         return {StatusCode::corrupt, "a granule has an impossible number of rows"};
     void *memory = arena.allocate(sizeof(TemplateGranule));
@@ -186,14 +229,27 @@ Status open_template_granule(const TemplateModel &model, std::span<const std::by
     granule.marks = arena.array<std::uint8_t>(std::size_t{model.texts.count} + 1);
     if (granule.numbers == nullptr || granule.marks == nullptr) return no_template_memory();
     std::memset(granule.marks, 0, std::size_t{model.texts.count} + 1);
+    granule.late = late;
+    // The bytes that are read to find the head.
+    if (late.loaded < std::min(bytes.size(), kFieldsBytesMax)) {
+        if (const Status status = load_late_bytes(granule); !status.ok()) return status;
+    }
     ByteReader in{bytes};
-    if (static_cast<CodecId>(in.u8()) == CodecId::template_texts) return open_parts(granule, in);
+    if (static_cast<CodecId>(in.u8()) == CodecId::template_texts) return open_parts(granule, bytes, in);
 
+    if (const Status status = load_late_bytes(granule); !status.ok()) return status;
     granule.is_text_stream = true;
     std::fill_n(granule.numbers, row_count, 0u);
     ByteReader texts{bytes};
     const Status status = decode_texts(texts, row_count, arena, &granule.texts);
     return status.ok() ? texts.status_at_end() : status;
+}
+
+Status load_late_bytes(TemplateGranule &granule) noexcept {
+    if (granule.late.load == nullptr) return Status::success();
+    const Status status = granule.late.load(granule.late.owner);
+    if (status.ok()) granule.late.load = nullptr;
+    return status;
 }
 
 std::span<const std::uint32_t> template_numbers(const TemplateGranule &granule) noexcept {
@@ -224,6 +280,7 @@ Status find_rows(TemplateGranule &granule, GranuleColumn &column) noexcept {
 Status decode_granule_column(TemplateGranule &granule, GranuleColumn &column) noexcept {
     if (column.decoded.values != nullptr) return Status::success();
     if (column.stream.empty()) return decode_small(granule);
+    if (const Status status = load_late_bytes(granule); !status.ok()) return status;
     auto *values = granule.arena->array<std::int64_t>(column.decoded.count);
     if (values == nullptr) return no_template_memory();
     ByteReader in{column.stream};

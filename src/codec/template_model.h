@@ -15,6 +15,8 @@ namespace historian::codec {
 
 inline constexpr std::uint32_t kNoColumn = UINT32_MAX;
 
+inline constexpr std::size_t kHeadChecksumBytes = sizeof(std::uint32_t);
+
 struct ModelColumn {
     HoleType type;
     std::uint32_t source = kNoColumn;
@@ -69,6 +71,7 @@ struct TemplateGranule {
     std::uint32_t *numbers = nullptr;     // row_count
     std::uint32_t *row_counts = nullptr;  // of each template, by its number
     std::uint64_t content_bytes = 0;
+    LateBytes late;
 
     // A granule that is a text stream.
     bool is_text_stream = false;
@@ -89,6 +92,9 @@ struct TemplateGranule {
     std::uint32_t escape_count = 0;
     TextBlock escape_texts;
 };
+
+/// Makes all bytes of the granule be there.
+Status load_late_bytes(TemplateGranule &granule) noexcept;
 
 /// Decodes a column, and before it those that its guesses need.
 Status decode_granule_column(TemplateGranule &granule, GranuleColumn &column) noexcept;

@@ -46,13 +46,15 @@
 // Granule: a text stream (texts.h), or this, after the codec number
 //     order            u8       template_numbers.h
 //     content_bytes    varint   of all messages together
-//     sizes_bytes, numbers_bytes, small_bytes, words_bytes, escapes_bytes     varint each: bytes of the next parts
+//     sizes_bytes, numbers_bytes, words_bytes, escapes_bytes, small_bytes     varint each: bytes of the next parts
 //     sizes            list: bytes of each column stream that follows
 //     numbers          template numbers (template_numbers.h), one a message
-//     small            varint 0 or frame bytes, then the values of columns with fewer than kColumnValuesMin values here, as
-//                      signed varint differences from the value before in the column; columns in ascending order
 //     words            what the dictionary lacks: list of how many each word column has, and a text block of them by column
 //     escapes          text block of the messages of template 0
+//     head_checksum    u32      low half of XXH3-64 of all before, the codec number included: what a search mostly needs can be
+//                      read alone
+//     small            varint 0 or frame bytes, then the values of columns with fewer than kColumnValuesMin values here, as
+//                      signed varint differences from the value before in the column; columns in ascending order
 //     columns          an integer stream for each other column that has values here, in ascending order
 //     A word column holds numbers of words, 0 for one that the dictionary lacks. A column with a source holds differences from
 //     guesses (column_guess.h).
@@ -70,6 +72,7 @@
 //          dictionaries); He et al., "Drain", ICWS 2017 (merging templates that differ in few words)
 #pragma once
 
+#include "codec/late_bytes.h"
 #include "codec/texts.h"
 
 namespace historian::codec {
@@ -172,11 +175,12 @@ std::span<const std::byte> word_text(const TemplateModel &model, std::uint32_t n
 struct TemplateGranule;
 
 /// bytes       exactly one granule; must live as long as it
+/// late        says which of them are there; the rest is loaded when more is asked for than the template numbers
 /// row_count   1 to kStreamValuesMax
 /// arena       also for everything that is decoded later
 /// errors      truncated, corrupt, unsupported, out_of_memory
 Status open_template_granule(const TemplateModel &model, std::span<const std::byte> bytes, std::uint32_t row_count, Arena &arena,
-                             TemplateGranule **granule) noexcept;
+                             TemplateGranule **granule, const LateBytes &late = {}) noexcept;
 
 /// Each row's template; 0: it has none. Of a granule that is a text stream all are 0.
 std::span<const std::uint32_t> template_numbers(const TemplateGranule &granule) noexcept;
@@ -210,7 +214,7 @@ Status decode_template_escapes(TemplateGranule &granule, TextRange *texts) noexc
 
 /// The text of some rows, entry i for rows[i].
 ///
-/// rows    each < row_count
+/// rows    ascending, each < row_count, at least one
 /// texts   output: memory of the arena
 Status decode_template_rows(TemplateGranule &granule, std::span<const std::uint32_t> rows, DecodedTexts *texts) noexcept;
 

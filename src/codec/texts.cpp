@@ -126,33 +126,39 @@ Status encode_texts(std::span<const Text> texts, EncodeSpace &space, ByteWriter 
     return encode_integers({space.mapped, texts.size()}, space, out);
 }
 
-Status decode_texts(ByteReader &in, std::uint32_t row_count, Arena &arena, DecodedTexts *texts) noexcept {
+Status decode_text_range(ByteReader &in, const WantedRows &wanted, Arena &arena, DecodedTexts *texts) noexcept {
     const auto id = static_cast<CodecId>(in.u8());
     if (in.failed()) return in.status();
     if (id != CodecId::plain_texts && id != CodecId::dictionary_texts) {
         return {StatusCode::unsupported, "a stream of texts has a codec number that cannot be here"};
     }
-    const std::uint64_t entries = id == CodecId::plain_texts ? row_count : in.varint();
-    if (entries == 0 || entries > row_count) return {StatusCode::corrupt, "a dictionary has an impossible number of entries"};
+    const std::uint64_t entries = id == CodecId::plain_texts ? wanted.row_count : in.varint();
+    if (entries == 0 || entries > wanted.row_count)
+        return {StatusCode::corrupt, "a dictionary has an impossible number of entries"};
     if (const Status status = read_entries(in, static_cast<std::uint32_t>(entries), arena, texts); !status.ok()) return status;
 
-    auto *entry_of_row = arena.array<std::uint32_t>(row_count);
+    auto *entry_of_row = arena.array<std::uint32_t>(wanted.count);
     if (entry_of_row == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
     texts->entry_of_row = entry_of_row;
     if (id == CodecId::plain_texts) {
-        for (std::uint32_t row = 0; row < row_count; ++row) entry_of_row[row] = row;
+        for (std::uint32_t i = 0; i < wanted.count; ++i) entry_of_row[i] = wanted.first + i;
         return Status::success();
     }
-    auto *indexes = arena.array<std::int64_t>(row_count);
+    auto *indexes = arena.array<std::int64_t>(wanted.count);
     if (indexes == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
-    if (const Status status = decode_integers(in, {indexes, row_count}, arena); !status.ok()) return status;
+    const Status status = decode_integer_range(in, {wanted.row_count, wanted.first, {indexes, wanted.count}}, arena);
+    if (!status.ok()) return status;
     std::uint64_t index_max = 0;
-    for (std::uint32_t row = 0; row < row_count; ++row) {
-        index_max = std::max(index_max, static_cast<std::uint64_t>(indexes[row]));
-        entry_of_row[row] = static_cast<std::uint32_t>(indexes[row]);
+    for (std::uint32_t i = 0; i < wanted.count; ++i) {
+        index_max = std::max(index_max, static_cast<std::uint64_t>(indexes[i]));
+        entry_of_row[i] = static_cast<std::uint32_t>(indexes[i]);
     }
     if (index_max >= entries) return {StatusCode::corrupt, "an index lies outside the dictionary"};
     return Status::success();
+}
+
+Status decode_texts(ByteReader &in, std::uint32_t row_count, Arena &arena, DecodedTexts *texts) noexcept {
+    return decode_text_range(in, {row_count, 0, row_count}, arena, texts);
 }
 
 }  // namespace historian::codec

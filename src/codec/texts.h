@@ -42,6 +42,18 @@ constexpr std::size_t texts_bytes_max(std::size_t count, std::uint64_t content_b
 /// errors   no_room
 Status encode_texts(std::span<const Text> texts, EncodeSpace &space, ByteWriter &out) noexcept;
 
+/// Neighbouring rows that are wanted of a stream.
+struct WantedRows {
+    std::uint32_t row_count = 0;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;  // first + count <= row_count
+};
+
+/// The texts of some rows: entry_of_row[i] is that of row first + i. Of a dictionary's indexes only theirs are decoded.
+///
+/// errors   as decode_texts(); what is wrong with other rows need not be found
+Status decode_text_range(ByteReader &in, const WantedRows &wanted, Arena &arena, DecodedTexts *texts) noexcept;
+
 /// texts    output: memory of the arena, or of `in` when the entries are not compressed
 /// errors   truncated, corrupt, unsupported, out_of_memory
 Status decode_texts(ByteReader &in, std::uint32_t row_count, Arena &arena, DecodedTexts *texts) noexcept;

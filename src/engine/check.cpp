@@ -11,8 +11,8 @@
 #include "engine/tail_summary.h"
 #include "engine/validate.h"
 #include "engine/visibility.h"
-#include "format/page_summary.h"
 #include "format/key_collector.h"
+#include "format/page_summary.h"
 
 namespace historian::engine {
 
@@ -256,7 +256,12 @@ uint64 check_values(const Granule *granule, format::KeyCollector *collector) {
     for (uint32 column = 0; column < segment.header.column_count; column++) {
         const bool is_read = column < static_cast<uint32>(granule->desc->natts) && !granule->columns[column].is_missing;
         format::ColumnVector dropped;
-        if (!is_read) read_chunk(granule->rel, segment, granule->number, column, {}, granule->context, &dropped);
+        if (!is_read) {
+            format::OpenChunk chunk = read_chunk(granule->rel, segment, granule->number, column, granule->context);
+            Arena arena = arena_in(granule->context);
+            check_status(format::decode_chunk(*segment.index, granule->number, column, chunk, arena, &dropped), granule->rel,
+                         "read a segment");
+        }
         const format::ColumnVector &vector = is_read ? granule->columns[column].vector : dropped;
         const bool is_tag = column + 1 == static_cast<uint32>(granule->keys.tag);
         bytes += format::count_raw_bytes(vector, is_tag ? tag_number_bytes(granule->desc, granule->keys) : 0);
@@ -283,8 +288,7 @@ void check_filter(Relation rel, const OpenSegment &segment, format::KeyCollector
         is_same = memcmp(stored_header.data(), expected.header.data(), header.byte_count) == 0 &&
                   memcmp(stored_blocks.data(), expected.blocks.data(), blocks.byte_count) == 0;
     }
-    if (!is_same)
-        report_damage(rel, segment.entry.extents[0].first_block, "The filter of a segment is not that of its values.");
+    if (!is_same) report_damage(rel, segment.entry.extents[0].first_block, "The filter of a segment is not that of its values.");
 }
 
 void check_delete_log(Relation rel, uint32 slot, const DirectoryEntry &entry) {

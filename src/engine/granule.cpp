@@ -15,14 +15,51 @@ using format::PhysicalKind;
 constexpr Size kKeptBytes = Size{1} << 20;
 constexpr Size kBlockBytesMax = Size{8} << 20;
 
+// And one query after the other: a query of a millisecond would take a tenth of it to get the memory, page by page, and give it
+// back. A scan uses two granules mostly.
+constexpr int kSpareContextsMax = 2;
+static MemoryContext spare_contexts[kSpareContextsMax];
+static int spare_count = 0;
+
+namespace {
+
+// A loan of such memory, in the context that borrows: PostgreSQL calls back when that goes.
+struct MemoryLoan {
+    MemoryContextCallback callback;
+    MemoryContext context;
+};
+
+void end_loan(void *argument) {
+    MemoryContext context = static_cast<MemoryLoan *>(argument)->context;
+    if (spare_count == kSpareContextsMax) {
+        MemoryContextDelete(context);
+        return;
+    }
+    MemoryContextReset(context);
+    spare_contexts[spare_count++] = context;
+}
+
+MemoryContext borrow_memory(MemoryContext borrower) {
+    MemoryLoan *loan = static_cast<MemoryLoan *>(MemoryContextAllocZero(borrower, sizeof(MemoryLoan)));
+    loan->context = spare_count > 0
+                        ? spare_contexts[--spare_count]
+                        : GenerationContextCreate(TopMemoryContext, "historian granule", kKeptBytes, kKeptBytes, kBlockBytesMax);
+    loan->callback.func = end_loan;
+    loan->callback.arg = loan;
+    MemoryContextRegisterResetCallback(borrower, &loan->callback);
+    return loan->context;
+}
+
+}  // namespace
+
 Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, MemoryContext parent, GranuleMemory memory) {
     Granule *granule = static_cast<Granule *>(MemoryContextAllocZero(parent, sizeof(Granule)));
     granule->rel = rel;
     granule->desc = desc;
     granule->keys = keys;
-    granule->context = memory == GranuleMemory::kept
-                           ? GenerationContextCreate(parent, "historian granule", kKeptBytes, kKeptBytes, kBlockBytesMax)
-                           : AllocSetContextCreate(parent, "historian granule", ALLOCSET_DEFAULT_SIZES);
+    granule->parent = parent;
+    granule->context = memory == GranuleMemory::kept ? borrow_memory(parent)
+                                                     : AllocSetContextCreate(parent, "historian granule", ALLOCSET_DEFAULT_SIZES);
     granule->columns = static_cast<GranuleColumn *>(MemoryContextAllocZero(parent, sizeof(GranuleColumn) * Max(desc->natts, 1)));
     return granule;
 }
@@ -30,8 +67,10 @@ Granule *make_granule(Relation rel, TupleDesc desc, const KeyColumns &keys, Memo
 void reshape_granule(Granule *granule, TupleDesc desc) {
     MemoryContextReset(granule->context);
     granule->desc = desc;
-    granule->columns = static_cast<GranuleColumn *>(
-        MemoryContextAllocZero(MemoryContextGetParent(granule->context), sizeof(GranuleColumn) * Max(desc->natts, 1)));
+    granule->arena = arena_in(granule->context);
+    granule->few = nullptr;  // may be in that memory
+    granule->columns =
+        static_cast<GranuleColumn *>(MemoryContextAllocZero(granule->parent, sizeof(GranuleColumn) * Max(desc->natts, 1)));
 }
 
 void open_granule(Granule *granule, const OpenSegment *segment, uint32 number) {
@@ -39,6 +78,7 @@ void open_granule(Granule *granule, const OpenSegment *segment, uint32 number) {
     for (int i = 0; i < granule->desc->natts; i++) granule->columns[i] = GranuleColumn{};
     granule->segment = segment;
     granule->number = number;
+    granule->arena = arena_in(granule->context);
     granule->few = nullptr;
     granule->few_count = 0;
     granule->about = format::granule_at(*segment->index, number);
@@ -62,7 +102,9 @@ bool kind_fits(const Granule *granule, int column, format::ColumnType type) {
     }
 }
 
-void load_column(Granule *granule, int column) {
+enum class Rows : uint8 { few, all };
+
+void load_column(Granule *granule, int column, Rows rows) {
     GranuleColumn *loaded = &granule->columns[column];
     const Form_pg_attribute attribute = TupleDescAttr(granule->desc, column);
     const OpenSegment *segment = granule->segment;
@@ -81,10 +123,14 @@ void load_column(Granule *granule, int column) {
         report_damage(granule->rel, segment->entry.extents[0].first_block,
                       "A segment's column has another physical kind than the table's.");
     }
-    const bool only_few =
-        granule->few != nullptr && granule->few_count > 0 && type.kind == PhysicalKind::bytes && column + 1 != granule->keys.tag;
-    const std::span<const uint32> rows(granule->few, only_few ? granule->few_count : 0);
-    read_chunk(granule->rel, *segment, granule->number, column, rows, granule->context, &loaded->vector);
+    loaded->is_partial = rows == Rows::few && granule->few != nullptr && granule->few_count > 0;
+    format::OpenChunk *chunk = granule_chunk(granule, column);
+    const std::span<const uint32> few(granule->few, granule->few_count);
+    const Status status =
+        loaded->is_partial
+            ? format::decode_chunk_rows(*segment->index, granule->number, column, *chunk, few, granule->arena, &loaded->vector)
+            : format::decode_chunk(*segment->index, granule->number, column, *chunk, granule->arena, &loaded->vector);
+    check_status(status, granule->rel, "read a segment");
     if (!is_number(type.kind) && loaded->vector.entry_count > 0) {
         const uint32 entries = loaded->vector.entry_count;
         loaded->entry_datums = static_cast<Datum *>(MemoryContextAlloc(granule->context, sizeof(Datum) * entries));
@@ -109,7 +155,7 @@ Datum make_entry_datum(Granule *granule, int column, uint32 entry) {
 
 const GranuleColumn &granule_column(Granule *granule, int column) {
     GranuleColumn *loaded = &granule->columns[column];
-    if (!loaded->loaded) load_column(granule, column);
+    if (!loaded->loaded || loaded->is_partial) load_column(granule, column, Rows::all);
     return *loaded;
 }
 
@@ -142,16 +188,31 @@ PhysicalKind kind_of(const FormData_pg_attribute *attribute) {
 
 NumberRows number_rows(Granule *granule, int column, uint32 first, uint32 end) {
     GranuleColumn *loaded = &granule->columns[column];
-    if (!loaded->loaded) load_column(granule, column);
+    if (!loaded->loaded || loaded->is_partial) load_column(granule, column, Rows::all);
     if (loaded->vector.numbers == nullptr) spread_missing(granule, column);
     const format::ColumnVector &vector = loaded->vector;
     const uint8 *nulls = vector.nulls != nullptr ? vector.nulls + first : nullptr;
     return {kind_of(TupleDescAttr(granule->desc, column)), vector.numbers + first, nulls, end - first};
 }
 
+void read_row_span(Granule *granule, uint32 first, uint32 end) {
+    auto *rows = static_cast<uint32 *>(MemoryContextAlloc(granule->context, sizeof(uint32) * (end - first)));
+    for (uint32 row = first; row < end; row++) rows[row - first] = row;
+    read_few_rows(granule, rows, end - first);
+}
+
+format::OpenChunk *granule_chunk(Granule *granule, int column) {
+    GranuleColumn *loaded = &granule->columns[column];
+    if (!loaded->chunk_is_read) {
+        loaded->chunk = read_chunk(granule->rel, *granule->segment, granule->number, column, granule->context);
+        loaded->chunk_is_read = true;
+    }
+    return &loaded->chunk;
+}
+
 void granule_value(Granule *granule, int column, uint32 row, Datum *value, bool *is_null) {
     GranuleColumn *loaded = &granule->columns[column];
-    if (!loaded->loaded) load_column(granule, column);
+    if (!loaded->loaded) load_column(granule, column, Rows::few);
     if (loaded->is_missing) {
         *value = loaded->missing_value;
         *is_null = loaded->missing_is_null;
@@ -162,16 +223,16 @@ void granule_value(Granule *granule, int column, uint32 row, Datum *value, bool 
     if (*is_null) {
         *value = 0;
     } else if (vector.numbers != nullptr) {
-        *value = static_cast<Datum>(vector.numbers[row]);
+        *value = static_cast<Datum>(vector.numbers[row - vector.row_first]);
     } else {
-        const uint32 entry = vector.entry_of_row[row];
+        const uint32 entry = vector.entry_of_row[row - vector.row_first];
         *value = loaded->entry_made[entry] ? loaded->entry_datums[entry] : make_entry_datum(granule, column, entry);
     }
 }
 
 const int64 *granule_times(Granule *granule) {
     const int column = granule->keys.time - 1;
-    if (!granule->columns[column].loaded) load_column(granule, column);
+    if (!granule->columns[column].loaded || granule->columns[column].is_partial) load_column(granule, column, Rows::all);
     const format::ColumnVector &vector = granule->columns[column].vector;
     return vector.nulls == nullptr ? vector.numbers : nullptr;
 }

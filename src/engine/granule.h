@@ -14,6 +14,9 @@ struct GranuleColumn {  // all zeros: not loaded yet
     bool is_missing;  // the segment does not store it: every row has missing_value
     bool missing_is_null;
     Datum missing_value;
+    bool is_partial;  // of the few rows alone
+    bool chunk_is_read;
+    format::OpenChunk chunk;
     format::ColumnVector vector;
     Datum *entry_datums;  // one an entry of the vector, 0 = not made yet; nullptr for numbers
     bool *entry_made;
@@ -26,8 +29,10 @@ struct Granule {
     const OpenSegment *segment;
     uint32 number;
     format::Granule about;
+    MemoryContext parent;   // of the granule itself
     MemoryContext context;  // all that is decoded; reset by open_granule()
-    const uint32 *few;      // if not nullptr: columns of texts are decoded for these rows alone
+    Arena arena;            // in the context
+    const uint32 *few;      // if not nullptr: columns are decoded for these rows alone
     uint32 few_count;
     GranuleColumn *columns;  // desc->natts of them
 };
@@ -66,6 +71,12 @@ struct NumberRows {
 /// Rows [first, end) of a column (from 0) whose type is passed by value and is not the tag; they live until the next
 /// open_granule().
 NumberRows number_rows(Granule *granule, int column, uint32 first, uint32 end);
+
+/// The same for rows [first, end).
+void read_row_span(Granule *granule, uint32 first, uint32 end);
+
+/// The chunk of a column that its segment has.
+format::OpenChunk *granule_chunk(Granule *granule, int column);
 
 /// The value of a column (from 0) in a row (from 0, within the granule); it lives until the next open_granule().
 void granule_value(Granule *granule, int column, uint32 row, Datum *value, bool *is_null);

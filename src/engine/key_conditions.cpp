@@ -45,16 +45,32 @@ void narrow_by_range(const OpenSegment &segment, const KeyStep &step, uint64 *se
     }
 }
 
-void narrow_by_filter(Relation rel, const OpenSegment &segment, const KeyStep &step, std::span<uint64> set) {
+// The granules that may have a key.
+const uint64 *granules_of_key(Relation rel, const OpenSegment &segment, uint64 hash, uint32 words) {
+    SegmentParts *parts = segment.parts;
+    if (parts->key_granules != nullptr && parts->last_key == hash) return parts->key_granules;
     const format::KeyFilter &filter = open_filter(rel, segment);
-    const format::ByteRange range = format::key_range(filter, step.hash);
+    const format::ByteRange range = format::key_range(filter, hash);
     std::byte block[format::kFilterBlockBytes];
     if (range.byte_count > sizeof(block))
         elog(ERROR, "a filter's block has %llu bytes", static_cast<unsigned long long>(range.byte_count));
     const format::ByteRange blocks = format::filter_blocks_range(*segment.index);
     if (range.byte_count > 0)
         read_segment_range(rel, segment.slot, segment.entry, {blocks.offset + range.offset, range.byte_count}, block);
-    check_status(format::narrow_granules(filter, step.hash, {block, range.byte_count}, set), rel, "read the filter of a segment");
+    uint64 *set = parts->key_granules;
+    if (set == nullptr) set = static_cast<uint64 *>(MemoryContextAllocHuge(parts->context, sizeof(uint64) * Max(words, 1)));
+    parts->key_granules = nullptr;  // an error leaves it unknown
+    fill(set, words, true);
+    check_status(format::narrow_granules(filter, hash, {block, range.byte_count}, {set, words}), rel,
+                 "read the filter of a segment");
+    parts->key_granules = set;
+    parts->last_key = hash;
+    return set;
+}
+
+void narrow_by_filter(Relation rel, const OpenSegment &segment, const KeyStep &step, std::span<uint64> set) {
+    const uint64 *of_key = granules_of_key(rel, segment, step.hash, static_cast<uint32>(set.size()));
+    for (Size w = 0; w < set.size(); w++) set[w] &= of_key[w];
 }
 
 void push_key(Relation rel, const OpenSegment &segment, const KeyStep &step, GranuleStack *stack) {

@@ -140,9 +140,10 @@ void store_tail_row(TupleTableSlot *slot, const HeapTupleData &tuple, const bool
 }
 
 void store_sealed_row(TupleTableSlot *slot, Granule *granule, uint32 number, const bool *needed) {
-    ExecClearTuple(slot);
+    if (TTS_SHOULDFREE(slot)) ExecClearTuple(slot);  // otherwise it holds nothing of its own, and all that is cleared is set here
     if (unlikely(granule->desc != slot->tts_tupleDescriptor)) reshape_granule(granule, slot->tts_tupleDescriptor);
     RowSlot *row = row_slot(slot);
+    row->tail_tuple = nullptr;
     row->granule = granule;
     row->row = number;
     row->needed = needed;

@@ -237,6 +237,7 @@ bool next_granule(TableScan *scan, bool forward) {
     scan->row_end = wanted.end;
     search_granule(scan, scan->searches, scan->granule, scan->found);
     narrow_by_values(scan, scan->granule, scan->found);
+    limit_rows(scan->granule, wanted, *scan->found);
     scan->row_index = forward ? static_cast<int64>(scan->row_first) - 1 : static_cast<int64>(scan->row_end);
     return true;
 }

@@ -275,6 +275,7 @@ Cursor *open_granule_part(TimeMerge *merge, const Part &part) {
     const RowSpan wanted = wanted_rows(scan, cursor->granule);
     cursor->first = wanted.first;
     cursor->end = wanted.end;
+    limit_rows(cursor->granule, wanted, cursor->found);
     cursor->times = nullptr;
     if (!stands_alone(merge, cursor->granule->about)) collect_times(merge, cursor);
     return cursor;
@@ -397,7 +398,6 @@ TimeMerge *make_time_merge(TableScan *scan) {
 }
 
 bool next_row_by_time(TimeMerge *merge, bool descending, TupleTableSlot *slot) {
-    ExecClearTuple(slot);  // the row of the last call, which is the first of the heap
     merge->desc = slot->tts_tupleDescriptor;
     if (!merge->is_started || merge->descending != descending)
         start(merge, descending);
@@ -411,7 +411,10 @@ bool next_row_by_time(TimeMerge *merge, bool descending, TupleTableSlot *slot) {
         else
             advance_part(merge, part);
     }
-    if (merge->part_count == 0) return false;
+    if (merge->part_count == 0) {
+        ExecClearTuple(slot);
+        return false;
+    }
     const Cursor *cursor = merge->heap[0].cursor;
     merge->scan->row_is_certain = cursor->block == InvalidBlockNumber && cursor->found.is_limited &&
                                   has_bit(cursor->found.certain, static_cast<uint32>(cursor->row));

@@ -20,7 +20,7 @@ void set_unknown(uint32 row_count, RowBits *certain, RowBits *possible) {
     }
 }
 
-void run_search(TableScan *scan, SegmentSearches *searches, const Granule *granule, uint32 number, RowBits *certain,
+void run_search(TableScan *scan, SegmentSearches *searches, Granule *granule, uint32 number, RowBits *certain,
                 RowBits *possible) {
     const OpenSegment &segment = *granule->segment;
     const RowSearch &search = scan->filter->searches[number];
@@ -30,15 +30,13 @@ void run_search(TableScan *scan, SegmentSearches *searches, const Granule *granu
     format::MessageSearch **prepared = &searches->prepared[number];
     if (*prepared == nullptr) {
         const codec::TemplateModel *model = column_model(scan->rel, segment, search.column);
-        check_status(format::prepare_message_search(model, *search.query, arena, prepared), scan->rel, "prepare a search");
+        const format::MessageUnits *units = column_units(scan->rel, segment, search.column);
+        check_status(format::prepare_message_search(model, *search.query, arena, prepared, units), scan->rel, "prepare a search");
     }
-    MemoryContext context = granule->context;
-    const format::ByteRange range = format::chunk_range(*segment.index, granule->number, search.column);
-    const std::span<const std::byte> chunk = read_segment_part(scan->rel, segment, range, context);
-    Arena of_granule = arena_in(context);
-    check_status(
-        format::search_chunk(**prepared, *segment.index, granule->number, search.column, chunk, of_granule, certain, possible),
-        scan->rel, "search a segment");
+    format::OpenChunk *chunk = granule_chunk(granule, static_cast<int>(search.column));
+    const Status status = format::search_chunk(**prepared, *segment.index, granule->number, search.column, *chunk, granule->arena,
+                                               certain, possible);
+    check_status(status, scan->rel, "search a segment");
 }
 
 }  // namespace
@@ -75,6 +73,12 @@ void search_granule(TableScan *scan, SegmentSearches *searches, Granule *granule
         }
     }
     keep_few_rows(granule, found);
+}
+
+void limit_rows(Granule *granule, RowSpan wanted, const FoundRows &found) {
+    const bool is_few = found.is_limited && found.possible_count <= kFewRowsMax;
+    const bool is_less = wanted.end > wanted.first && wanted.end - wanted.first < granule->about.row_count;
+    if (!is_few && is_less) read_row_span(granule, wanted.first, wanted.end);
 }
 
 }  // namespace historian::engine

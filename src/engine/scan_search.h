@@ -62,4 +62,7 @@ inline int64 previous_possible_row(const FoundRows &found, int64 row) {
 
 inline bool has_bit(const format::RowBits &rows, uint32 row) { return ((rows.words[row / 64] >> (row % 64)) & 1) != 0; }
 
+/// Only rows of this span that are possible will be asked for: decodes no others where that saves something.
+void limit_rows(Granule *granule, RowSpan wanted, const FoundRows &found);
+
 }  // namespace historian::engine

@@ -32,8 +32,8 @@ struct SummaryReader;
 struct TimeMerge;
 struct TagMerge;
 
-/// Possible rows of a granule that are so few that they are rebuilt one by one.
-inline constexpr uint32 kFewRowsMax = 256;
+/// Possible rows of a granule that are so few that they are decoded without the others.
+inline constexpr uint32 kFewRowsMax = 1024;
 
 struct SegmentSearches;
 struct FoundRows;

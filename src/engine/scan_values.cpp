@@ -82,10 +82,7 @@ void narrow_by_values(TableScan *scan, Granule *granule, FoundRows *found) {
         const ValueFilter &value = filter->values[v];
         // A column that was added later has one value in all rows, which the query's condition itself is checked on.
         if (value.column >= granule->segment->header.column_count) continue;
-        Datum first;
-        bool is_null;
-        granule_value(granule, static_cast<int>(value.column), 0, &first, &is_null);  // has the column decoded
-        const format::ColumnVector &vector = granule->columns[value.column].vector;
+        const format::ColumnVector &vector = granule_column(granule, static_cast<int>(value.column)).vector;
         NumberKind kind;
         if (vector.numbers == nullptr || !number_kind(vector.kind, &kind)) continue;
         if (!found->is_limited) {

@@ -8,6 +8,7 @@
 #include "engine/wal.h"
 #include "format/granule_statistics.h"
 #include "format/key_filter.h"
+#include "format/message_units.h"
 #include "format/segment.h"
 
 namespace historian::engine {
@@ -51,10 +52,14 @@ void read_segment_header(Relation rel, uint32 slot, const format::DirectoryEntry
 /// What of an open segment is read when it is first asked for.
 struct SegmentParts {
     MemoryContext context;
+    Buffer *hints;                  // one a page: the buffer where it was the last time, or InvalidBuffer
     codec::TemplateModel **models;  // one a column; nullptr: not read yet
+    format::MessageUnits *units;    // of each model; without starts: not cut yet
     bool filter_is_open;
     format::KeyFilter filter;
     format::SegmentStatistics *statistics;  // nullptr: not read yet
+    uint64 last_key;       // that was looked up in the filter: planning asks first, execution again
+    uint64 *key_granules;  // that may have it, as a set of bits; nullptr: none was looked up yet
 };
 
 /// The header and the parsed index of a segment, in memory of `context`.
@@ -70,6 +75,9 @@ void open_segment(Relation rel, uint32 slot, const format::DirectoryEntry &entry
 /// The model of a column's templates; nullptr when it has none.
 const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segment, uint32 column);
 
+/// The units of that model.
+const format::MessageUnits *column_units(Relation rel, const OpenSegment &segment, uint32 column);
+
 /// The filter of keys of a segment that has one (format::filter_header_range()).
 const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);
 
@@ -82,10 +90,8 @@ std::span<const format::GranuleStatistics> granule_statistics(Relation rel, cons
 std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
                                              MemoryContext context);
 
-/// Decodes one column of one granule into memory of `context`.
-///
-/// rows   those that are wanted, ascending; none: all
-void read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, std::span<const uint32> rows,
-                MemoryContext context, format::ColumnVector *decoded);
+/// A chunk of a granule, read into memory of `context`; of messages its beginning, and the rest when it is asked for. Relation
+/// and segment must stay until the chunk is decoded.
+format::OpenChunk read_chunk(Relation rel, const OpenSegment &segment, uint32 granule, uint32 column, MemoryContext context);
 
 }  // namespace historian::engine

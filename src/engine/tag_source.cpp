@@ -240,10 +240,9 @@ bool find_part(SourceSetup *setup, TagSource *source) {
 
 TimeKey time_at(const SourceSetup *setup, const TagSource *source, int64 row) {
     if (source->is_tail) return {source->tail.rows[row].time, source->tail.rows[row].time_is_null};
-    Datum value;
-    bool is_null;
-    granule_value(source->open->granule, setup->scan->keys.time - 1, static_cast<uint32>(row), &value, &is_null);
-    return {is_null ? 0 : DatumGetInt64(value), is_null};
+    const format::ColumnVector &times = granule_column(source->open->granule, setup->scan->keys.time - 1).vector;
+    if (times.nulls != nullptr && times.nulls[row] != 0) return {0, true};
+    return {times.numbers[row], false};
 }
 
 // The first row of [first, end) for which is_behind(row).
@@ -261,14 +260,11 @@ int64 first_row_behind(int64 first, int64 end, IsBehind is_behind) {
 
 // Narrows [first, end) of a granule of several tags to those of the source's.
 void narrow_to_tag(SourceSetup *setup, TagSource *source) {
-    const Granule *granule = source->open->granule;
+    Granule *granule = source->open->granule;
     const format::Granule &about = granule->about;
     if (about.tag_first == about.tag_last) return;
     const int column = setup->scan->keys.tag - 1;
-    Datum value;
-    bool is_null;
-    granule_value(source->open->granule, column, 0, &value, &is_null);  // has the column decoded
-    const format::ColumnVector &vector = granule->columns[column].vector;
+    const format::ColumnVector &vector = granule_column(granule, column).vector;
     const bool has_null = source->has_null_tag && about.tag_first == 0;
     const auto tag = static_cast<uint32>(source->position);
     // Entries are the tags of the granule but NULL; numbers are sorted as the tags are.

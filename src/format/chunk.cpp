@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "codec/codec_id.h"
 #include "codec/floats.h"
@@ -82,14 +83,29 @@ Status decode_mask(ByteReader &in, std::uint32_t row_count, Arena &arena, Mask *
     return Status::success();
 }
 
+/// The rows of a chunk that are wanted, and which of its values that are not NULL are theirs.
+struct Wanted {
+    std::uint32_t row_first = 0;
+    std::uint32_t row_count = 0;
+    std::uint32_t value_first = 0;
+    std::uint32_t value_count = 0;
+};
+
+Wanted find_wanted(const Mask &mask, RowRange rows) noexcept {
+    if (mask.nulls == nullptr) return {rows.first, rows.count, rows.first, rows.count};
+    const std::uint8_t *first = mask.nulls + rows.first;
+    const auto before = static_cast<std::uint32_t>(std::count(mask.nulls, mask.nulls + rows.first, 0));
+    return {rows.first, rows.count, before, static_cast<std::uint32_t>(std::count(first, first + rows.count, 0))};
+}
+
 /// From the values that are not NULL, at the front, to one a row, in place.
-void spread_numbers(const Mask &mask, std::uint32_t row_count, std::int64_t *numbers) noexcept {
-    std::uint32_t next = mask.value_count;
-    for (std::uint32_t row = row_count; row-- > 0;) {
-        if (mask.nulls[row] == 0) {
-            numbers[row] = numbers[--next];
+void spread_numbers(const Mask &mask, const Wanted &wanted, std::int64_t *numbers) noexcept {
+    std::uint32_t next = wanted.value_count;
+    for (std::uint32_t i = wanted.row_count; i-- > 0;) {
+        if (mask.nulls[wanted.row_first + i] == 0) {
+            numbers[i] = numbers[--next];
         } else {
-            numbers[row] = 0;
+            numbers[i] = 0;
         }
     }
 }
@@ -112,48 +128,61 @@ bool all_fit(PhysicalKind kind, std::span<const std::int64_t> numbers) noexcept 
     }
 }
 
-Status decode_numbers(ByteReader &in, const Mask &mask, Arena &arena, ColumnVector *decoded) noexcept {
-    auto *numbers = arena.array<std::int64_t>(decoded->row_count);
+Status decode_numbers(ByteReader &in, const Mask &mask, const Wanted &wanted, Arena &arena, ColumnVector *decoded) noexcept {
+    auto *numbers = arena.array<std::int64_t>(wanted.row_count);
     if (numbers == nullptr) return {StatusCode::out_of_memory, "no memory to decode numbers"};
     decoded->numbers = numbers;
-    const std::span<std::int64_t> values{numbers, mask.value_count};
+    const codec::WantedValues values{mask.value_count, wanted.value_first, {numbers, wanted.value_count}};
     if (mask.value_count != 0) {
         Status status;
         if (decoded->kind == PhysicalKind::float8) {
-            status = codec::decode_floats(in, codec::FloatSize::eight, values, arena);
+            status = codec::decode_float_range(in, codec::FloatSize::eight, values, arena);
         } else if (decoded->kind == PhysicalKind::float4) {
-            status = codec::decode_floats(in, codec::FloatSize::four, values, arena);
+            status = codec::decode_float_range(in, codec::FloatSize::four, values, arena);
         } else {
-            status = codec::decode_integers(in, values, arena);
+            status = codec::decode_integer_range(in, values, arena);
         }
         if (!status.ok()) return status;
-        if (!all_fit(decoded->kind, values)) return {StatusCode::corrupt, "a number does not fit its column"};
+        if (!all_fit(decoded->kind, values.values)) return {StatusCode::corrupt, "a number does not fit its column"};
     }
-    if (mask.nulls != nullptr) spread_numbers(mask, decoded->row_count, numbers);
+    if (mask.nulls != nullptr) spread_numbers(mask, wanted, numbers);
     return in.status_at_end();
 }
 
-Status decode_messages(ByteReader &in, const codec::TemplateModel &model, std::uint32_t count, Arena &arena,
-                       codec::DecodedTexts *texts) noexcept {
-    codec::TemplateGranule *granule = nullptr;
-    const std::span<const std::byte> stream = in.bytes(in.remaining());
-    if (const Status status = codec::open_template_granule(model, stream, count, arena, &granule); !status.ok()) return status;
-    return codec::decode_template_granule(*granule, texts);
+/// Entries of no row at all.
+Status no_texts(Arena &arena, codec::DecodedTexts *texts) noexcept {
+    auto *offsets = arena.array<std::uint64_t>(1);
+    if (offsets == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
+    offsets[0] = 0;
+    texts->offsets = offsets;
+    return Status::success();
 }
 
-Status decode_entries(ByteReader &in, ColumnType type, const Mask &mask, const codec::TemplateModel *model, Arena &arena,
+/// texts   of the values that are not NULL
+Status put_texts(const codec::DecodedTexts &texts, const std::uint8_t *nulls, const Wanted &wanted, Arena &arena,
+                 ColumnVector *decoded) noexcept {
+    decoded->entry_data = texts.data;
+    decoded->entry_offsets = texts.offsets;
+    decoded->entry_count = texts.entry_count;
+    decoded->entry_of_row = texts.entry_of_row;
+    if (nulls == nullptr) return Status::success();
+    auto *entry_of_row = arena.array<std::uint32_t>(wanted.row_count);
+    if (entry_of_row == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
+    std::uint32_t next = 0;
+    for (std::uint32_t i = 0; i < wanted.row_count; ++i) {
+        entry_of_row[i] = nulls[wanted.row_first + i] != 0 ? 0 : texts.entry_of_row[next++];
+    }
+    decoded->entry_of_row = entry_of_row;
+    return Status::success();
+}
+
+Status decode_entries(ByteReader &in, ColumnType type, const Mask &mask, const Wanted &wanted, Arena &arena,
                       ColumnVector *decoded) noexcept {
     codec::DecodedTexts texts;
+    if (const Status status = no_texts(arena, &texts); !status.ok()) return status;
     if (mask.value_count != 0) {
-        const Status status = model != nullptr && type.kind == PhysicalKind::bytes
-                                  ? decode_messages(in, *model, mask.value_count, arena, &texts)
-                                  : codec::decode_texts(in, mask.value_count, arena, &texts);
-        if (!status.ok()) return status;
-    } else {
-        auto *offsets = arena.array<std::uint64_t>(1);
-        if (offsets == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
-        offsets[0] = 0;
-        texts.offsets = offsets;
+        const codec::WantedRows values{mask.value_count, wanted.value_first, wanted.value_count};
+        if (const Status status = codec::decode_text_range(in, values, arena, &texts); !status.ok()) return status;
     }
     if (type.kind == PhysicalKind::fixed) {
         for (std::uint32_t e = 0; e < texts.entry_count; ++e) {
@@ -162,19 +191,7 @@ Status decode_entries(ByteReader &in, ColumnType type, const Mask &mask, const c
             }
         }
     }
-    decoded->entry_data = texts.data;
-    decoded->entry_offsets = texts.offsets;
-    decoded->entry_count = texts.entry_count;
-    decoded->entry_of_row = texts.entry_of_row;
-    if (mask.nulls != nullptr) {
-        auto *entry_of_row = arena.array<std::uint32_t>(decoded->row_count);
-        if (entry_of_row == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
-        std::uint32_t next = 0;
-        for (std::uint32_t row = 0; row < decoded->row_count; ++row) {
-            entry_of_row[row] = mask.nulls[row] != 0 ? 0 : texts.entry_of_row[next++];
-        }
-        decoded->entry_of_row = entry_of_row;
-    }
+    if (const Status status = put_texts(texts, mask.nulls, wanted, arena, decoded); !status.ok()) return status;
     return in.status_at_end();
 }
 
@@ -257,62 +274,128 @@ Status open_chunk(std::span<const std::byte> chunk, std::span<const std::byte> *
     return Status::success();
 }
 
-Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk,
-                          const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept {
+Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk, RowRange rows, Arena &arena,
+                          ColumnVector *decoded) noexcept {
     *decoded = {};
     decoded->row_count = row_count;
     decoded->kind = type.kind;
+    decoded->row_first = rows.first;
     std::span<const std::byte> stream;
     if (const Status status = open_chunk(chunk, &stream); !status.ok()) return status;
     ByteReader in{stream};
     Mask mask;
     if (const Status status = decode_mask(in, row_count, arena, &mask); !status.ok()) return status;
     decoded->nulls = mask.nulls;
-    return is_number(type.kind) ? decode_numbers(in, mask, arena, decoded)
-                                : decode_entries(in, type, mask, model, arena, decoded);
+    const Wanted wanted = find_wanted(mask, rows);
+    return is_number(type.kind) ? decode_numbers(in, mask, wanted, arena, decoded)
+                                : decode_entries(in, type, mask, wanted, arena, decoded);
 }
 
-Status open_message_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
-                          Arena &arena, OpenMessages *messages) noexcept {
-    *messages = {};
+namespace {
+
+/// Brings the rest of a chunk and checks the whole.
+Status load_chunk(void *owner) noexcept {
+    const OpenChunk &chunk = *static_cast<const OpenChunk *>(owner);
+    if (const Status status = chunk.late.load(chunk.late.owner); !status.ok()) return status;
     std::span<const std::byte> stream;
-    if (const Status status = open_chunk(chunk, &stream); !status.ok()) return status;
+    return open_chunk(chunk.bytes, &stream);
+}
+
+/// Opens messages without NULLs whose beginning is there: it has a checksum of its own.
+Status open_late_messages(std::uint32_t row_count, const OpenChunk &chunk, Arena &arena, OpenMessages *messages) noexcept {
+    void *memory = arena.allocate(sizeof(OpenChunk));
+    if (memory == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
+    OpenChunk *copy = new (memory) OpenChunk(chunk);
+    const std::span<const std::byte> stream = chunk.bytes.first(chunk.bytes.size() - kChunkChecksumBytes);
+    const codec::LateBytes late{load_chunk, copy, std::min(chunk.late.loaded, stream.size())};
+    messages->value_count = row_count;
+    return codec::open_template_granule(*chunk.model, stream, row_count, arena, &messages->granule, late);
+}
+
+}  // namespace
+
+Status open_messages(std::uint32_t row_count, OpenChunk &chunk, Arena &arena) noexcept {
+    if (chunk.messages != nullptr) return Status::success();
+    void *memory = arena.allocate(sizeof(OpenMessages));
+    if (memory == nullptr) return {StatusCode::out_of_memory, "no memory to decode texts"};
+    OpenMessages &messages = *new (memory) OpenMessages{};
+    messages.row_count = row_count;
+    if (chunk.late.load != nullptr) {
+        const bool has_head = chunk.late.loaded > 0 && chunk.bytes.size() > kChunkBytesMin &&
+                              static_cast<CodecId>(chunk.bytes[0]) == CodecId::template_texts;
+        if (has_head) {
+            const Status status = open_late_messages(row_count, chunk, arena, &messages);
+            if (status.ok()) chunk.messages = &messages;
+            return status;
+        }
+        if (const Status status = chunk.late.load(chunk.late.owner); !status.ok()) return status;
+        chunk.late = {};
+    }
+    std::span<const std::byte> stream;
+    if (const Status status = open_chunk(chunk.bytes, &stream); !status.ok()) return status;
     ByteReader in{stream};
     Mask mask;
     if (const Status status = decode_mask(in, row_count, arena, &mask); !status.ok()) return status;
-    messages->nulls = mask.nulls;
-    messages->value_count = mask.value_count;
-    if (mask.value_count == 0) return in.status_at_end();
-    return codec::open_template_granule(model, in.bytes(in.remaining()), mask.value_count, arena, &messages->granule);
+    messages.nulls = mask.nulls;
+    messages.value_count = mask.value_count;
+    Status status;
+    if (mask.value_count != 0) {
+        const std::span<const std::byte> granule = in.bytes(in.remaining());
+        status = codec::open_template_granule(*chunk.model, granule, mask.value_count, arena, &messages.granule);
+    } else {
+        status = in.status_at_end();
+    }
+    if (status.ok()) chunk.messages = &messages;
+    return status;
 }
 
-Status decode_message_rows(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
-                           std::span<const std::uint32_t> rows, Arena &arena, ColumnVector *decoded) noexcept {
-    *decoded = {};
-    decoded->row_count = row_count;
-    decoded->kind = PhysicalKind::bytes;
-    OpenMessages messages;
-    if (const Status status = open_message_chunk(row_count, chunk, model, arena, &messages); !status.ok()) return status;
-    decoded->nulls = messages.nulls;
-    auto *entry_of_row = arena.array<std::uint32_t>(row_count);
+namespace {
+
+ColumnVector column_of(const OpenMessages &messages) noexcept {
+    ColumnVector column{};
+    column.row_count = messages.row_count;
+    column.kind = PhysicalKind::bytes;
+    column.nulls = messages.nulls;
+    return column;
+}
+
+}  // namespace
+
+Status decode_messages(const OpenMessages &messages, Arena &arena, ColumnVector *decoded) noexcept {
+    *decoded = column_of(messages);
+    codec::DecodedTexts texts;
+    if (const Status status = no_texts(arena, &texts); !status.ok()) return status;
+    if (messages.value_count != 0) {
+        if (const Status status = codec::decode_template_granule(*messages.granule, &texts); !status.ok()) return status;
+    }
+    return put_texts(texts, messages.nulls, {0, messages.row_count, 0, messages.value_count}, arena, decoded);
+}
+
+Status decode_message_rows(const OpenMessages &messages, std::span<const std::uint32_t> rows, Arena &arena,
+                           ColumnVector *decoded) noexcept {
+    *decoded = column_of(messages);
+    decoded->row_first = rows.front();
+    const std::uint32_t row_span = rows.back() - rows.front() + 1;
+    auto *entry_of_row = arena.array<std::uint32_t>(row_span);
     auto *values = arena.array<std::uint32_t>(rows.size());
     auto *no_text = arena.array<std::uint64_t>(2);
     if (entry_of_row == nullptr || values == nullptr || no_text == nullptr) {
         return {StatusCode::out_of_memory, "no memory to decode texts"};
     }
-    std::fill_n(entry_of_row, row_count, 0u);
+    std::fill_n(entry_of_row, row_span, 0u);
     no_text[0] = no_text[1] = 0;
     decoded->entry_of_row = entry_of_row;
     decoded->entry_offsets = no_text;
     decoded->entry_count = messages.value_count != 0 ? 1 : 0;
 
     // The wanted rows by their places among those that are not NULL.
+    const auto is_null = [&](std::uint32_t row) { return messages.nulls != nullptr && messages.nulls[row] != 0; };
     std::uint32_t count = 0;
-    std::uint32_t place = 0;
+    std::uint32_t nulls_before = 0;
     std::uint32_t row = 0;
     for (const std::uint32_t wanted : rows) {
-        for (; row < wanted; ++row) place += messages.nulls == nullptr || messages.nulls[row] == 0;
-        if (messages.nulls == nullptr || messages.nulls[wanted] == 0) values[count++] = place;
+        for (; messages.nulls != nullptr && row < wanted; ++row) nulls_before += messages.nulls[row];
+        if (!is_null(wanted)) values[count++] = wanted - nulls_before;
     }
     if (count == 0) return Status::success();
     codec::DecodedTexts texts;
@@ -323,7 +406,7 @@ Status decode_message_rows(std::uint32_t row_count, std::span<const std::byte> c
     decoded->entry_count = texts.entry_count;
     const std::uint32_t *entry = texts.entry_of_row;
     for (const std::uint32_t wanted : rows) {
-        if (messages.nulls == nullptr || messages.nulls[wanted] == 0) entry_of_row[wanted] = *entry++;
+        if (!is_null(wanted)) entry_of_row[wanted - rows.front()] = *entry++;
     }
     return Status::success();
 }

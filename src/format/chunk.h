@@ -9,6 +9,7 @@
 
 #include "codec/templates.h"
 #include "format/column.h"
+#include "format/segment.h"
 
 namespace historian::format {
 
@@ -64,29 +65,40 @@ Status encode_tag_chunk(std::span<const std::int64_t> rows_per_tag, codec::Encod
 /// errors   truncated, corrupt
 Status open_chunk(std::span<const std::byte> chunk, std::span<const std::byte> *stream) noexcept;
 
-/// Decodes any column but the tag's.
+/// Neighbouring rows of a granule.
+struct RowRange {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+};
+
+/// Decodes any column but the tag's and those with a model.
 ///
-/// model     of the column's templates, or nullptr
+/// rows      those that are wanted: of numbers, and of indexes into a dictionary, only theirs are decoded
 /// decoded   output: row_count and kind as given
 /// errors    truncated, corrupt, unsupported, out_of_memory
-Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk,
-                          const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept;
+Status decode_value_chunk(ColumnType type, std::uint32_t row_count, std::span<const std::byte> chunk, RowRange rows, Arena &arena,
+                          ColumnVector *decoded) noexcept;
 
 /// A chunk of messages whose template numbers are known, but not its texts yet.
 struct OpenMessages {
+    std::uint32_t row_count = 0;
     const std::uint8_t *nulls = nullptr;        // one byte a row, 1 = NULL; nullptr when no row is NULL
     std::uint32_t value_count = 0;              // rows that are not NULL: the granule's
     codec::TemplateGranule *granule = nullptr;  // nullptr when value_count is 0
 };
 
-/// chunk    of a column with this model; must live as long as the granule
+/// Opens the messages of a chunk with a model, unless that was done.
+///
+/// arena    must live as long as the chunk is used
 /// errors   truncated, corrupt, unsupported, out_of_memory
-Status open_message_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
-                          Arena &arena, OpenMessages *messages) noexcept;
+Status open_messages(std::uint32_t row_count, OpenChunk &chunk, Arena &arena) noexcept;
 
-/// As decode_value_chunk() of a column with a model, but for some rows only (decode_chunk_rows()).
-Status decode_message_rows(std::uint32_t row_count, std::span<const std::byte> chunk, const codec::TemplateModel &model,
-                           std::span<const std::uint32_t> rows, Arena &arena, ColumnVector *decoded) noexcept;
+/// The texts of all rows, or of some (decode_chunk_rows()), at least one.
+///
+/// errors   truncated, corrupt, unsupported, out_of_memory
+Status decode_messages(const OpenMessages &messages, Arena &arena, ColumnVector *decoded) noexcept;
+Status decode_message_rows(const OpenMessages &messages, std::span<const std::uint32_t> rows, Arena &arena,
+                           ColumnVector *decoded) noexcept;
 
 /// rows_per_tag   output, one a tag: each at least 1, row_count together
 Status decode_tag_chunk(std::uint32_t row_count, std::span<const std::byte> chunk, Arena &arena,

@@ -275,13 +275,11 @@ private:
 
 }  // namespace
 
-Status plan_messages(const codec::TemplateModel &model, const Query &query, Arena &arena, bool *planned,
-                     MessagePlan *plan) noexcept {
+Status plan_messages(const codec::TemplateModel &model, const MessageUnits &units, const Query &query, Arena &arena,
+                     bool *planned, MessagePlan *plan) noexcept {
     *planned = false;
     *plan = {};
     if (query.words.size() > kWordsMax || codec::template_count(model) > kTemplatesMax) return Status::success();
-    MessageUnits units;
-    if (const Status status = cut_units(model, arena, &units); !status.ok()) return status;
     if (units.starts[codec::template_count(model)] > kUnitsMax) return Status::success();
     void *finder = arena.allocate(sizeof(WordFinder));
     auto *phrases = arena.array<PhrasePlan>(query.phrases.size());

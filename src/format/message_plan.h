@@ -59,9 +59,10 @@ struct MessagePlan {
     WordFinder *finder = nullptr;
 };
 
+/// units     of the model; copied, but not what they point to
 /// planned   output: false when the query or the model is too large for a plan
 /// errors    out_of_memory
-Status plan_messages(const codec::TemplateModel &model, const search::Query &query, Arena &arena, bool *planned,
-                     MessagePlan *plan) noexcept;
+Status plan_messages(const codec::TemplateModel &model, const MessageUnits &units, const search::Query &query, Arena &arena,
+                     bool *planned, MessagePlan *plan) noexcept;
 
 }  // namespace historian::format

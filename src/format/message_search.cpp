@@ -354,8 +354,8 @@ Status search_texts(MessageSearch &search, const ColumnVector &column, Arena &ar
 
 }  // namespace
 
-Status prepare_message_search(const codec::TemplateModel *model, const search::Query &query, Arena &arena,
-                              MessageSearch **search) noexcept {
+Status prepare_message_search(const codec::TemplateModel *model, const search::Query &query, Arena &arena, MessageSearch **search,
+                              const MessageUnits *units) noexcept {
     void *memory = arena.allocate(sizeof(MessageSearch));
     if (memory == nullptr) return no_search_memory();
     MessageSearch &prepared = *new (memory) MessageSearch(query, arena);
@@ -363,11 +363,16 @@ Status prepare_message_search(const codec::TemplateModel *model, const search::Q
     prepared.model = model;
     if (const Status status = search::Matcher::create(query, arena, &prepared.matcher); !status.ok() || model == nullptr)
         return status;
-    return plan_messages(*model, query, arena, &prepared.has_plan, &prepared.plan);
+    MessageUnits cut;
+    if (units == nullptr) {
+        if (const Status status = cut_units(*model, arena, &cut); !status.ok()) return status;
+        units = &cut;
+    }
+    return plan_messages(*model, *units, query, arena, &prepared.has_plan, &prepared.plan);
 }
 
 Status search_chunk(MessageSearch &search, const SegmentIndex &index, std::uint32_t granule, std::uint32_t column,
-                    std::span<const std::byte> chunk, Arena &arena, RowBits *certain, RowBits *possible) noexcept {
+                    OpenChunk &chunk, Arena &arena, RowBits *certain, RowBits *possible) noexcept {
     assert(granule < index.header.granule_count && column < index.header.column_count);
     const std::uint32_t row_count = index.granules[granule].row_count;
     const bool is_messages =
@@ -376,13 +381,15 @@ Status search_chunk(MessageSearch &search, const SegmentIndex &index, std::uint3
     const std::uint8_t *nulls = nullptr;
     Status status;
     if (is_messages) {
-        OpenMessages messages;
-        status = open_message_chunk(row_count, chunk, *search.model, arena, &messages);
-        nulls = messages.nulls;
-        if (status.ok()) status = search_messages(search, messages, arena, &answer);
+        assert(chunk.model == search.model);
+        status = open_messages(row_count, chunk, arena);
+        if (status.ok()) {
+            nulls = chunk.messages->nulls;
+            status = search_messages(search, *chunk.messages, arena, &answer);
+        }
     } else {
         ColumnVector decoded;
-        status = decode_chunk(index, granule, column, chunk, nullptr, arena, &decoded);
+        status = decode_chunk(index, granule, column, chunk, arena, &decoded);
         if (status.ok()) status = search_texts(search, decoded, arena, &answer);
     }
     *certain = answer.certain;

@@ -13,6 +13,7 @@
 //   2. Any bytes are safe: the result is row bits or a Status.
 #pragma once
 
+#include "format/message_units.h"
 #include "format/segment.h"
 #include "search/query.h"
 
@@ -32,16 +33,17 @@ struct MessageSearch;
 /// model    of the column, or nullptr when it has none; must live as long as the search
 /// query    the same
 /// arena    for the search and for what it finds out later
+/// units    of the model, as cut_units() makes them, and the same; nullptr: they are made in the arena
 /// errors   out_of_memory
-Status prepare_message_search(const codec::TemplateModel *model, const search::Query &query, Arena &arena,
-                              MessageSearch **search) noexcept;
+Status prepare_message_search(const codec::TemplateModel *model, const search::Query &query, Arena &arena, MessageSearch **search,
+                              const MessageUnits *units = nullptr) noexcept;
 
-/// chunk      exactly the bytes of chunk_range(); any bytes are safe
-/// arena      for this call only
+/// chunk      its messages are opened, unless they are already
+/// arena      must live as long as the chunk is used
 /// certain    output: rows that match
 /// possible   output: rows that may match, those that do included. NULL rows are in neither.
 /// errors     truncated, corrupt, unsupported (also: no column of texts), out_of_memory
 Status search_chunk(MessageSearch &search, const SegmentIndex &index, std::uint32_t granule, std::uint32_t column,
-                    std::span<const std::byte> chunk, Arena &arena, RowBits *certain, RowBits *possible) noexcept;
+                    OpenChunk &chunk, Arena &arena, RowBits *certain, RowBits *possible) noexcept;
 
 }  // namespace historian::format

@@ -20,6 +20,7 @@
 
 #include "codec/arena.h"
 #include "codec/hash.h"
+#include "codec/late_bytes.h"
 #include "codec/status.h"
 #include "format/column.h"
 
@@ -210,22 +211,30 @@ ByteRange filter_blocks_range(const SegmentIndex &index) noexcept;
 /// Whether a granule may have this number in a column.
 bool may_have_number(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::int64_t number) noexcept;
 
+struct OpenMessages;
+
+/// A chunk, and of messages what was found out already: a search and the reading of its rows do it once.
+struct OpenChunk {
+    std::span<const std::byte> bytes;             // exactly those of chunk_range(); any bytes are safe
+    const codec::TemplateModel *model = nullptr;  // of the column, when it has one
+    codec::LateBytes late;                        // of a chunk with a model: which of its bytes are there
+    const OpenMessages *messages = nullptr;       // at first: not opened yet
+};
+
 /// Decodes one column of one granule.
 ///
-/// chunk    exactly the bytes of chunk_range(); any bytes are safe
-/// model    of the column, when it has one
+/// arena    must live as long as the chunk is used
 /// column   output; its memory is the arena's and, for uncompressed text, the chunk's: keep the chunk as long as the column
 /// errors   truncated, corrupt, unsupported, out_of_memory
-Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
-                    const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept;
+Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, OpenChunk &chunk, Arena &arena,
+                    ColumnVector *decoded) noexcept;
 
-/// The same for a column of kind bytes of which only some rows are wanted: of messages only these are made.
+/// The same for some rows: of messages only these are made, of numbers and short texts those from the first to the last.
 ///
-/// rows      ascending, each below the granule's row count
+/// rows      ascending, each below the granule's row count, at least one
 /// decoded   output: entry_of_row is valid for these rows and for NULL rows; others have some entry, or an empty text
-Status decode_chunk_rows(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
-                         const codec::TemplateModel *model, std::span<const std::uint32_t> rows, Arena &arena,
-                         ColumnVector *decoded) noexcept;
+Status decode_chunk_rows(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, OpenChunk &chunk,
+                         std::span<const std::uint32_t> rows, Arena &arena, ColumnVector *decoded) noexcept;
 
 /// What the values of a decoded column count in SegmentHeader::raw_bytes.
 ///

@@ -109,34 +109,53 @@ Status open_model(std::span<const std::byte> bytes, Arena &arena, codec::Templat
     return codec::parse_template_model(stream, arena, model);
 }
 
-Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
-                    const codec::TemplateModel *model, Arena &arena, ColumnVector *decoded) noexcept {
-    assert(granule < index.header.granule_count && column < index.header.column_count);
-    const Granule &of_rows = index.granules[granule];
-    const ColumnType type = index.types[column];
-    *decoded = {};
-    if (type.kind == PhysicalKind::absent) {
-        decoded->row_count = of_rows.row_count;
-        decoded->kind = type.kind;
-        return Status::success();
-    }
-    if (column == index.header.tag_column) return decode_tags(index, of_rows, chunk, arena, decoded);
-    return decode_value_chunk(type, of_rows.row_count, chunk, model, arena, decoded);
+namespace {
+
+bool has_messages(const SegmentIndex &index, std::uint32_t column, const OpenChunk &chunk) noexcept {
+    return chunk.model != nullptr && column != index.header.tag_column && index.types[column].kind == PhysicalKind::bytes;
 }
 
-Status decode_chunk_rows(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
-                         const codec::TemplateModel *model, std::span<const std::uint32_t> rows, Arena &arena,
-                         ColumnVector *decoded) noexcept {
-    assert(granule < index.header.granule_count && column < index.header.column_count);
-    // To find a single message costs a few times what it costs to go on to the next.
-    constexpr std::uint32_t kAllRowsShare = 8;
+/// Any column but the tag's and those with messages.
+Status decode_values(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, std::span<const std::byte> chunk,
+                     RowRange rows, Arena &arena, ColumnVector *decoded) noexcept {
+    const ColumnType type = index.types[column];
     const std::uint32_t row_count = index.granules[granule].row_count;
-    const bool is_messages =
-        model != nullptr && column != index.header.tag_column && index.types[column].kind == PhysicalKind::bytes;
-    if (!is_messages || rows.size() > row_count / kAllRowsShare) {
-        return decode_chunk(index, granule, column, chunk, model, arena, decoded);
+    if (type.kind != PhysicalKind::absent) return decode_value_chunk(type, row_count, chunk, rows, arena, decoded);
+    *decoded = {};
+    decoded->row_count = row_count;
+    decoded->kind = type.kind;
+    return Status::success();
+}
+
+}  // namespace
+
+Status decode_chunk(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, OpenChunk &chunk, Arena &arena,
+                    ColumnVector *decoded) noexcept {
+    assert(granule < index.header.granule_count && column < index.header.column_count);
+    const Granule &of_rows = index.granules[granule];
+    *decoded = {};
+    if (column == index.header.tag_column) return decode_tags(index, of_rows, chunk.bytes, arena, decoded);
+    if (!has_messages(index, column, chunk))
+        return decode_values(index, granule, column, chunk.bytes, {0, of_rows.row_count}, arena, decoded);
+    const Status status = open_messages(of_rows.row_count, chunk, arena);
+    return status.ok() ? decode_messages(*chunk.messages, arena, decoded) : status;
+}
+
+Status decode_chunk_rows(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column, OpenChunk &chunk,
+                         std::span<const std::uint32_t> rows, Arena &arena, ColumnVector *decoded) noexcept {
+    assert(granule < index.header.granule_count && column < index.header.column_count);
+    assert(!rows.empty() && rows.back() < index.granules[granule].row_count);
+    // To find a message and write it costs up to twice what it costs to write the next one.
+    constexpr std::uint32_t kAllRowsShare = 2;
+    const std::uint32_t row_count = index.granules[granule].row_count;
+    if (column == index.header.tag_column) return decode_chunk(index, granule, column, chunk, arena, decoded);
+    if (!has_messages(index, column, chunk)) {
+        const RowRange range{rows.front(), rows.back() - rows.front() + 1};
+        return decode_values(index, granule, column, chunk.bytes, range, arena, decoded);
     }
-    return decode_message_rows(row_count, chunk, *model, rows, arena, decoded);
+    if (rows.size() > row_count / kAllRowsShare) return decode_chunk(index, granule, column, chunk, arena, decoded);
+    const Status status = open_messages(row_count, chunk, arena);
+    return status.ok() ? decode_message_rows(*chunk.messages, rows, arena, decoded) : status;
 }
 
 std::uint64_t count_raw_bytes(const ColumnVector &column, std::uint32_t tag_number_bytes) noexcept {

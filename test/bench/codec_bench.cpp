@@ -280,8 +280,8 @@ void bench_column(const format::SegmentIndex &index, const format::SegmentHeader
             TestArena arena;
             format::ColumnVector decoded;
             const format::ByteRange range = chunk_range(index, g, column);
-            const std::span chunk = all.subspan(range.offset, range.byte_count);
-            if (const Status status = decode_chunk(index, g, column, chunk, nullptr, arena, &decoded); !status.ok())
+            format::OpenChunk chunk{all.subspan(range.offset, range.byte_count)};
+            if (const Status status = decode_chunk(index, g, column, chunk, arena, &decoded); !status.ok())
                 fail("segment", status);
             size += range.byte_count;
         }
@@ -309,7 +309,9 @@ void bench_statistics(const format::SegmentIndex &index, const format::SegmentHe
     for (format::ColumnVector *decoded : {&values, &times}) {
         const std::uint32_t c = decoded == &values ? column : header.time_column;
         const format::ByteRange chunk = chunk_range(index, 0, c);
-        const Status status = decode_chunk(index, 0, c, all.subspan(chunk.offset, chunk.byte_count), nullptr, arena, decoded);
+        format::OpenChunk open;
+        open.bytes = all.subspan(chunk.offset, chunk.byte_count);
+        const Status status = decode_chunk(index, 0, c, open, arena, decoded);
         if (!status.ok()) fail("statistics", status);
     }
     std::uint64_t known = 0;

@@ -89,8 +89,10 @@ struct Result {
 };
 
 /// Makes and matches the rows that are not certain; returns how many match.
-std::uint64_t rebuild(const Opened &segment, search::Matcher &matcher, std::uint32_t granule, const RowBits &certain,
-                      const RowBits &possible) {
+///
+/// chunk   the granule's, as the search left it
+std::uint64_t rebuild(const Opened &segment, search::Matcher &matcher, std::uint32_t granule, OpenChunk &chunk,
+                      const RowBits &certain, const RowBits &possible) {
     std::vector<std::uint32_t> rows;
     for (std::uint32_t row = 0; row < kGranuleRowsMax; ++row) {
         if (possible.has(row) && !certain.has(row)) rows.push_back(row);
@@ -98,7 +100,7 @@ std::uint64_t rebuild(const Opened &segment, search::Matcher &matcher, std::uint
     if (rows.empty()) return 0;
     TestArena arena;
     ColumnVector column;
-    require(decode_chunk_rows(*segment.index, granule, 1, segment.chunk(granule), segment.model, rows, arena, &column), "rows");
+    require(decode_chunk_rows(*segment.index, granule, 1, chunk, rows, arena, &column), "rows");
     search::Tokenizer::Space space(arena);
     std::uint64_t matching = 0;
     for (const std::uint32_t row : rows) {
@@ -135,9 +137,10 @@ Result measure(const Opened &segment, const char *text) {
             RowBits certain;
             RowBits possible;
             const double begin = now_us();
-            require(search_chunk(*search, *segment.index, g, 1, segment.chunk(g), call_arena, &certain, &possible), "search");
+            OpenChunk chunk{segment.chunk(g), segment.model};
+            require(search_chunk(*search, *segment.index, g, 1, chunk, call_arena, &certain, &possible), "search");
             const double searched = now_us();
-            result.matching += rebuild(segment, *matcher, g, certain, possible);
+            result.matching += rebuild(segment, *matcher, g, chunk, certain, possible);
             search_us += searched - begin;
             rebuild_us += now_us() - searched;
             for (std::uint32_t row = 0; row < kGranuleRowsMax; ++row) {

@@ -47,7 +47,22 @@ struct Integers {
     static Status encode(const Values &values, EncodeSpace &space, ByteWriter &out) {
         return codec::encode_integers(values, space, out);
     }
-    static Status decode(ByteReader &in, Arena &arena, Values &values) { return codec::decode_integers(in, values, arena); }
+    static Status decode(ByteReader &in, Arena &arena, Values &values) {
+        const ByteReader begin = in;
+        const Status status = codec::decode_integers(in, values, arena);
+        const std::size_t bytes_left = in.remaining();
+        for (std::size_t first = 0; first < values.size(); first = 2 * first + 1) {
+            Values range(1 + values.size() % std::min<std::size_t>(values.size() - first, first % 4 == 3 ? 4096 : 40));
+            ByteReader again = begin;
+            const Status of_range = codec::decode_integer_range(again, {values.size(), first, range}, arena);
+            if (!status.ok() || of_range.code == StatusCode::out_of_memory) continue;
+            check(of_range.ok(), "what decodes as a whole decodes in parts");
+            check(again.remaining() == bytes_left, "a range ends where the stream ends");
+            const auto begin_of_range = values.begin() + static_cast<std::ptrdiff_t>(first);
+            check(std::equal(range.begin(), range.end(), begin_of_range), "a range has the values of the whole");
+        }
+        return status;
+    }
 };
 
 template <codec::FloatSize Size>
@@ -259,7 +274,20 @@ struct Symbols {
         for (const std::byte value : values) ++counts[static_cast<unsigned>(value)];
         return codec::encode_symbols(values, counts, out);
     }
-    static Status decode(ByteReader &in, Arena &, Values &values) { return codec::decode_symbols(in, values); }
+    static Status decode(ByteReader &in, Arena &, Values &values) {
+        const ByteReader begin = in;
+        const Status status = codec::decode_symbols(in, values.size(), 0, values);
+        for (std::size_t first = 0; first < values.size(); first = 2 * first + 1) {
+            Values range(1 + values.size() % std::min<std::size_t>(values.size() - first, first % 4 == 3 ? 4096 : 40));
+            ByteReader again = begin;
+            const Status of_range = codec::decode_symbols(again, values.size(), first, range);
+            if (!status.ok()) continue;
+            check(of_range.ok(), "what decodes as a whole decodes in parts");
+            const auto begin_of_range = values.begin() + static_cast<std::ptrdiff_t>(first);
+            check(std::equal(range.begin(), range.end(), begin_of_range), "a range has the symbols of the whole");
+        }
+        return status;
+    }
 };
 
 /// decode(encode(x)) == x, in the promised room, and nothing is left over.

@@ -54,7 +54,8 @@ void search_any_bytes(FuzzInput &input, const search::Query &query) {
         TestArena call_arena(kArenaBytes);
         RowBits certain;
         RowBits possible;
-        if (!search_chunk(*search, column.index, 0, 0, chunk.span(), call_arena, &certain, &possible).ok()) return;
+        OpenChunk opened{chunk.span(), model};
+        if (!search_chunk(*search, column.index, 0, 0, opened, call_arena, &certain, &possible).ok()) return;
         for (std::uint32_t row = 0; row < kGranuleRowsMax; ++row) {
             check(possible.has(row) || !certain.has(row), "a certain row is possible");
             check(row < row_count || !possible.has(row), "a possible row is a row");
@@ -62,11 +63,12 @@ void search_any_bytes(FuzzInput &input, const search::Query &query) {
         std::vector<std::uint32_t> rows;
         for (std::uint32_t row = round; row < row_count; row += 9) rows.push_back(row);
         ColumnVector decoded;
-        if (!decode_chunk_rows(column.index, 0, 0, chunk.span(), model, rows, call_arena, &decoded).ok()) continue;
-        for (std::uint32_t row = 0; row < row_count; ++row) {
+        if (rows.empty() || !decode_chunk_rows(column.index, 0, 0, opened, rows, call_arena, &decoded).ok()) continue;
+        for (std::uint32_t row = rows.front(); row <= rows.back(); ++row) {
             if (decoded.nulls != nullptr && decoded.nulls[row] != 0) continue;
-            check(decoded.entry_of_row[row] < decoded.entry_count, "an entry is one of the entries");
-            const std::uint64_t end = decoded.entry_offsets[decoded.entry_of_row[row] + 1];
+            const std::uint32_t entry = decoded.entry_of_row[row - decoded.row_first];
+            check(entry < decoded.entry_count, "an entry is one of the entries");
+            const std::uint64_t end = decoded.entry_offsets[entry + 1];
             if (end != 0) check(static_cast<int>(decoded.entry_data[end - 1]) >= 0, "an entry can be read");
         }
     }
@@ -121,7 +123,8 @@ void search_messages(FuzzInput &input, const search::Query &query) {
     const OneColumn column(static_cast<std::uint32_t>(messages.size()));
     RowBits certain;
     RowBits possible;
-    check(search_chunk(*search, column.index, 0, 0, chunk.written(), arena, &certain, &possible).ok(), "a granule is searched");
+    OpenChunk opened{chunk.written(), model};
+    check(search_chunk(*search, column.index, 0, 0, opened, arena, &certain, &possible).ok(), "a granule is searched");
     for (std::uint32_t row = 0; row < messages.size(); ++row) {
         search::Tokenizer words(messages[row], words_space);
         matcher->begin();

@@ -74,7 +74,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             const ExactBytes chunk{all.subspan(range.offset, range.byte_count)};
             TestArena decode_arena{kArenaBytes};
             ColumnVector decoded;
-            if (!decode_chunk(*index, g, c, chunk.span(), models[c], decode_arena, &decoded).ok()) continue;
+            OpenChunk opened{chunk.span(), models[c]};
+            if (!decode_chunk(*index, g, c, opened, decode_arena, &decoded).ok()) continue;
             static_cast<void>(count_raw_bytes(decoded, 0));
             check(decoded.row_count == granule_at(*index, g).row_count, "a chunk has its granule's rows");
             for (std::uint32_t row = 0; row < decoded.row_count && decoded.entry_of_row != nullptr; ++row) {
@@ -83,6 +84,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
                 const std::uint64_t end = decoded.entry_offsets[decoded.entry_of_row[row] + 1];
                 if (end != 0) check(static_cast<int>(decoded.entry_data[end - 1]) >= 0, "an entry can be read");
             }
+            const std::uint32_t row = decoded.row_count / 2;
+            OpenChunk fresh{chunk.span(), models[c]};
+            ColumnVector single;
+            const Status status = decode_chunk_rows(*index, g, c, fresh, {&row, 1}, decode_arena, &single);
+            if (status.code == StatusCode::out_of_memory) continue;
+            check(status.ok(), "what decodes as a whole decodes row by row");
+            const bool is_null = decoded.nulls != nullptr && decoded.nulls[row] != 0;
+            if (decoded.numbers != nullptr)
+                check(single.numbers[row - single.row_first] == decoded.numbers[row], "a row has the number of the whole");
+            if (decoded.entry_of_row == nullptr || is_null) continue;
+            const std::uint64_t *whole = decoded.entry_offsets + decoded.entry_of_row[row];
+            const std::uint64_t *alone = single.entry_offsets + single.entry_of_row[row - single.row_first];
+            check(whole[1] - whole[0] == alone[1] - alone[0], "a row has the text of the whole");
         }
     }
     return 0;

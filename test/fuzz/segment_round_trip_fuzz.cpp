@@ -94,7 +94,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             const ExactBytes chunk{segment.bytes.subspan(range.offset, range.byte_count)};
             TestArena decode_arena{kArenaBytes};
             ColumnVector decoded;
-            check(decode_chunk(*index, g, c, chunk.span(), models[c], decode_arena, &decoded).ok(), "a chunk is valid");
+            OpenChunk opened{chunk.span(), models[c]};
+            check(decode_chunk(*index, g, c, opened, decode_arena, &decoded).ok(), "a chunk is valid");
             count_decoded(decoded, c, seen);
             raw_bytes += count_raw_bytes(decoded, 0);
             const Granule granule = granule_at(*index, g);

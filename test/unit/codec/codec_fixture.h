@@ -64,7 +64,23 @@ protected:
         const Status status = decode_integers_of(bytes, decoded);
         EXPECT_TRUE(status.ok()) << status.message;
         EXPECT_EQ(decoded, values);
+        check_ranges(bytes, values);
         return bytes;
+    }
+    /// A range is what decoding all gives: single values, neighbours, wide ranges, both ends.
+    void check_ranges(const Bytes &bytes, const Numbers &values) {
+        std::mt19937_64 random{values.size()};
+        for (int repeat = 0; repeat < 16 && !values.empty(); ++repeat) {
+            const std::size_t first = repeat == 0 ? 0 : repeat == 1 ? values.size() - 1 : random() % values.size();
+            const std::size_t widest = repeat < 6 ? 1 : repeat < 11 ? 20 : values.size();
+            Numbers decoded(1 + random() % std::min(widest, values.size() - first));
+            ByteReader in{bytes};
+            Status status = decode_integer_range(in, {values.size(), first, decoded}, arena_);
+            if (status.ok()) status = in.status_at_end();
+            EXPECT_TRUE(status.ok()) << status.message << ", " << decoded.size() << " from " << first;
+            const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
+            EXPECT_TRUE(std::equal(decoded.begin(), decoded.end(), begin)) << decoded.size() << " from " << first;
+        }
     }
     Bytes check_floats(const Numbers &values, FloatSize size = FloatSize::eight) {
         const Bytes bytes = encode_floats_of(values, size);

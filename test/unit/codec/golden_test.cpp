@@ -151,7 +151,7 @@ TEST_F(GoldenTest, IntegersOfVersion1) {
                                                  : static_cast<std::int64_t>(steps.next() % 16);
                           }));
     check_integers_golden("integers_packed_symbols", packed, make_numbers(300, [&](std::size_t) { return steps.bell(60); }));
-    check_integers_golden("integers_packed_symbols_of_four_lanes", packed,
+    check_integers_golden("integers_packed_symbols_of_parts", packed,
                           make_numbers(1100, [&](std::size_t) { return steps.bell(60); }));
     check_integers_golden("integers_packed_64_bits", packed, {INT64_MIN, INT64_MAX, 0, -1, 1, INT64_MIN + 12345, 99});
     check_integers_golden("integers_runs", CodecId::run_length_integers,
@@ -159,6 +159,25 @@ TEST_F(GoldenTest, IntegersOfVersion1) {
     check_integers_golden("integers_few", CodecId::few_integers, make_numbers(100, [&](std::size_t) {
                               return static_cast<std::int64_t>((steps.next() % 5 + 1) * 0x9E3779B97F4A7C15u);
                           }));
+}
+
+TEST_F(GoldenTest, IntegersInPartsOfVersion1) {
+    Steps steps;
+    const auto packed = CodecId::packed_integers;
+    std::int64_t level = 820454400000000;
+    check_integers_golden("integers_packed_level_of_parts", packed,
+                          make_numbers(1026, [&](std::size_t) { return level += steps.next() % 3; }), Prediction::level);
+    std::int64_t slope = 0;
+    std::int64_t value = 0;
+    check_integers_golden("integers_packed_slope_of_parts", packed,
+                          make_numbers(1030, [&](std::size_t) { return value += slope += steps.next() % 2; }), Prediction::slope);
+    check_integers_golden("integers_packed_drift_of_parts", packed,
+                          make_numbers(1100,
+                                       [&](std::size_t i) {
+                                           return static_cast<std::int64_t>(i % 600 < 300 ? i % 600 : 600 - i % 600) * 60 +
+                                                  steps.bell(8000);
+                                       }),
+                          Prediction::drift);
 }
 
 TEST_F(GoldenTest, FloatsOfVersion1) {

@@ -82,15 +82,41 @@ protected:
         const Bytes bytes = encode(symbols);
         Bytes decoded(symbols.size());
         ByteReader in{bytes};
-        const Status status = decode_symbols(in, decoded);
+        const Status status = decode_symbols(in, symbols.size(), 0, decoded);
         EXPECT_TRUE(status.ok()) << status.message;
         EXPECT_TRUE(in.status_at_end().ok());
         EXPECT_EQ(decoded, symbols);
+        check_ranges(bytes, symbols);
         return bytes.size();
+    }
+    /// Ranges within one part, across parts and at the ends.
+    static void check_ranges(const Bytes &bytes, const Bytes &symbols) {
+        std::mt19937_64 random{symbols.size()};
+        for (int repeat = 0; repeat < 20; ++repeat) {
+            const std::size_t first = repeat == 0 ? symbols.size() - 1 : random() % symbols.size();
+            const std::size_t count = 1 + random() % std::min<std::size_t>(symbols.size() - first, repeat < 10 ? 9 : 4096);
+            Bytes decoded(count);
+            ByteReader in{bytes};
+            EXPECT_TRUE(decode_symbols(in, symbols.size(), first, decoded).ok()) << first << ", " << count;
+            EXPECT_TRUE(in.status_at_end().ok());
+            EXPECT_TRUE(std::equal(decoded.begin(), decoded.end(), symbols.begin() + static_cast<std::ptrdiff_t>(first)));
+        }
     }
 };
 
-TEST_F(SymbolsTest, OneSymbolCostsNothingMore) { EXPECT_LT(check(Bytes(4096, std::byte{200})), 24u); }
+TEST_F(SymbolsTest, OneSymbolCostsNothingMore) { EXPECT_LT(check(Bytes(4096, std::byte{200})), 44u); }
+
+TEST_F(SymbolsTest, APartDoesNotNeedTheWordsOfOthers) {
+    std::mt19937_64 random{9};
+    Bytes symbols(4096);
+    for (std::byte &symbol : symbols) symbol = static_cast<std::byte>(random() % 256);
+    Bytes bytes = encode(symbols);
+    bytes.back() ^= std::byte{255};  // a word of the last part
+    Bytes decoded(500);
+    ByteReader in{bytes};
+    EXPECT_TRUE(decode_symbols(in, symbols.size(), 2048, decoded).ok());
+    EXPECT_TRUE(std::equal(decoded.begin(), decoded.end(), symbols.begin() + 2048));
+}
 
 TEST_F(SymbolsTest, KeepEveryCountAndAlphabet) {
     std::mt19937_64 random{2};
@@ -131,7 +157,7 @@ TEST_F(SymbolsTest, ADamagedStreamIsRefusedOrGivesOtherSymbols) {
     for (std::size_t size = 0; size < bytes.size(); ++size) {
         Bytes decoded(symbols.size());
         ByteReader in{std::span{bytes}.first(size)};
-        EXPECT_FALSE(decode_symbols(in, decoded).ok());
+        EXPECT_FALSE(decode_symbols(in, decoded.size(), 0, decoded).ok());
     }
 }
 

@@ -90,10 +90,19 @@ protected:
                 ASSERT_TRUE(decode_template_rows(*fresh, {&row, 1}, &texts).ok());
                 ASSERT_EQ(text_of(texts, 0), messages[rows[row]]) << row;
             }
-            TemplateGranule *fresh = open(*model, encoded, g, arena);
-            ASSERT_TRUE(decode_template_rows(*fresh, wanted, &texts).ok());
-            for (std::size_t i = 0; i < wanted.size(); ++i) ASSERT_EQ(text_of(texts, i), messages[rows[wanted[i]]]);
+            check_rows(*open(*model, encoded, g, arena), rows, wanted, messages);
+            // Neighbours, which are found by going from row to row.
+            for (std::uint32_t i = 0; i < wanted.size(); ++i) wanted[i] = static_cast<std::uint32_t>(rows.size() / 3) + i;
+            while (wanted.back() >= rows.size()) wanted.pop_back();
+            check_rows(*open(*model, encoded, g, arena), rows, wanted, messages);
         }
+    }
+
+    void check_rows(TemplateGranule &granule, const std::vector<std::uint32_t> &rows, const std::vector<std::uint32_t> &wanted,
+                    const Messages &messages) {
+        DecodedTexts texts;
+        ASSERT_TRUE(decode_template_rows(granule, wanted, &texts).ok());
+        for (std::size_t i = 0; i < wanted.size(); ++i) ASSERT_EQ(text_of(texts, i), messages[rows[wanted[i]]]) << wanted[i];
     }
 
     /// Encodes, decodes and compares, forwards and backwards.

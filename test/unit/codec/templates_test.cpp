@@ -293,6 +293,62 @@ TEST_F(TemplateTest, WordsThatTheDictionaryLacksAreReadAlone) {
     EXPECT_EQ(std::string(reinterpret_cast<const char *>(words[50].data()), words[50].size()), "x1y2z3w4v150");
 }
 
+/// A granule of which only the first bytes are there until more is asked for.
+struct LateGranule {
+    LateGranule(const Bytes &granule, std::size_t loaded) : whole(granule), bytes(granule.size(), std::byte{0xEE}) {
+        std::copy_n(whole.begin(), loaded, bytes.begin());
+        late = {load, this, loaded};
+    }
+    static Status load(void *owner) noexcept {
+        auto *self = static_cast<LateGranule *>(owner);
+        std::copy(self->whole.begin(), self->whole.end(), self->bytes.begin());
+        ++self->loads;
+        return Status::success();
+    }
+    const Bytes &whole;
+    Bytes bytes;
+    LateBytes late;
+    int loads = 0;
+};
+
+TEST_F(TemplateTest, LateBytesAreLoadedOnceAndOnlyWhenTheyAreNeeded) {
+    const Messages messages = make_messages(700, 13);
+    const EncodedMessages encoded = encode_messages(messages);
+    const TemplateModel *model = parse(encoded);
+    const Bytes &whole = encoded.granules[0];
+    int without = 0;
+    for (std::size_t loaded = 0; loaded < whole.size(); loaded += 1 + loaded / 8) {
+        TestArena arena;
+        LateGranule granule(whole, loaded);
+        TemplateGranule *opened = nullptr;
+        ASSERT_TRUE(open_template_granule(*model, granule.bytes, 700, arena, &opened, granule.late).ok()) << loaded;
+        DecodedTexts texts;
+        TextRange escapes;
+        ASSERT_TRUE(decode_template_escapes(*opened, &escapes).ok());
+        without += granule.loads == 0;
+        for (const std::uint32_t row : {699u, 5u}) {
+            ASSERT_TRUE(decode_template_rows(*opened, {&row, 1}, &texts).ok()) << loaded;
+            ASSERT_EQ(text_of(texts, 0), messages[encoded.rows[0][row]]) << loaded;
+        }
+        ASSERT_TRUE(decode_template_granule(*opened, &texts).ok()) << loaded;
+        for (std::size_t i = 0; i < 700; ++i) ASSERT_EQ(text_of(texts, i), messages[encoded.rows[0][i]]) << loaded;
+        EXPECT_EQ(granule.loads, 1) << loaded;
+    }
+    EXPECT_GT(without, 0);
+}
+
+TEST_F(TemplateTest, AChangedHeadIsRefusedBeforeTheRestIsThere) {
+    const EncodedMessages encoded = encode_messages(make_messages(700, 14));
+    const TemplateModel *model = parse(encoded);
+    const std::size_t loaded = encoded.granules[0].size() - 1;
+    LateGranule granule(encoded.granules[0], loaded);
+    granule.bytes[40] ^= std::byte{1};
+    TestArena arena;
+    TemplateGranule *opened = nullptr;
+    EXPECT_FALSE(open_template_granule(*model, granule.bytes, 700, arena, &opened, granule.late).ok());
+    EXPECT_EQ(granule.loads, 0);
+}
+
 /// Decodes everything of bytes that may be anything.
 void decode_anything(const Bytes &model_bytes, const Bytes &granule_bytes, std::uint32_t rows) {
     TestArena arena{256u << 20};

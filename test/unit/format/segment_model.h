@@ -107,8 +107,8 @@ inline void sort_rows(std::vector<Row> &rows, const std::vector<ColumnType> &typ
 
 inline Value value_at(const ColumnVector &column, std::uint32_t row) {
     if (column.kind == PhysicalKind::absent || (column.nulls != nullptr && column.nulls[row] != 0)) return Value::null();
-    if (is_number(column.kind)) return Value::of(column.numbers[row]);
-    const std::uint32_t entry = column.entry_of_row[row];
+    if (is_number(column.kind)) return Value::of(column.numbers[row - column.row_first]);
+    const std::uint32_t entry = column.entry_of_row[row - column.row_first];
     EXPECT_LT(entry, column.entry_count);
     const auto *begin = reinterpret_cast<const char *>(column.entry_data) + column.entry_offsets[entry];
     return Value::of(std::string(begin, column.entry_offsets[entry + 1] - column.entry_offsets[entry]));
@@ -132,7 +132,28 @@ struct OpenSegment {
             const Status opened = open_model(bytes.subspan(of_model.offset, of_model.byte_count), arena, &model);
             if (!opened.ok()) return opened;
         }
-        return decode_chunk(*index, granule, column, bytes.subspan(range.offset, range.byte_count), model, arena, decoded);
+        OpenChunk chunk{bytes.subspan(range.offset, range.byte_count), model};
+        const Status status = decode_chunk(*index, granule, column, chunk, arena, decoded);
+        if (status.ok()) check_some_rows(granule, column, chunk, *decoded);
+        return status;
+    }
+
+    /// Some rows alone are what they are among all of them, whether a chunk was opened before or not.
+    void check_some_rows(std::uint32_t granule, std::uint32_t column, const OpenChunk &opened, const ColumnVector &all) {
+        const std::uint32_t count = all.row_count;
+        for (const std::uint32_t first : {0u, count / 2, count - 1}) {
+            for (const std::uint32_t step : {1u, 9u, count}) {
+                std::vector<std::uint32_t> rows;
+                for (std::uint32_t row = first; row < count && rows.size() < 9; row += step) rows.push_back(row);
+                OpenChunk chunk = step == 9 ? opened : OpenChunk{opened.bytes, opened.model};
+                ColumnVector some;
+                TestArena row_arena;
+                const Status status = decode_chunk_rows(*index, granule, column, chunk, rows, row_arena, &some);
+                EXPECT_TRUE(status.ok()) << status.message;
+                for (const std::uint32_t row : rows)
+                    EXPECT_TRUE(value_at(some, row) == value_at(all, row)) << "row " << row << " of granule " << granule;
+            }
+        }
     }
 
     TestArena arena;
