@@ -144,6 +144,7 @@ struct ScanEstimate {
     double tail_pages;  // of all tail runs; with a filter a tenth of them: most are passed over after a glance
     double pages;       // pages of segments that would be read if every column were needed, in runs
     double tail_rows;   // about how many rows all tail runs have
+    double tags;        // that are asked for one by one; 0: all, or a range
     double matching;    // rows that the conditions on tags and times leave, as far as the filter tells
     double rows;        // rows that would be looked at one by one: those of granules and tail pages that the filter leaves
     int64 time_min;     // of the segments that the filter leaves, within the filter's times; min > max: of none

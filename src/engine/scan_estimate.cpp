@@ -322,6 +322,7 @@ double estimate_tags(Relation rel) {
 
 ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const UnknownFilter &unknown_filter) {
     ScanEstimate estimate = {};
+    estimate.tags = filter.by_tag ? filter.tag_count : unknown_filter.tag_count;
     UnknownShares unknown = {1.0, unknown_filter.time_share};
     if (unknown_filter.tag_count > 0) unknown.tag_share = Min(1.0, unknown_filter.tag_count / estimate_tags(rel));
     format::Metapage meta;

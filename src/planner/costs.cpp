@@ -162,7 +162,7 @@ double log2_of(double value) { return std::log2(Max(value, 2.0)); }
 // A scan that gives one row of each tag decodes a granule a tag, or more while no row of the tag passes.
 void cost_one_row_per_tag(const ScannedTable &scanned, Path *path, const ScanEstimate &estimate) {
     const double all_rows = Max(estimate.rows, 1.0);
-    const double tags = Min(engine::estimate_tags(scanned.table), all_rows);
+    const double tags = Min(estimate.tags > 0 ? estimate.tags : engine::estimate_tags(scanned.table), all_rows);
     const double rows = clamp_row_est(Min(tags, scanned.rel->rows));
     const double rows_per_tag = all_rows / tags;
     const double granule = Min(rows_per_tag / Max(estimate.segments, 1.0), static_cast<double>(format::kGranuleRowsMax));

@@ -258,12 +258,13 @@ sub tag_order_faults
     my ($tag, $time) = (column($state, 'tag'), column($state, 'time'));
     my @ways = ('', 'DESC', 'NULLS FIRST', 'DESC NULLS LAST');
     my $tag_name = $tag->{type} =~ /^(text|varchar)/ && rand() < 0.7 ? 'tag COLLATE "C"' : 'tag';
-    my $where = rand() < 0.3 ? '' : 'WHERE ' . condition($state);
-    $where .= ($where eq '' ? 'WHERE ' : ' AND ') . 'tag = ' . quote(random_value($tag->{type}, 'tag'), $tag->{type})
-        if rand() < 0.3;
+    my @conditions = rand() < 0.3 ? () : '(' . condition($state) . ')';
+    my $has_one_tag = rand() < 0.3;
+    push @conditions, 'tag = ' . quote(random_value($tag->{type}, 'tag'), $tag->{type}) if $has_one_tag;
+    my $where = @conditions ? 'WHERE ' . join(' AND ', @conditions) : '';
     my $order = "ORDER BY $tag_name " . one_of(@ways) . ', "time" ' . one_of(@ways);
     my $distinct = rand() < 0.5 ? "DISTINCT ON ($tag_name)" : '';
-    $order = 'ORDER BY "time" ' . one_of(@ways) if $where =~ / tag = / && $distinct eq '' && rand() < 0.6;
+    $order = 'ORDER BY "time" ' . one_of(@ways) if $has_one_tag && $distinct eq '' && rand() < 0.6;
     my $limit = rand() < 0.6 ? '' : 'LIMIT ' . int(rand(30));
     # Equal tags may differ in bytes, and of those with equal times either may be first.
     my $shown = $tag->{type} =~ /^(numeric|char|citext|float|inet|cidr|interval)/ ? '1' : 'tag';

@@ -1,4 +1,5 @@
 // What every segment must do: give back its rows, sorted, whatever they are.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -241,6 +242,58 @@ TEST(Segment, DoesNotFindTagsThatAreNotThere) {
         std::uint32_t position = 0;
         ASSERT_TRUE(find_tag(*segment.index, bytes_of(tag), &found, &position).ok());
         EXPECT_FALSE(found) << tag;
+    }
+}
+
+// Of a tag that is not there the place of the first one after it: every tag of three characters is looked for.
+TEST(Segment, FindsWhereAMissingTagWouldStand) {
+    for (const bool with_null : {false, true}) {
+        std::vector<Row> rows;
+        std::vector<std::string> tags;
+        for (char a = 'a'; a <= 'e'; ++a) {
+            for (char b = 'a'; b <= 'y'; b += 2) tags.push_back(std::string{a, b});
+        }
+        for (const std::string &tag : tags) rows.push_back(point(tag, 1, 1));
+        if (with_null) {
+            rows.push_back(point("", 1, 1));
+            rows.back()[kPointKey.tag_column] = Value::null();
+        }
+        const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
+        OpenSegment segment{bytes};
+        const std::uint32_t nulls = with_null ? 1 : 0;
+        ASSERT_EQ(tag_positions(*segment.index), tags.size() + nulls);
+        for (int a = 'a' - 1; a <= 'f'; ++a) {
+            for (int b = 'a' - 1; b <= 'z'; ++b) {
+                const std::string tag{static_cast<char>(a), static_cast<char>(b)};
+                const auto place = std::lower_bound(tags.begin(), tags.end(), tag);
+                bool found = false;
+                std::uint32_t position = 0;
+                ASSERT_TRUE(find_tag(*segment.index, bytes_of(tag), &found, &position).ok());
+                EXPECT_EQ(found, place != tags.end() && *place == tag) << tag;
+                EXPECT_EQ(position, place - tags.begin() + nulls) << tag;
+            }
+        }
+    }
+}
+
+TEST(Segment, ListsTagsFromAnyPosition) {
+    std::vector<Row> rows;
+    std::vector<std::string> tags;
+    for (int i = 0; i < 100; ++i) tags.push_back("tag" + std::to_string(1000 + i * i));
+    for (const std::string &tag : tags) rows.push_back(point(tag, 1, 1));
+    const std::string bytes = check_round_trip(kPointTypes, kPointKey, rows);
+    OpenSegment segment{bytes};
+    TestArena memory;
+    std::sort(tags.begin(), tags.end());
+    for (std::uint32_t first = 0; first < tags.size(); ++first) {
+        const std::uint32_t count = std::min<std::uint32_t>(1 + first % 40, static_cast<std::uint32_t>(tags.size()) - first);
+        TagList list;
+        ASSERT_TRUE(tags_at(*segment.index, first, count, memory, &list).ok());
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const std::string tag(reinterpret_cast<const char *>(list.data) + list.offsets[i],
+                                  list.offsets[i + 1] - list.offsets[i]);
+            EXPECT_EQ(tag, tags[first + i]);
+        }
     }
 }
 
