@@ -149,7 +149,6 @@ struct ScanEstimate {
     double rows;        // rows that would be looked at one by one: those of granules and tail pages that the filter leaves
     int64 time_min;     // of the segments that the filter leaves, within the filter's times; min > max: of none
     int64 time_max;
-    double tags;        // in the segment that has the most, of those that the filter leaves
 };
 
 /// What the filter does not say but execution will know: shares of the rows that conditions with values still unknown leave.

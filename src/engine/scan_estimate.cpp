@@ -240,7 +240,6 @@ void add_segment(const ScanFilter &filter, const UnknownShares &unknown, const D
     read = Min(rows, read);
     estimate->segments++;
     estimate->rows += read;
-    estimate->tags = Max(estimate->tags, wanted_tags);
     estimate->time_min = Min(estimate->time_min, filter.by_time ? Max(filter.time_min, entry.time_min) : entry.time_min);
     estimate->time_max = Max(estimate->time_max, filter.by_time ? Min(filter.time_max, entry.time_max) : entry.time_max);
     estimate->matching += wanted_tags * rows_per_tag * share;
@@ -374,7 +373,6 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
     estimate.segments = sealed.segments;
     estimate.time_min = sealed.time_min;
     estimate.time_max = sealed.time_max;
-    estimate.tags = sealed.tags;
     estimate.pages = sealed.pages * share;
     estimate.rows += sealed.rows * share * (filter.search_count > 0 ? kSearchedShare : 1.0);
     return estimate;

@@ -144,7 +144,9 @@ double estimate_groups(const Aggregation &aggregation, const engine::ScanEstimat
                                    estimate.time_min, estimate.time_max);
         if (buckets < 0) buckets = estimate_num_groups(aggregation.root, list_make1(shape.bucket), rows, nullptr, nullptr);
     }
-    return clamp_row_est(Min(rows, buckets * (shape.by_tag ? Max(estimate.tags, 1.0) : 1.0)));
+    double tags = 1;
+    if (shape.by_tag) tags = estimate.tags > 0 ? estimate.tags : engine::estimate_tags(aggregation.table);
+    return clamp_row_est(Min(rows, buckets * tags));
 }
 
 // The share of the rows that must be decoded, since they are not whole granules of one group.

@@ -1,5 +1,7 @@
 #include "planner/rounded_time.h"
 
+#include "planner/our_functions.h"
+
 #include <string_view>
 
 extern "C" {
@@ -49,6 +51,17 @@ int64 stride_of(const Node *node) {
     return interval->time > kDay * kDaysMax ? 0 : interval->day * kDay + interval->time;
 }
 
+// time_bucket() of a width without months, but for the form with a time zone.
+bool is_time_bucket(const FuncExpr *call, RoundedTime *rounded) {
+    const int count = list_length(call->args);
+    if (count < 2 || count > 3 || !is_our_function(call->funcid, "time_bucket")) return false;
+    if (count == 3 && exprType(static_cast<Node *>(lthird(call->args))) == TEXTOID) return false;
+    const int64 stride = stride_of(static_cast<Node *>(linitial(call->args)));
+    if (stride == 0) return false;
+    *rounded = {static_cast<Node *>(lsecond(call->args)), 0, stride};
+    return true;
+}
+
 }  // namespace
 
 bool is_rounded_time(Node *node, RoundedTime *rounded) {
@@ -74,7 +87,7 @@ bool is_rounded_time(Node *node, RoundedTime *rounded) {
             *rounded = {static_cast<Node *>(lsecond(call->args)), stride, stride};
             return true;
         }
-        default: return false;
+        default: return is_time_bucket(call, rounded);
     }
 }
 

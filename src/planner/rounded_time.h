@@ -1,5 +1,5 @@
-// Functions that round a time down, date_trunc(), date_bin() and the cast to date: a comparison of what they give with a value
-// says of the time itself in which range it is, a little wider than need be.
+// Functions that round a time down, date_trunc(), date_bin(), time_bucket() and the cast to date: a comparison of what they give
+// with a value says of the time itself in which range it is, a little wider than need be.
 //
 //     date_trunc('hour', time) = t      t <= time < t + 1 hour
 //     time::date >= d                   midnight of d <= time
