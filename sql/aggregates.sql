@@ -42,7 +42,9 @@ INSERT INTO question (groups, rows, aggregates)
         ('name, date_bin(''1 hour'', time, ''2000-01-01'')'), ('name, date_trunc(''day'', time)'),
         ('name, floor(extract(epoch FROM time) / 300) * 300'), ('name, (floor(extract(epoch FROM time) / 3600) * 3600)::float8'),
         ('NULL::text, to_timestamp(floor(extract(epoch FROM time) / 900) * 900)'), ('ok::text, NULL::text'), ('name, time::date'),
-        ('name, date_trunc(''hour'', time, ''Asia/Kolkata'')'), ('NULL::text, extract(minute FROM time)')) AS g (groups),
+        ('name, date_trunc(''hour'', time, ''Asia/Kolkata'')'), ('NULL::text, extract(minute FROM time)'),
+        ('ok, s'), ('name, day'), ('r, NULL::text'),
+        ('ok, date_bin(''2 hours'', time, ''2000-01-01'')')) AS g (groups),
     (VALUES ('true'), ('name = ''tag1'''), ('time >= ''2026-01-01 02:00'' AND time < ''2026-01-01 04:30'''), ('value > 50'),
         ('value BETWEEN 20 AND 60 AND n < 300 AND name IN (''tag1'', ''tag4'', ''odd'')'), ('n::text LIKE ''%1'' AND NOT ok'),
         ('value >= ''NaN'''), ('name > ''tag3'''), ('time IN (''2026-01-01 00:00:01'', ''2026-01-01 01:00'')'), ('value IS NULL'),
@@ -143,6 +145,8 @@ INSERT INTO records (level, msg, _arrival_time)
 CALL compact('records');
 EXPLAIN (COSTS OFF) SELECT date_trunc('hour', _arrival_time), count(*) FROM records WHERE msg @@ search('failed') AND level = 2 GROUP BY 1;
 SELECT date_trunc('hour', _arrival_time) AS hour, count(*), max(level) FROM records WHERE msg @@ search('failed') GROUP BY 1 ORDER BY 1;
+SELECT level, msg, count(*), count(*) FILTER (WHERE _arrival_time < '2026-01-01 01:00') AS early FROM records
+    WHERE msg @@ search('failed') AND level < 2 GROUP BY level, msg ORDER BY 1, 2;
 SELECT count(*) FROM records WHERE msg LIKE '%failed' AND _arrival_time < '2026-01-01 00:10' AND level = 2;
 
 -- Row-level security: nobody sees by EXPLAIN what hidden rows hold, and only visible rows count.

@@ -133,11 +133,11 @@ FloatSums sum_floats_by(const Slice &slice, const WantedSums &wanted, Value valu
     if (!wanted.sum && !wanted.squares) return result;
     result.sum = sum_of_floats(slice, value_of);
     result.overflows = is_overflow(slice, value_of, result.sum);
-    if (!wanted.squares) return result;
     if (!std::isfinite(result.sum)) {
-        result.sxx = std::numeric_limits<double>::quiet_NaN();
+        result.sxx = std::numeric_limits<double>::quiet_NaN();  // or joining it with others would look like an overflow
         return result;
     }
+    if (!wanted.squares) return result;
     const double mean = result.sum / static_cast<double>(result.count);
     result.sxx = sum_of_floats(slice, [&](std::uint32_t row) {
         const double difference = value_of(row) - mean;

@@ -27,7 +27,7 @@ struct WantedSums {
     bool extremes = false;
 };
 
-/// Of the rows that count; a figure that is not wanted is 0.
+/// Of the rows that count; a figure that is not wanted is 0, or NaN.
 struct IntegerSums {
     std::uint64_t count = 0;
     WideInteger sum;

@@ -7,7 +7,7 @@
 //
 // Life of a query:
 //   1. aggregate_path.cpp offers a path when it understands what is grouped and aggregated (aggregate_shape.cpp): by nothing, by
-//      tag, by a bucket of time (time_buckets.h), or both;
+//      tag, by a bucket of time (time_buckets.h), by other columns (row_codes.h), or by several of these;
 //   2. aggregate_plan.cpp turns it into a plan, whose custom_scan_tlist has the groups, the partial aggregates, and behind them
 //      the columns of the table that its expressions speak of;
 //   3. aggregate_exec.cpp takes batch after batch (engine/scan_batches.h), leaves out the rows that do not match (row_filter.h),
@@ -54,7 +54,7 @@ enum class StateKind : uint8 {
     time_of_max,
 };
 
-enum class OutputKind : uint8 { tag, bucket, constant, aggregate };
+enum class OutputKind : uint8 { tag, bucket, other, constant, aggregate };
 
 /// A column of what the node gives.
 struct OutputColumn {
@@ -62,6 +62,7 @@ struct OutputColumn {
     StateKind state;  // aggregate
     uint32 measure;   // aggregate: which of the shape's
     Oid types[2];     // of the arguments, for first and last
+    uint32 other;     // a column grouped by: which of the shape's
     const Const *constant;
 };
 
@@ -75,6 +76,8 @@ struct AggregateShape {
     Node *bucket;   // nullptr: none
     pg_tz *clock;   // of the bucket
     bool by_tag;
+    const FormData_pg_attribute **others;  // columns that are grouped by, but the tag
+    uint32 other_count;
 };
 
 /// Understands expressions: of a path's target, or the first of a plan's custom_scan_tlist. False when some is not of a kind that

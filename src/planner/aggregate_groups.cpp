@@ -8,20 +8,36 @@ namespace {
 
 constexpr uint32 kPlacesMin = 64;
 
+uint64 hash_datum(Datum value, bool by_value, int length) {
+    const void *bytes = by_value ? &value : static_cast<const void *>(DatumGetPointer(value));
+    return codec::hash_bytes({static_cast<const std::byte *>(bytes), datumGetSize(value, by_value, length)});
+}
+
 uint64 hash_of(const GroupShape &shape, const GroupKey &key) {
     uint64 hash = 0;
     if (shape.by_tag && !key.tag_is_null) hash = codec::hash_bytes({key.tag.data, key.tag.byte_count});
-    if (!shape.by_bucket || key.bucket_is_null) return hash;
-    const void *bucket = shape.bucket_by_value ? &key.bucket : static_cast<const void *>(DatumGetPointer(key.bucket));
-    const Size bytes = datumGetSize(key.bucket, shape.bucket_by_value, shape.bucket_length);
-    return hash_combine64(hash, codec::hash_bytes({static_cast<const std::byte *>(bucket), bytes}));
+    if (shape.by_bucket && !key.bucket_is_null)
+        hash = hash_combine64(hash, hash_datum(key.bucket, shape.bucket_by_value, shape.bucket_length));
+    for (uint32 i = 0; i < shape.other_count; i++) {
+        const NullableDatum &other = key.others[i];
+        const FormData_pg_attribute *column = shape.others[i];
+        hash = hash_combine64(hash, other.isnull ? i : hash_datum(other.value, column->attbyval, column->attlen));
+    }
+    return hash;
+}
+
+bool is_same_tag(const GroupKey &a, const GroupKey &b) {
+    if (a.tag_is_null || b.tag_is_null) return a.tag_is_null == b.tag_is_null;
+    return a.tag.byte_count == b.tag.byte_count && memcmp(a.tag.data, b.tag.data, a.tag.byte_count) == 0;
 }
 
 bool is_same(const GroupShape &shape, const GroupKey &a, const GroupKey &b) {
-    if (shape.by_tag) {
-        if (a.tag_is_null != b.tag_is_null) return false;
-        if (!a.tag_is_null && (a.tag.byte_count != b.tag.byte_count || memcmp(a.tag.data, b.tag.data, a.tag.byte_count) != 0))
-            return false;
+    if (shape.by_tag && !is_same_tag(a, b)) return false;
+    for (uint32 i = 0; i < shape.other_count; i++) {
+        const FormData_pg_attribute *column = shape.others[i];
+        if (a.others[i].isnull != b.others[i].isnull) return false;
+        if (a.others[i].isnull) continue;
+        if (!datumIsEqual(a.others[i].value, b.others[i].value, column->attbyval, column->attlen)) return false;
     }
     if (!shape.by_bucket) return true;
     if (a.bucket_is_null || b.bucket_is_null) return a.bucket_is_null == b.bucket_is_null;
@@ -66,6 +82,15 @@ Group *make_group(GroupTable *table, const GroupKey &key, uint64 hash) {
     if (shape.by_bucket) {
         group->key.bucket_is_null = key.bucket_is_null;
         if (!key.bucket_is_null) group->key.bucket = datumCopy(key.bucket, shape.bucket_by_value, shape.bucket_length);
+    }
+    if (shape.other_count > 0) {
+        auto *others = static_cast<NullableDatum *>(palloc0(sizeof(NullableDatum) * shape.other_count));
+        for (uint32 i = 0; i < shape.other_count; i++) {
+            others[i].isnull = key.others[i].isnull;
+            const FormData_pg_attribute *column = shape.others[i];
+            if (!others[i].isnull) others[i].value = datumCopy(key.others[i].value, column->attbyval, column->attlen);
+        }
+        group->key.others = others;
     }
     MemoryContextSwitchTo(old);
     return group;

@@ -47,12 +47,13 @@ struct MeasureState {
     Number time_of_max;
 };
 
-/// A group: its tag and its bucket, as far as the query groups by them.
+/// A group: its tag, its bucket and its values of other columns, as far as the query groups by them.
 struct GroupKey {
     bool tag_is_null;
     bool bucket_is_null;
     engine::TagBytes tag;
     Datum bucket;
+    const NullableDatum *others;
 };
 
 struct Group {
@@ -68,6 +69,8 @@ struct GroupShape {
     bool by_bucket;
     int16 bucket_length;
     bool bucket_by_value;
+    uint32 other_count;
+    const FormData_pg_attribute *const *others;  // the columns
 };
 
 struct GroupTable {

@@ -146,13 +146,23 @@ double estimate_groups(const Aggregation &aggregation, const engine::ScanEstimat
     }
     double tags = 1;
     if (shape.by_tag) tags = estimate.tags > 0 ? estimate.tags : engine::estimate_tags(aggregation.table);
-    return clamp_row_est(Min(rows, buckets * tags));
+    double others = 1;
+    if (shape.other_count > 0) {
+        List *columns = NIL;
+        for (uint32 i = 0; i < shape.column_count; i++) {
+            if (shape.columns[i].kind == OutputKind::other)
+                columns = lappend(columns, list_nth(aggregation.target->exprs, static_cast<int>(i)));
+        }
+        others = estimate_num_groups(aggregation.root, columns, rows, nullptr, nullptr);
+    }
+    return clamp_row_est(Min(rows, buckets * tags * others));
 }
 
 // The share of the rows that must be decoded, since they are not whole granules of one group.
 double decoded_share(const Aggregation &aggregation, const engine::ScanEstimate &estimate) {
     const AggregateShape &shape = aggregation.shape;
-    if (shape.filters != NIL || list_length(clauses_of(aggregation.input)) > aggregation.decided_count) return 1;
+    if (shape.filters != NIL || shape.other_count > 0 || list_length(clauses_of(aggregation.input)) > aggregation.decided_count)
+        return 1;
     const double granules = Max(estimate.rows / format::kGranuleRowsMax, 1.0);
     return shape.bucket == nullptr ? kLeftShare : Min(1.0, kLeftShare + aggregation.group_count / (2 * granules));
 }

@@ -237,6 +237,10 @@ bool add_column(const ShapeMaker &maker, Node *expr) {
     } else if (const Var *var = column_of(maker, expr); var != nullptr && var->varattno == maker.keys.columns.tag) {
         column->kind = OutputKind::tag;
         shape->by_tag = true;
+    } else if (var != nullptr && var->varattno != maker.keys.columns.time) {
+        column->kind = OutputKind::other;
+        column->other = shape->other_count;
+        shape->others[shape->other_count++] = TupleDescAttr(maker.desc, var->varattno - 1);
     } else {
         const BucketShape bucket = bucket_shape(expr, maker.varno, maker.keys.columns.time);
         if (!bucket.rises || shape->bucket != nullptr) return false;
@@ -254,6 +258,7 @@ bool understand_shape(const KeyTypes &keys, TupleDesc desc, Index varno, List *e
     *shape = AggregateShape{};
     shape->columns = static_cast<OutputColumn *>(palloc0(sizeof(OutputColumn) * Max(list_length(exprs), 1)));
     shape->measures = static_cast<Measure *>(palloc0(sizeof(Measure) * Max(list_length(exprs), 1)));
+    shape->others = static_cast<const FormData_pg_attribute **>(palloc0(sizeof(void *) * Max(list_length(exprs), 1)));
     const ShapeMaker maker = {keys, desc, varno, shape};
     ListCell *cell;
     foreach (cell, exprs) {

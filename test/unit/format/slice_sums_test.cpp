@@ -126,6 +126,9 @@ TEST(SliceSums, SayThatFiniteValuesOverflow) {
     EXPECT_TRUE(sum_floats(PhysicalKind::float8, slice_of(bits_of({1e308, 1e308})), kAll).overflows);
     EXPECT_FALSE(sum_floats(PhysicalKind::float8, slice_of(bits_of({1e308, kInfinity})), kAll).overflows);
     EXPECT_TRUE(sum_floats(PhysicalKind::float8, slice_of(bits_of({1e200, -1e200})), kAll).overflows) << "the squares do";
+    FloatSums infinite = sum_floats(PhysicalKind::float8, slice_of(bits_of({kInfinity})), {true, false, false});
+    add_float_sums(infinite, sum_floats(PhysicalKind::float8, slice_of(bits_of({5})), {true, false, false}));
+    EXPECT_FALSE(infinite.overflows) << "whether squares are wanted or not";
     FloatSums joined = sum_floats(PhysicalKind::float8, slice_of(bits_of({1e308})), {true, false, false});
     add_float_sums(joined, sum_floats(PhysicalKind::float8, slice_of(bits_of({1e308})), {true, false, false}));
     EXPECT_TRUE(joined.overflows);
