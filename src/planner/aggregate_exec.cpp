@@ -135,6 +135,12 @@ void close_scan(AggregateNode *node) {
     node->scan = nullptr;
 }
 
+bool wants_tags(const AggregateNode *node) {
+    bool wanted = node->shape.by_tag || node->filter.by_tag != nullptr;
+    for (int i = 0; i < list_length(node->shape.filters); i++) wanted |= node->measure_filters[i].by_tag != nullptr;
+    return wanted;
+}
+
 void start_scan(AggregateNode *node) {
     EState *estate = node->base.ss.ps.state;
     evaluate_parameters(node);
@@ -150,7 +156,7 @@ void start_scan(AggregateNode *node) {
     const Relation table = node->base.ss.ss_currentRelation;
     part->scan_shared = part->shared;
     engine::ParallelScan *shared = part->shared != nullptr ? &part->shared->scan : nullptr;
-    node->scan = engine::begin_batches(table, estate->es_snapshot, &node->scan_filter, shared, node->shape.by_tag);
+    node->scan = engine::begin_batches(table, estate->es_snapshot, &node->scan_filter, shared, wants_tags(node));
     MemoryContextSwitchTo(old);
 }
 

@@ -113,8 +113,11 @@ engine::ScanEstimate estimate_input(const Aggregation &aggregation) {
 int count_decided(const Aggregation &aggregation) {
     int count = 0;
     ListCell *cell;
-    foreach (cell, clauses_of(aggregation.input))
-        count += scan_decides(aggregation.keys, aggregation.input->relid, static_cast<Node *>(lfirst(cell)));
+    foreach (cell, clauses_of(aggregation.input)) {
+        Node *clause = static_cast<Node *>(lfirst(cell));
+        const Index varno = aggregation.input->relid;
+        if (scan_decides(aggregation.keys, varno, clause) || is_about_tag(aggregation.keys, varno, clause)) count++;
+    }
     return count;
 }
 
@@ -126,7 +129,8 @@ double cost_of_others(const Aggregation &aggregation) {
         Node *clause = static_cast<Node *>(lfirst(cell));
         NumberComparison comparison;
         const Index varno = aggregation.input->relid;
-        if (scan_decides(aggregation.keys, varno, clause) || is_number_comparison(clause, varno, &comparison)) continue;
+        if (scan_decides(aggregation.keys, varno, clause) || is_about_tag(aggregation.keys, varno, clause)) continue;
+        if (is_number_comparison(clause, varno, &comparison)) continue;
         QualCost one;
         cost_qual_eval_node(&one, clause, aggregation.root);
         cost.startup += one.startup;

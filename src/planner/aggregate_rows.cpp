@@ -88,10 +88,10 @@ bool mask_rows(AggregateNode *node, const RowBatch &batch) {
     if (found != nullptr) {
         for (uint32 row = first; row < end; row++) keep[row] &= engine::has_bit(found->possible, row);
     }
-    narrow_mask(node->filter, batch, found, node->slot, node->row_context, &node->mask);
+    narrow_mask(&node->filter, batch, found, node->slot, node->row_context, &node->mask);
     for (uint32 i = 0; i < filter_count; i++) {
         memcpy(node->filter_masks[i].keep + first, keep + first, end - first);
-        narrow_mask(node->measure_filters[i], batch, nullptr, node->slot, node->row_context, &node->filter_masks[i]);
+        narrow_mask(&node->measure_filters[i], batch, nullptr, node->slot, node->row_context, &node->filter_masks[i]);
     }
     return true;
 }
@@ -243,7 +243,7 @@ void begin_grouped_rows(AggregateNode *node) {
 }
 
 void add_granule(AggregateNode *node, const RowBatch &batch) {
-    if (add_whole(node, batch)) return;
+    if (!tag_matches(&node->filter, batch, node->slot, node->row_context) || add_whole(node, batch)) return;
     const bool is_masked = mask_rows(node, batch);
     if (node->shape.bucket == nullptr) return add_rows(node, batch, batch.rows.first, batch.rows.end, is_masked, BucketRange{});
     uint32 row = batch.rows.first + batch.no_time_count;
