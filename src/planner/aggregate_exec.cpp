@@ -205,7 +205,7 @@ bool add_known(AggregateNode *node, const RowBatch &batch, const Measure &measur
                                      format::IntegerSums{about.row_count, {}, {}, about.time_min, about.time_max});
         return true;
     }
-    const GranuleStatistics *statistics = engine::batch_statistics(node->scan, batch, measure.column - 1);
+    const GranuleStatistics *statistics = engine::batch_statistics(node->scan, batch, measure.column - 1, measure.kind);
     if (statistics == nullptr || !do_statistics_suffice(measure, about, *statistics)) return false;
     if (state != nullptr) add_granule_to(measure, about, *statistics, state);
     return true;
