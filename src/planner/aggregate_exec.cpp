@@ -37,6 +37,8 @@ struct AggregateNode {
     RowMask mask;
     RowMask *filter_masks;  // one a FILTER clause
     RowMask null_mask;
+    uint32 kept_rows[format::kGranuleRowsMax];  // by places among those that count
+    int64 kept_times[format::kGranuleRowsMax];
     // Groups.
     TimeBuckets buckets;
     MemoryContext bucket_context;
@@ -67,29 +69,6 @@ Node *create_state(CustomScan *plan) {
     return reinterpret_cast<Node *>(node);
 }
 
-// Turns places in custom_scan_tlist back into what stands there.
-Node *restore_columns(Node *node, void *target_list) {
-    if (node == nullptr) return nullptr;
-    if (IsA(node, Var) && reinterpret_cast<Var *>(node)->varno == INDEX_VAR) {
-        const AttrNumber number = reinterpret_cast<Var *>(node)->varattno;
-        const TargetEntry *entry = list_nth_node(TargetEntry, static_cast<List *>(target_list), number - 1);
-        return reinterpret_cast<Node *>(entry->expr);
-    }
-    return mutate_expression(node, restore_columns, target_list);
-}
-
-List *restored(List *exprs, const CustomScan *plan) {
-    return reinterpret_cast<List *>(restore_columns(reinterpret_cast<Node *>(exprs), plan->custom_scan_tlist));
-}
-
-// The expressions of what the node gives, without the columns behind it.
-List *given_exprs(const CustomScan *plan) {
-    const int count = linitial_int(plan->custom_private);
-    List *exprs = NIL;
-    for (int i = 0; i < count; i++) exprs = lappend(exprs, list_nth_node(TargetEntry, plan->custom_scan_tlist, i)->expr);
-    return exprs;
-}
-
 void begin_groups_of(AggregateNode *node, MemoryContext parent) {
     const AggregateShape &shape = node->shape;
     node->group_context = AllocSetContextCreate(parent, "historian groups", ALLOCSET_DEFAULT_SIZES);
@@ -110,7 +89,7 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     node->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(table), &engine::kRowSlotOps);
     node->row_context = CreateExprContext(estate);
 
-    node->clauses = restored(linitial_node(List, plan->custom_exprs), plan);
+    node->clauses = restored_exprs(plan, linitial_node(List, plan->custom_exprs));
     List *others = NIL;
     ListCell *cell;
     foreach (cell, node->clauses) {
@@ -137,10 +116,10 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     begin_groups_of(node, estate->es_query_cxt);
     if (node->shape.bucket == nullptr) return;
     node->bucket_context = AllocSetContextCreate(estate->es_query_cxt, "historian buckets", ALLOCSET_DEFAULT_SIZES);
-    List *bucket = restored(lthird_node(List, plan->custom_exprs), plan);
+    List *bucket = restored_exprs(plan, lthird_node(List, plan->custom_exprs));
     ExprState *expression = ExecInitExpr(static_cast<Expr *>(linitial(bucket)), planstate);
-    begin_buckets(&node->buckets, expression, CreateExprContext(estate), exprType(node->shape.bucket), node->shape.clock,
-                  node->bucket_context);
+    begin_buckets(&node->buckets, expression, CreateExprContext(estate), exprType(node->shape.bucket),
+                  node->shape.bucket_shape, node->bucket_context);
 }
 
 // ------------------------------------------------------------------------------------------------------------------- start
@@ -154,6 +133,11 @@ void evaluate_parameters(AggregateNode *node) {
     MemoryContextReset(node->filter_context);
     MemoryContext old = MemoryContextSwitchTo(node->filter_context);
     build_filter(node->keys, node->conditions, node->values, &node->scan_filter);
+    // The session's time zone may be another one than when the plan was begun.
+    if (node->shape.bucket != nullptr) {
+        const Index varno = reinterpret_cast<const CustomScan *>(node->base.ss.ps.plan)->scan.scanrelid;
+        node->buckets.shape = bucket_shape(node->shape.bucket, varno, node->keys.columns.time);
+    }
     MemoryContextSwitchTo(old);
     node->scan_filter.order = engine::ScanOrder::stored;
     evaluate_filter_values(&node->filter, context);
@@ -321,6 +305,22 @@ BucketRange null_bucket(AggregateNode *node) {
     return {0, 0, node->null_bucket, node->null_bucket_is_null};
 }
 
+// Only rows that count have a bucket: of others, a deleted one with an infinite time, say, the expression may be an error.
+void add_masked_rows(AggregateNode *node, const RowBatch &batch, uint32 first, const int64 *times) {
+    uint32 count = 0;
+    for (uint32 row = first; row < batch.rows.end; row++) {
+        node->kept_rows[count] = row;
+        node->kept_times[count] = times[row];
+        count += node->mask.keep[row];
+    }
+    for (uint32 place = 0; place < count;) {
+        BucketRange bucket;
+        const uint32 end = end_of_bucket(&node->buckets, node->kept_times, place, count, &bucket);
+        add_rows(node, batch, node->kept_rows[place], node->kept_rows[end - 1] + 1, true, bucket);
+        place = end;
+    }
+}
+
 void add_granule(AggregateNode *node, const RowBatch &batch) {
     if (add_whole(node, batch)) return;
     const bool is_masked = mask_rows(node, batch);
@@ -329,6 +329,7 @@ void add_granule(AggregateNode *node, const RowBatch &batch) {
     if (batch.no_time_count > 0) add_rows(node, batch, batch.rows.first, row, is_masked, null_bucket(node));
     if (row == batch.rows.end) return;
     const int64 *times = engine::granule_column(batch.granule, node->keys.columns.time - 1).vector.numbers;
+    if (is_masked) return add_masked_rows(node, batch, row, times);
     while (row < batch.rows.end) {
         BucketRange bucket;
         const uint32 end = end_of_bucket(&node->buckets, times, row, batch.rows.end, &bucket);

@@ -238,11 +238,10 @@ bool add_column(const ShapeMaker &maker, Node *expr) {
         column->kind = OutputKind::tag;
         shape->by_tag = true;
     } else {
-        const BucketShape bucket = bucket_shape(expr, maker.varno, maker.keys.columns.time);
-        if (!bucket.rises || shape->bucket != nullptr) return false;
+        shape->bucket_shape = bucket_shape(expr, maker.varno, maker.keys.columns.time);
+        if (!shape->bucket_shape.rises || shape->bucket != nullptr) return false;
         column->kind = OutputKind::bucket;
         shape->bucket = expr;
-        shape->clock = bucket.clock;
     }
     shape->column_count++;
     return true;
