@@ -17,6 +17,7 @@
 //
 #include "engine/key_conditions.h"
 #include "engine/pages.h"
+#include "engine/value_key.h"
 #include "search/query.h"
 
 namespace historian::engine {
@@ -56,8 +57,9 @@ struct RowSearch {
 /// A range of a column of numbers; rows outside, and NULLs, are passed over. The numbers are keys (value_key()): of floats such
 /// that sort as PostgreSQL does.
 struct ValueFilter {
-    uint32 column;  // from 0
-    int64 low;      // inclusive, both
+    uint32 column;    // from 0
+    NumberKind kind;  // of the column's type, under domains; segments may have stored it as integers of its width
+    int64 low;        // inclusive, both
     int64 high;
 };
 

@@ -226,9 +226,12 @@ bool batch_has_row(const BatchScan *batches, const RowBatch &batch, uint32 row) 
 
 const FoundRows &found_rows(const BatchScan *batches) { return *batches->scan->found; }
 
-const format::GranuleStatistics *batch_statistics(BatchScan *batches, const RowBatch &batch, uint32 column) {
+const format::GranuleStatistics *batch_statistics(BatchScan *batches, const RowBatch &batch, uint32 column,
+                                                  format::PhysicalKind kind) {
     const OpenSegment &segment = *batch.granule->segment;
     if (column >= segment.header.column_count) return nullptr;  // added after the segment was made
+    // Floats of a domain are summarised as the integers that they are stored as; so are those of a column that was of a domain.
+    if (format::column_type(*segment.index, column).kind != kind) return nullptr;
     const std::span<const format::GranuleStatistics> all = granule_statistics(batches->scan->rel, segment, column);
     return all.empty() ? nullptr : &all[batch.granule->number];
 }

@@ -40,8 +40,10 @@ bool batch_has_row(const BatchScan *scan, const RowBatch &batch, uint32 row);
 /// What the filter's searches leave of the batch's granule.
 const FoundRows &found_rows(const BatchScan *scan);
 
-/// The statistics of a column (from 0) of the batch's granule; nullptr when there are none. They live until the next batch.
-const format::GranuleStatistics *batch_statistics(BatchScan *scan, const RowBatch &batch, uint32 column);
+/// The statistics of a column (from 0) of the batch's granule, as numbers of a kind; nullptr when there are none. They live until
+/// the next batch.
+const format::GranuleStatistics *batch_statistics(BatchScan *scan, const RowBatch &batch, uint32 column,
+                                                  format::PhysicalKind kind);
 
 /// For EXPLAIN: the batch, which was whole, was answered without decoding its granule.
 void count_as_summarized(BatchScan *scan);

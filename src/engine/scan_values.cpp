@@ -30,10 +30,10 @@ uint32 count_granules(const uint64 *granules, uint32 granule_count) {
     return count;
 }
 
-bool may_have_values(const format::GranuleStatistics &granule, NumberKind kind, const ValueFilter &filter) {
+bool may_have_values(const format::GranuleStatistics &granule, const ValueFilter &filter) {
     if (!granule.is_known) return true;
     if (granule.value_count == 0) return false;
-    return value_key(kind, granule.min) <= filter.high && value_key(kind, granule.max) >= filter.low;
+    return value_key(filter.kind, granule.min) <= filter.high && value_key(filter.kind, granule.max) >= filter.low;
 }
 
 // The rows in range, 64 at a time.
@@ -67,10 +67,11 @@ void narrow_by_statistics(TableScan *scan, const OpenSegment &segment, uint64 *g
         if (count_granules(granules, count) * kGranulesPerStatistics < count) return;
         if (value.column >= segment.header.column_count) continue;
         NumberKind kind;
-        if (!number_kind(format::column_type(*segment.index, value.column).kind, &kind)) continue;
+        // Floats of a domain are stored as integers: their least and greatest are not those of floats.
+        if (!number_kind(format::column_type(*segment.index, value.column).kind, &kind) || kind != value.kind) continue;
         const std::span<const format::GranuleStatistics> known = granule_statistics(scan->rel, segment, value.column);
         for (uint32 g = 0; g < known.size() && g < count; g++) {
-            if (!may_have_values(known[g], kind, value)) granules[g / 64] &= ~(UINT64CONST(1) << (g % 64));
+            if (!may_have_values(known[g], value)) granules[g / 64] &= ~(UINT64CONST(1) << (g % 64));
         }
     }
 }
@@ -90,7 +91,7 @@ void narrow_by_values(TableScan *scan, Granule *granule, FoundRows *found) {
             set_all(granule->about.row_count, &found->possible);
             memset(&found->certain, 0, sizeof(found->certain));
         }
-        switch (kind) {
+        switch (value.kind) {
             case NumberKind::integer: narrow_rows<NumberKind::integer>(vector, value, &found->possible); break;
             case NumberKind::float4: narrow_rows<NumberKind::float4>(vector, value, &found->possible); break;
             case NumberKind::float8: narrow_rows<NumberKind::float8>(vector, value, &found->possible); break;

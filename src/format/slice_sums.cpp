@@ -87,10 +87,12 @@ double float_of(PhysicalKind kind, std::int64_t number) noexcept {
 
 template <typename Value>
 double sum_of_floats(const Slice &slice, Value value_of) noexcept {
-    double sums[kLanes] = {};
+    // Of nothing but -0 the sum is -0.
+    double sums[kLanes];
+    std::fill_n(sums, kLanes, -0.0);
     for_each_row(slice,
-                 [&](std::uint32_t lane, std::uint32_t row, bool is_kept) { sums[lane] += is_kept ? value_of(row) : 0.0; });
-    double sum = 0;
+                 [&](std::uint32_t lane, std::uint32_t row, bool is_kept) { sums[lane] += is_kept ? value_of(row) : -0.0; });
+    double sum = -0.0;
     for (const double lane : sums) sum += lane;
     return sum;
 }
@@ -115,13 +117,20 @@ void find_extremes(const Slice &slice, Value value_of, FloatSums *result) noexce
     result->max = nan_count > 0 ? nan : *std::max_element(greatest, greatest + kLanes);
 }
 
-// Whether a figure is infinite though no value is.
+bool is_overflow(double result, double a, double b) noexcept { return std::isinf(result) && !std::isinf(a) && !std::isinf(b); }
+
+// A sum that is not finite once more in the order of rows, as PostgreSQL adds: a lane may overflow where that does not, and lanes
+// of either sign then make NaN.
 template <typename Value>
-bool is_overflow(const Slice &slice, Value value_of, double figure) noexcept {
-    if (!std::isinf(figure)) return false;
-    bool any = false;
-    for_each_row(slice, [&](std::uint32_t, std::uint32_t row, bool is_kept) { any |= is_kept && std::isinf(value_of(row)); });
-    return !any;
+void sum_in_order(const Slice &slice, Value value_of, FloatSums *result) noexcept {
+    double sum = 0;
+    for (std::uint32_t row = 0; row < slice.row_count; ++row) {
+        if (slice.keep != nullptr && slice.keep[row] == 0) continue;
+        const double value = value_of(row);
+        result->overflows |= is_overflow(sum + value, sum, value);
+        sum += value;
+    }
+    result->sum = sum;
 }
 
 template <typename Value>
@@ -132,7 +141,7 @@ FloatSums sum_floats_by(const Slice &slice, const WantedSums &wanted, Value valu
     if (wanted.extremes) find_extremes(slice, value_of, &result);
     if (!wanted.sum && !wanted.squares) return result;
     result.sum = sum_of_floats(slice, value_of);
-    result.overflows = is_overflow(slice, value_of, result.sum);
+    if (!std::isfinite(result.sum)) sum_in_order(slice, value_of, &result);
     if (!std::isfinite(result.sum)) {
         result.sxx = std::numeric_limits<double>::quiet_NaN();  // or joining it with others would look like an overflow
         return result;
@@ -190,22 +199,27 @@ void add_integer_sums(IntegerSums &sums, const IntegerSums &other) noexcept {
     sums.max = std::max(sums.max, other.max);
 }
 
-void add_float_sums(FloatSums &sums, const FloatSums &other) noexcept {
+void add_float_sums(FloatSums &sums, const FloatSums &other, const WantedSums &wanted) noexcept {
     if (other.count == 0) return;
     if (sums.count == 0) {
         sums = other;
         return;
     }
-    const double n1 = static_cast<double>(sums.count);
-    const double n2 = static_cast<double>(other.count);
-    const double sum = sums.sum + other.sum;
-    const double difference = sums.sum / n1 - other.sum / n2;
-    const double sxx = sums.sxx + other.sxx + n1 * n2 * difference * difference / (n1 + n2);
-    sums.overflows |= other.overflows || (std::isinf(sum) && !std::isinf(sums.sum) && !std::isinf(other.sum)) ||
-                      (std::isinf(sxx) && !std::isinf(sums.sxx) && !std::isinf(other.sxx));
+    sums.overflows |= other.overflows;
+    if (wanted.squares) {
+        const double n1 = static_cast<double>(sums.count);
+        const double n2 = static_cast<double>(other.count);
+        const double difference = sums.sum / n1 - other.sum / n2;
+        const double sxx = sums.sxx + other.sxx + n1 * n2 * difference * difference / (n1 + n2);
+        sums.overflows |= is_overflow(sxx, sums.sxx, other.sxx);
+        sums.sxx = sxx;
+    }
+    if (wanted.sum || wanted.squares) {
+        const double sum = sums.sum + other.sum;
+        sums.overflows |= is_overflow(sum, sums.sum, other.sum);
+        sums.sum = sum;
+    }
     sums.count += other.count;
-    sums.sum = sum;
-    sums.sxx = sxx;
     // NaN is the greatest: the smaller is what is not greater.
     sums.min = std::isnan(sums.min) || other.min < sums.min ? other.min : sums.min;
     sums.max = std::isnan(other.max) || other.max > sums.max ? other.max : sums.max;

@@ -51,7 +51,8 @@ struct FloatSums {
 };
 FloatSums sum_floats(PhysicalKind kind, const Slice &slice, const WantedSums &wanted) noexcept;
 
-/// Joins the figures of two sets of rows, as float8_combine() of PostgreSQL does (backend/utils/adt/float.c).
-void add_float_sums(FloatSums &sums, const FloatSums &other) noexcept;
+/// Joins the figures of two sets of rows, as float8_combine() of PostgreSQL does (backend/utils/adt/float.c). What is not wanted
+/// overflows nothing.
+void add_float_sums(FloatSums &sums, const FloatSums &other, const WantedSums &wanted) noexcept;
 
 }  // namespace historian::format

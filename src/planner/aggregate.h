@@ -74,7 +74,7 @@ struct AggregateShape {
     uint32 measure_count;
     List *filters;  // of FILTER clauses, distinct: a measure names one by its place
     Node *bucket;   // nullptr: none
-    pg_tz *clock;   // of the bucket
+    BucketShape bucket_shape;
     bool by_tag;
     const FormData_pg_attribute **others;  // columns that are grouped by, but the tag
     uint32 other_count;
@@ -83,6 +83,12 @@ struct AggregateShape {
 /// Understands expressions: of a path's target, or the first of a plan's custom_scan_tlist. False when some is not of a kind that
 /// the node can do.
 bool understand_shape(const KeyTypes &keys, TupleDesc desc, Index varno, List *exprs, AggregateShape *shape);
+
+/// The expressions of what a plan's node gives, without the columns behind them.
+List *given_exprs(const CustomScan *plan);
+
+/// Expressions of a plan's custom_exprs with the table's columns instead of places in custom_scan_tlist.
+List *restored_exprs(const CustomScan *plan, List *exprs);
 
 /// The transition value of an output column from what was found; memory: the current context.
 Datum transition_value(const OutputColumn &column, const Measure &measure, const MeasureState &found, bool *is_null);

@@ -32,29 +32,6 @@ Node *create_state(CustomScan *plan) {
     return reinterpret_cast<Node *>(node);
 }
 
-// Turns places in custom_scan_tlist back into what stands there.
-Node *restore_columns(Node *node, void *target_list) {
-    if (node == nullptr) return nullptr;
-    if (IsA(node, Var) && reinterpret_cast<Var *>(node)->varno == INDEX_VAR) {
-        const AttrNumber number = reinterpret_cast<Var *>(node)->varattno;
-        const TargetEntry *entry = list_nth_node(TargetEntry, static_cast<List *>(target_list), number - 1);
-        return reinterpret_cast<Node *>(entry->expr);
-    }
-    return mutate_expression(node, restore_columns, target_list);
-}
-
-List *restored(List *exprs, const CustomScan *plan) {
-    return reinterpret_cast<List *>(restore_columns(reinterpret_cast<Node *>(exprs), plan->custom_scan_tlist));
-}
-
-// The expressions of what the node gives, without the columns behind it.
-List *given_exprs(const CustomScan *plan) {
-    const int count = linitial_int(plan->custom_private);
-    List *exprs = NIL;
-    for (int i = 0; i < count; i++) exprs = lappend(exprs, list_nth_node(TargetEntry, plan->custom_scan_tlist, i)->expr);
-    return exprs;
-}
-
 void begin_groups_of(AggregateNode *node, MemoryContext parent) {
     const AggregateShape &shape = node->shape;
     node->group_context = AllocSetContextCreate(parent, "historian groups", ALLOCSET_DEFAULT_SIZES);
@@ -75,7 +52,7 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     node->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(table), &engine::kRowSlotOps);
     node->row_context = CreateExprContext(estate);
 
-    node->clauses = restored(linitial_node(List, plan->custom_exprs), plan);
+    node->clauses = restored_exprs(plan, linitial_node(List, plan->custom_exprs));
     List *others = NIL;
     ListCell *cell;
     foreach (cell, node->clauses) {
@@ -103,9 +80,9 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     if (node->shape.other_count > 0) begin_grouped_rows(node);
     if (node->shape.bucket == nullptr) return;
     node->bucket_context = AllocSetContextCreate(estate->es_query_cxt, "historian buckets", ALLOCSET_DEFAULT_SIZES);
-    List *bucket = restored(lthird_node(List, plan->custom_exprs), plan);
+    List *bucket = restored_exprs(plan, lthird_node(List, plan->custom_exprs));
     ExprState *expression = ExecInitExpr(static_cast<Expr *>(linitial(bucket)), planstate);
-    begin_buckets(&node->buckets, expression, CreateExprContext(estate), exprType(node->shape.bucket), node->shape.clock,
+    begin_buckets(&node->buckets, expression, CreateExprContext(estate), exprType(node->shape.bucket), node->shape.bucket_shape,
                   node->bucket_context);
 }
 
@@ -120,6 +97,11 @@ void evaluate_parameters(AggregateNode *node) {
     MemoryContextReset(node->filter_context);
     MemoryContext old = MemoryContextSwitchTo(node->filter_context);
     build_filter(node->keys, node->conditions, node->values, &node->scan_filter);
+    // The session's time zone may be another one than when the plan was begun.
+    if (node->shape.bucket != nullptr) {
+        const Index varno = reinterpret_cast<const CustomScan *>(node->base.ss.ps.plan)->scan.scanrelid;
+        node->buckets.shape = bucket_shape(node->shape.bucket, varno, node->keys.columns.time);
+    }
     MemoryContextSwitchTo(old);
     node->scan_filter.order = engine::ScanOrder::stored;
     evaluate_filter_values(&node->filter, context);

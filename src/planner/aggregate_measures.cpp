@@ -39,8 +39,8 @@ NewExtremes new_extremes(const Sums &known, const Sums &added) {
 
 NewExtremes add_floats(const Measure &measure, const FloatSums &added, MeasureState *state) {
     const NewExtremes extremes = new_extremes(state->floats, added);
-    format::add_float_sums(state->floats, added);
-    if (state->floats.overflows && (measure.wanted.sum || measure.wanted.squares)) float_overflow_error();
+    format::add_float_sums(state->floats, added, measure.wanted);
+    if (state->floats.overflows) float_overflow_error();
     return extremes;
 }
 

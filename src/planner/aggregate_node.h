@@ -39,6 +39,8 @@ struct AggregateNode {
     RowMask mask;
     RowMask *filter_masks;  // one a FILTER clause
     RowMask null_mask;
+    uint32 kept_rows[format::kGranuleRowsMax];  // by places among those that count
+    int64 kept_times[format::kGranuleRowsMax];
     // Groups.
     TimeBuckets buckets;
     MemoryContext bucket_context;

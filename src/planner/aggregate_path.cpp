@@ -213,7 +213,9 @@ void add_final_path(const Aggregation &aggregation, Path *partial) {
     if (groups != NIL && !(enable_hashagg && grouping_is_hashable(groups))) {
         if (!grouping_is_sortable(groups)) return;
         strategy = AGG_SORTED;
-        partial = reinterpret_cast<Path *>(create_sort_path(root, partial->parent, partial, root->group_pathkeys, -1.0));
+        // Without keys all rows are of one group, by constants.
+        if (root->group_pathkeys != NIL)
+            partial = reinterpret_cast<Path *>(create_sort_path(root, partial->parent, partial, root->group_pathkeys, -1.0));
     }
     AggPath *path = create_agg_path(root, aggregation.output, partial, aggregation.output->reltarget, strategy,
                                     AGGSPLIT_FINAL_DESERIAL, groups, having, &costs, aggregation.group_count);

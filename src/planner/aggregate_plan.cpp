@@ -51,7 +51,29 @@ Plan *plan_path(PlannerInfo *root, RelOptInfo *, CustomPath *path, List *target_
     return &scan->scan.plan;
 }
 
+// Turns places in custom_scan_tlist back into what stands there.
+Node *restore_columns(Node *node, void *target_list) {
+    if (node == nullptr) return nullptr;
+    if (IsA(node, Var) && reinterpret_cast<Var *>(node)->varno == INDEX_VAR) {
+        const AttrNumber number = reinterpret_cast<Var *>(node)->varattno;
+        const TargetEntry *entry = list_nth_node(TargetEntry, static_cast<List *>(target_list), number - 1);
+        return reinterpret_cast<Node *>(entry->expr);
+    }
+    return mutate_expression(node, restore_columns, target_list);
+}
+
 }  // namespace
+
+List *given_exprs(const CustomScan *plan) {
+    const int count = linitial_int(plan->custom_private);
+    List *exprs = NIL;
+    for (int i = 0; i < count; i++) exprs = lappend(exprs, list_nth_node(TargetEntry, plan->custom_scan_tlist, i)->expr);
+    return exprs;
+}
+
+List *restored_exprs(const CustomScan *plan, List *exprs) {
+    return reinterpret_cast<List *>(restore_columns(reinterpret_cast<Node *>(exprs), plan->custom_scan_tlist));
+}
 
 const CustomPathMethods kAggregatePathMethods = {
     .CustomName = kAggregateName,

@@ -27,7 +27,7 @@ bool add_known(AggregateNode *node, const RowBatch &batch, const Measure &measur
                                      format::IntegerSums{about.row_count, {}, {}, about.time_min, about.time_max});
         return true;
     }
-    const GranuleStatistics *statistics = engine::batch_statistics(node->scan, batch, measure.column - 1);
+    const GranuleStatistics *statistics = engine::batch_statistics(node->scan, batch, measure.column - 1, measure.kind);
     if (statistics == nullptr || !do_statistics_suffice(measure, about, *statistics)) return false;
     if (state != nullptr) add_granule_to(measure, about, *statistics, state);
     return true;
@@ -235,6 +235,22 @@ BucketRange null_bucket(AggregateNode *node) {
     return {0, 0, node->null_bucket, node->null_bucket_is_null};
 }
 
+// Only rows that count have a bucket: of others, a deleted one with an infinite time, say, the expression may be an error.
+void add_masked_rows(AggregateNode *node, const RowBatch &batch, uint32 first, const int64 *times) {
+    uint32 count = 0;
+    for (uint32 row = first; row < batch.rows.end; row++) {
+        node->kept_rows[count] = row;
+        node->kept_times[count] = times[row];
+        count += node->mask.keep[row];
+    }
+    for (uint32 place = 0; place < count;) {
+        BucketRange bucket;
+        const uint32 end = end_of_bucket(&node->buckets, node->kept_times, place, count, &bucket);
+        add_rows(node, batch, node->kept_rows[place], node->kept_rows[end - 1] + 1, true, bucket);
+        place = end;
+    }
+}
+
 }  // namespace
 
 void begin_grouped_rows(AggregateNode *node) {
@@ -250,6 +266,7 @@ void add_granule(AggregateNode *node, const RowBatch &batch) {
     if (batch.no_time_count > 0) add_rows(node, batch, batch.rows.first, row, is_masked, null_bucket(node));
     if (row == batch.rows.end) return;
     const int64 *times = engine::granule_column(batch.granule, node->keys.columns.time - 1).vector.numbers;
+    if (is_masked) return add_masked_rows(node, batch, row, times);
     while (row < batch.rows.end) {
         BucketRange bucket;
         const uint32 end = end_of_bucket(&node->buckets, times, row, batch.rows.end, &bucket);

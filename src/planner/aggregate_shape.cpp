@@ -242,11 +242,10 @@ bool add_column(const ShapeMaker &maker, Node *expr) {
         column->other = shape->other_count;
         shape->others[shape->other_count++] = TupleDescAttr(maker.desc, var->varattno - 1);
     } else {
-        const BucketShape bucket = bucket_shape(expr, maker.varno, maker.keys.columns.time);
-        if (!bucket.rises || shape->bucket != nullptr) return false;
+        shape->bucket_shape = bucket_shape(expr, maker.varno, maker.keys.columns.time);
+        if (!shape->bucket_shape.rises || shape->bucket != nullptr) return false;
         column->kind = OutputKind::bucket;
         shape->bucket = expr;
-        shape->clock = bucket.clock;
     }
     shape->column_count++;
     return true;

@@ -4,10 +4,13 @@
 #include "planner/first_last_state.h"
 
 #include <bit>
+#include <cmath>
+#include <limits>
 
 extern "C" {
 #include "libpq/pqformat.h"
 #include "utils/array.h"
+#include "utils/float.h"
 }
 
 namespace historian::planner {
@@ -52,9 +55,19 @@ Datum integer_pair(const IntegerSums &sums) {
     return PointerGetDatum(construct_array(pair, 2, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
 }
 
+// Of avg() no squares are known; but beside a sum that is not finite float8_combine() takes any that are for an overflow. And
+// unlike sum() these aggregates begin with 0, so that -0 becomes 0.
 Datum float_triple(const FloatSums &sums) {
-    Datum triple[3] = {Float8GetDatum(static_cast<double>(sums.count)), Float8GetDatum(sums.sum), Float8GetDatum(sums.sxx)};
+    const double sxx = std::isfinite(sums.sum) ? sums.sxx : std::numeric_limits<double>::quiet_NaN();
+    Datum triple[3] = {Float8GetDatum(static_cast<double>(sums.count)), Float8GetDatum(sums.sum + 0.0), Float8GetDatum(sxx)};
     return PointerGetDatum(construct_array(triple, 3, FLOAT8OID, sizeof(double), true, TYPALIGN_DOUBLE));
+}
+
+// In double it may be beyond what the type holds.
+Datum float4_sum(double sum) {
+    const float rounded = static_cast<float>(sum);
+    if (std::isinf(rounded) && !std::isinf(sum)) float_overflow_error();
+    return Float4GetDatum(rounded);
 }
 
 Datum float_datum(format::PhysicalKind kind, double value) {
@@ -101,7 +114,7 @@ Datum transition_value(const OutputColumn &column, const Measure &measure, const
         case StateKind::wide_sum: return serialised_sums(found.integers, false);
         case StateKind::wide_squares: return serialised_sums(found.integers, true);
         case StateKind::float8_sum: return Float8GetDatum(found.floats.sum);
-        case StateKind::float4_sum: return Float4GetDatum(static_cast<float>(found.floats.sum));
+        case StateKind::float4_sum: return float4_sum(found.floats.sum);
         case StateKind::min: return extreme(measure, found, false);
         case StateKind::max: return extreme(measure, found, true);
         case StateKind::time_of_min: return first_last(column, found.time_of_min, {extreme(measure, found, false), false});

@@ -19,6 +19,20 @@ bool is_integer(Oid type) { return type == INT2OID || type == INT4OID || type ==
 bool is_float(Oid type) { return type == FLOAT4OID || type == FLOAT8OID; }
 bool is_time(Oid type) { return type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID || type == TIMEOID; }
 
+// How a segment stores it.
+PhysicalKind kind_of(Oid type) {
+    switch (type) {
+        case INT2OID: return PhysicalKind::int2;
+        case INT4OID:
+        case DATEOID: return PhysicalKind::int4;
+        case FLOAT4OID: return PhysicalKind::float4;
+        case FLOAT8OID: return PhysicalKind::float8;
+        default: return PhysicalKind::int8;
+    }
+}
+
+bool is_float(PhysicalKind kind) { return kind == PhysicalKind::float4 || kind == PhysicalKind::float8; }
+
 bool types_compare(Oid column_type, Oid value_type) {
     if (is_integer(column_type)) return is_integer(value_type);
     if (is_float(column_type)) return is_float(value_type);
@@ -58,7 +72,7 @@ bool is_number_comparison(Node *clause, Index varno, NumberComparison *compariso
     get_op_opfamily_properties(op, about->btree_opf, false, &comparison->strategy, &left_type, &right_type);
     if (left_type != column->vartype || !types_compare(left_type, right_type)) return false;
     comparison->column = column->varattno;
-    comparison->is_float = is_float(left_type);
+    comparison->kind = kind_of(left_type);
     comparison->value = reinterpret_cast<Expr *>(value);
     comparison->value_type = right_type;
     return true;
@@ -123,10 +137,10 @@ void keep_matching(const NumberComparison &comparison, int64 number, const engin
         for (uint32 i = 0; i < count; i++) keep[i] &= rows.nulls[i] ^ 1;
     }
     const double bound = std::bit_cast<double>(number);
-    if (!comparison.is_float) {
+    if (!is_float(comparison.kind)) {
         keep_integers(
             comparison.strategy, number, [numbers](uint32 i) { return numbers[i]; }, count, keep);
-    } else if (rows.kind == PhysicalKind::float8) {
+    } else if (comparison.kind == PhysicalKind::float8) {
         const auto value_of = [numbers](uint32 i) { return std::bit_cast<double>(numbers[i]); };
         keep_floats(comparison.strategy, bound, value_of, count, keep);
     } else {
@@ -140,8 +154,8 @@ void keep_matching(const NumberComparison &comparison, int64 number, const engin
 namespace {
 
 // -1, 0, 1: how a value of the column compares with the bound.
-int compare(const NumberComparison &comparison, format::PhysicalKind kind, int64 value, int64 bound) {
-    if (!comparison.is_float) return value < bound ? -1 : value > bound;
+int compare(PhysicalKind kind, int64 value, int64 bound) {
+    if (!is_float(kind)) return value < bound ? -1 : value > bound;
     const double a = kind == PhysicalKind::float8 ? std::bit_cast<double>(value)
                                                   : static_cast<double>(std::bit_cast<float>(static_cast<uint32>(value)));
     const double b = std::bit_cast<double>(bound);
@@ -151,10 +165,9 @@ int compare(const NumberComparison &comparison, format::PhysicalKind kind, int64
 
 }  // namespace
 
-Verdict judge_extremes(const NumberComparison &comparison, int64 number, format::PhysicalKind kind, int64 least, int64 greatest,
-                       bool has_nulls) {
-    const int low = compare(comparison, kind, least, number);
-    const int high = compare(comparison, kind, greatest, number);
+Verdict judge_extremes(const NumberComparison &comparison, int64 number, int64 least, int64 greatest, bool has_nulls) {
+    const int low = compare(comparison.kind, least, number);
+    const int high = compare(comparison.kind, greatest, number);
     bool none;
     bool all;
     switch (comparison.strategy) {

@@ -11,7 +11,7 @@ namespace historian::planner {
 struct NumberComparison {
     AttrNumber column;
     int strategy;  // of btree: BTLessStrategyNumber to BTGreaterStrategyNumber
-    bool is_float;
+    format::PhysicalKind kind;  // of the column's type
     Expr *value;
     Oid value_type;
 };
@@ -27,8 +27,7 @@ enum class Verdict : uint8 { some, none, all };  // of its rows may match, match
 
 /// least, greatest   of the column's values that are not NULL, as the column has them
 /// has_nulls         whether some row is NULL
-Verdict judge_extremes(const NumberComparison &comparison, int64 number, format::PhysicalKind kind, int64 least, int64 greatest,
-                       bool has_nulls);
+Verdict judge_extremes(const NumberComparison &comparison, int64 number, int64 least, int64 greatest, bool has_nulls);
 
 /// Clears keep[i] of the rows for which the comparison is false or NULL.
 ///

@@ -96,14 +96,14 @@ Verdict judge_whole(const RowFilter &filter, engine::BatchScan *scan, const RowB
     Verdict all = filter.others == nullptr && filter.searches == nullptr ? Verdict::all : Verdict::some;
     for (uint32 i = 0; i < filter.comparison_count; i++) {
         const NumberComparison &comparison = filter.comparisons[i];
-        const format::GranuleStatistics *statistics = engine::batch_statistics(scan, batch, comparison.column - 1);
+        const format::GranuleStatistics *statistics =
+            engine::batch_statistics(scan, batch, comparison.column - 1, comparison.kind);
         Verdict one = Verdict::some;
         if (statistics != nullptr && statistics->is_known) {
             const bool has_nulls = statistics->value_count < batch.granule->about.row_count;
-            const format::PhysicalKind kind = format::column_type(*batch.granule->segment->index, comparison.column - 1).kind;
             one = statistics->value_count == 0
                       ? Verdict::none
-                      : judge_extremes(comparison, filter.numbers[i], kind, statistics->min, statistics->max, has_nulls);
+                      : judge_extremes(comparison, filter.numbers[i], statistics->min, statistics->max, has_nulls);
         }
         if (one == Verdict::none) return Verdict::none;
         if (one == Verdict::some) all = Verdict::some;

@@ -335,7 +335,10 @@ void add_value_filter(const Condition &condition, const ConditionValue &value, V
         const Size bytes = sizeof(engine::ValueFilter) * list->room;
         list->items = static_cast<engine::ValueFilter *>(list->items == nullptr ? palloc(bytes) : repalloc(list->items, bytes));
     }
-    list->items[list->count++] = {column, keys.low, keys.high};
+    const engine::NumberKind kind = condition.column_type == FLOAT4OID   ? engine::NumberKind::float4
+                                    : condition.column_type == FLOAT8OID ? engine::NumberKind::float8
+                                                                         : engine::NumberKind::integer;
+    list->items[list->count++] = {column, kind, keys.low, keys.high};
 }
 
 // Programs of clauses on other columns.

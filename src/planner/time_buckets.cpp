@@ -1,6 +1,7 @@
 #include "planner/time_buckets.h"
 
 #include "planner/our_functions.h"
+#include "planner/rounded_time.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,8 +21,8 @@ namespace historian::planner {
 
 namespace {
 
-constexpr BucketShape kFalls = {false, nullptr};
-constexpr BucketShape kRises = {true, nullptr};
+constexpr BucketShape kFalls = {false, nullptr, 0};
+constexpr BucketShape kRises = {true, nullptr, 0};
 
 // PostgreSQL's operators have functions; these are looked at by their functions too.
 struct Call {
@@ -69,12 +70,26 @@ pg_tz *zone_of(Node *node) {
     return pg_tzset(TextDatumGetCString(reinterpret_cast<Const *>(node)->constvalue));
 }
 
-BucketShape by_clock(BucketShape inner, pg_tz *clock) {
-    if (!inner.rises || clock == nullptr || (inner.clock != nullptr && inner.clock != clock)) return kFalls;
-    return {true, clock};
+BucketShape shape_of(Node *node, Index varno, AttrNumber time);
+
+bool is_column(Node *node, Index varno, AttrNumber time) {
+    if (!IsA(node, Var)) return false;
+    const Var *var = reinterpret_cast<const Var *>(node);
+    return var->varno == static_cast<int>(varno) && var->varattno == time && var->varlevelsup == 0;
 }
 
-BucketShape shape_of(Node *node, Index varno, AttrNumber time);
+// What reads a clock of the time, or of a time rounded by a width that is known.
+BucketShape by_clock(Node *read, Index varno, AttrNumber time, pg_tz *clock) {
+    if (clock == nullptr) return kFalls;
+    if (is_column(read, varno, time)) return {true, clock, 0};
+    const BucketShape inner = shape_of(read, varno, time);
+    RoundedTime rounded;
+    if (!inner.rises || !is_rounded_time(read, &rounded) || !is_column(rounded.time, varno, time)) return kFalls;
+    if (inner.clock == nullptr) return {true, clock, Max(rounded.before, rounded.after)};
+    if (inner.clock != clock) return kFalls;
+    // Rounded to days or more by the same clock it depends on the clock's date alone.
+    return {true, clock, rounded.after > USECS_PER_DAY ? 0 : rounded.after};
+}
 
 // Functions of one argument that never fall while it rises.
 bool rises_with_argument(Oid function) {
@@ -154,16 +169,16 @@ BucketShape shape_of_call(const Call &call, Index varno, AttrNumber time) {
             return is_fixed(first) && is_fixed(third) ? shape_of(second, varno, time) : kFalls;
         case F_DATE_TRUNC_TEXT_TIMESTAMP: return is_fixed(first) ? shape_of(second, varno, time) : kFalls;
         case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
-            return is_fixed(first) ? by_clock(shape_of(second, varno, time), session_timezone) : kFalls;
+            return is_fixed(first) ? by_clock(second, varno, time, session_timezone) : kFalls;
         case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
-            return is_fixed(first) ? by_clock(shape_of(second, varno, time), zone_of(third)) : kFalls;
+            return is_fixed(first) ? by_clock(second, varno, time, zone_of(third)) : kFalls;
         case F_EXTRACT_TEXT_TIMESTAMP:
         case F_EXTRACT_TEXT_TIMESTAMPTZ:
         case F_DATE_PART_TEXT_TIMESTAMP:
         case F_DATE_PART_TEXT_TIMESTAMPTZ: return is_text_constant(first, "epoch") ? shape_of(second, varno, time) : kFalls;
-        case F_TIMEZONE_TEXT_TIMESTAMPTZ: return by_clock(shape_of(second, varno, time), zone_of(first));
+        case F_TIMEZONE_TEXT_TIMESTAMPTZ: return by_clock(second, varno, time, zone_of(first));
         case F_DATE_TIMESTAMPTZ:
-        case F_TIMESTAMP_TIMESTAMPTZ: return by_clock(shape_of(first, varno, time), session_timezone);
+        case F_TIMESTAMP_TIMESTAMPTZ: return by_clock(first, varno, time, session_timezone);
         default: break;
     }
     if (count == 1 && rises_with_argument(call.function)) return shape_of(first, varno, time);
@@ -185,10 +200,7 @@ BucketShape shape_of_call(const Call &call, Index varno, AttrNumber time) {
 BucketShape shape_of(Node *node, Index varno, AttrNumber time) {
     while (node != nullptr && IsA(node, RelabelType)) node = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg);
     if (node == nullptr) return kFalls;
-    if (IsA(node, Var)) {
-        const Var *var = reinterpret_cast<const Var *>(node);
-        return var->varno == static_cast<int>(varno) && var->varattno == time && var->varlevelsup == 0 ? kRises : kFalls;
-    }
+    if (IsA(node, Var)) return is_column(node, varno, time) ? kRises : kFalls;
     Call call;
     return is_call(node, &call) ? shape_of_call(call, varno, time) : kFalls;
 }
@@ -271,6 +283,18 @@ int64 end_of_value(TimeBuckets *buckets, int64 time, int64 last, int64 precision
     return other;
 }
 
+/// Seconds since 1970 that an integer holds, as a timestamp: until 2038.
+constexpr int64 kIntegerTimeLast =
+    (int64{PG_INT32_MAX} - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * int64{SECS_PER_DAY}) * USECS_PER_SEC;
+constexpr int64 kIntegerTimeFirst =
+    (int64{PG_INT32_MIN} - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * int64{SECS_PER_DAY}) * USECS_PER_SEC;
+
+bool contains_integer_call(Node *node, void *) {
+    if (node == nullptr) return false;
+    if (IsA(node, FuncExpr) && reinterpret_cast<FuncExpr *>(node)->funcresulttype == INT4OID) return true;
+    return walk_expression(node, contains_integer_call, nullptr);
+}
+
 bool contains_parameter(Node *node, void *) {
     if (node == nullptr) return false;
     if (IsA(node, Param)) return true;
@@ -283,11 +307,13 @@ double estimate_buckets(PlannerInfo *root, Node *expr, Index varno, AttrNumber t
     if (first >= last || TIMESTAMP_NOT_FINITE(first) || TIMESTAMP_NOT_FINITE(last)) return 1;
     Node *known = estimate_expression_value(root, with_time_placeholder(expr, varno, time));
     if (contains_parameter(known, nullptr)) return -1;
+    // An estimate must not be an error where the query, which may leave those rows out, is none.
+    if ((first < kIntegerTimeFirst || last > kIntegerTimeLast) && contains_integer_call(known, nullptr)) return -1;
     EState *estate = CreateExecutorState();
     MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
     TimeBuckets buckets;
     ExprState *expression = ExecInitExpr(reinterpret_cast<Expr *>(known), nullptr);
-    begin_buckets(&buckets, expression, GetPerTupleExprContext(estate), exprType(expr), nullptr, estate->es_query_cxt);
+    begin_buckets(&buckets, expression, GetPerTupleExprContext(estate), exprType(expr), kRises, estate->es_query_cxt);
     const int64 middle = first + (last - first) / 2;
     const int64 precision = Max((last - first) / kEstimatedBucketsMax, 1);
     const int64 begin = end_of_value(&buckets, middle, last, precision);
@@ -305,18 +331,20 @@ namespace {
 /// Ranges that are kept: buckets of a second for 18 hours. When there are more, all are forgotten and met again.
 constexpr uint32 kRangesMax = 1 << 16;
 
-// Whether the clock's offset from UTC changes in (first, last].
-bool clock_changes(const pg_tz *clock, int64 first, int64 last) {
-    if (clock == nullptr) return false;
+// Whether the clock's offset from UTC changes in (first, last], or as near to them as its shape says.
+bool clock_changes(const BucketShape &shape, int64 first, int64 last) {
+    if (shape.clock == nullptr) return false;
     if (TIMESTAMP_NOT_FINITE(first) || TIMESTAMP_NOT_FINITE(last)) return true;
-    const pg_time_t from = timestamptz_to_time_t(first) - 1;
-    const pg_time_t until = timestamptz_to_time_t(last) + 1;
+    const pg_time_t reach = shape.reach / USECS_PER_SEC + 1;
+    const pg_time_t from = timestamptz_to_time_t(first) - reach;
+    const pg_time_t until = timestamptz_to_time_t(last) + reach;
     long offset_before;
     long offset_after;
     int is_dst_before;
     int is_dst_after;
     pg_time_t change;
-    const int found = pg_next_dst_boundary(&from, &offset_before, &is_dst_before, &change, &offset_after, &is_dst_after, clock);
+    const int found = pg_next_dst_boundary(&from, &offset_before, &is_dst_before, &change, &offset_after, &is_dst_after,
+                                            shape.clock);
     return found < 0 || (found > 0 && change <= until);
 }
 
@@ -357,12 +385,12 @@ BucketRange *insert_range(TimeBuckets *buckets, uint32 place, const BucketRange 
 
 }  // namespace
 
-void begin_buckets(TimeBuckets *buckets, ExprState *expression, ExprContext *context, Oid value_type, pg_tz *clock,
+void begin_buckets(TimeBuckets *buckets, ExprState *expression, ExprContext *context, Oid value_type, const BucketShape &shape,
                    MemoryContext memory) {
     *buckets = TimeBuckets{};
     buckets->expression = expression;
     buckets->context = context;
-    buckets->clock = clock;
+    buckets->shape = shape;
     buckets->memory = memory;
     get_typlenbyval(value_type, &buckets->value_length, &buckets->value_by_value);
 }
@@ -373,7 +401,14 @@ void forget_buckets(TimeBuckets *buckets) {
     buckets->count = buckets->room = buckets->last_found = 0;
 }
 
-const BucketRange *bucket_of(TimeBuckets *buckets, int64 time) {
+namespace {
+
+void forget_too_many(TimeBuckets *buckets) {
+    if (buckets->count >= kRangesMax) forget_buckets(buckets);
+}
+
+// The range of a time, which is made when it is not known.
+const BucketRange *known_bucket(TimeBuckets *buckets, int64 time) {
     const uint32 place = ranges_until(buckets, time);
     if (place > 0 && time <= buckets->ranges[place - 1].last) {
         buckets->last_found = place - 1;
@@ -383,14 +418,14 @@ const BucketRange *bucket_of(TimeBuckets *buckets, int64 time) {
     BucketRange *found = nullptr;
     if (place > 0) {
         BucketRange *before = &buckets->ranges[place - 1];
-        if (is_same_value(buckets, *before, value) && !clock_changes(buckets->clock, before->last, time)) {
+        if (is_same_value(buckets, *before, value) && !clock_changes(buckets->shape, before->last, time)) {
             before->last = time;
             found = before;
         }
     }
     if (found == nullptr && place < buckets->count) {
         BucketRange *after = &buckets->ranges[place];
-        if (is_same_value(buckets, *after, value) && !clock_changes(buckets->clock, time, after->first)) {
+        if (is_same_value(buckets, *after, value) && !clock_changes(buckets->shape, time, after->first)) {
             after->first = time;
             found = after;
         }
@@ -401,20 +436,28 @@ const BucketRange *bucket_of(TimeBuckets *buckets, int64 time) {
     return found;
 }
 
+}  // namespace
+
+const BucketRange *bucket_of(TimeBuckets *buckets, int64 time) {
+    forget_too_many(buckets);
+    return known_bucket(buckets, time);
+}
+
 bool is_one_bucket(TimeBuckets *buckets, int64 first, int64 last, BucketRange *bucket) {
-    const BucketRange *of_first = bucket_of(buckets, first);
+    forget_too_many(buckets);
+    const BucketRange *of_first = known_bucket(buckets, first);
     if (last <= of_first->last) {
         *bucket = *of_first;
         return true;
     }
-    const BucketRange *of_last = bucket_of(buckets, last);
+    const BucketRange *of_last = known_bucket(buckets, last);
     *bucket = *of_last;
     return of_last->first <= first;
 }
 
 uint32 end_of_bucket(TimeBuckets *buckets, const int64 *times, uint32 row, uint32 end, BucketRange *bucket) {
-    if (buckets->count >= kRangesMax) forget_buckets(buckets);
-    *bucket = *bucket_of(buckets, times[row]);
+    forget_too_many(buckets);
+    *bucket = *known_bucket(buckets, times[row]);
     // Behind what is known to be this bucket rows are tried further and further off, then nearer and nearer.
     uint32 known = row + 1;  // rows before are in it
     uint32 beyond = end;     // rows from here on are not
@@ -426,7 +469,7 @@ uint32 end_of_bucket(TimeBuckets *buckets, const int64 *times, uint32 row, uint3
             continue;
         }
         const uint32 tried = Min(known + step - 1, beyond - 1);
-        const BucketRange *of_tried = bucket_of(buckets, times[tried]);
+        const BucketRange *of_tried = known_bucket(buckets, times[tried]);
         const bool is_same = of_tried->first <= times[row];
         if (is_same) {
             *bucket = *of_tried;

@@ -4,7 +4,9 @@
 // row, by PostgreSQL's own functions, so that buckets are what they are in any other plan.
 //
 // Expressions that read a clock on the wall (date_trunc('day', timestamptz), casts to date) fall where the clock is put back.
-// There a range of times is never taken to be one bucket: none reaches across a change of the zone's offset.
+// There a range of times is never taken to be one bucket: none reaches across a change of the zone's offset. Where the clock is
+// read of a time that was rounded before, which may lie before the change though the time itself does not, none comes as near to
+// it as that rounding reaches.
 #pragma once
 
 #include "engine/server.h"
@@ -19,6 +21,7 @@ namespace historian::planner {
 struct BucketShape {
     bool rises;    // it never falls while time rises, but where `clock` is put back
     pg_tz *clock;  // nullptr: it reads no clock on the wall
+    int64 reach;   // how far, in microseconds, what the clock is read of may be from the time
 };
 
 /// Whether an expression with the time column `varno`.`time` as its only column is such a one.
@@ -45,7 +48,7 @@ struct TimeBuckets {
     ExprContext *context;
     int16 value_length;
     bool value_by_value;
-    pg_tz *clock;
+    BucketShape shape;
     MemoryContext memory;  // of the ranges and their values
     BucketRange *ranges;   // ascending, apart from one another
     uint32 count;
@@ -54,13 +57,13 @@ struct TimeBuckets {
     uint32 rows_before;  // of the bucket whose end was looked for before
 };
 
-void begin_buckets(TimeBuckets *buckets, ExprState *expression, ExprContext *context, Oid value_type, pg_tz *clock,
+void begin_buckets(TimeBuckets *buckets, ExprState *expression, ExprContext *context, Oid value_type, const BucketShape &shape,
                    MemoryContext memory);
 
 /// Forgets all buckets: parameters have changed.
 void forget_buckets(TimeBuckets *buckets);
 
-/// The bucket of a time; the range lives until the next call of a function here, its value until forget_buckets().
+/// The bucket of a time; it lives until the next call of a function here.
 const BucketRange *bucket_of(TimeBuckets *buckets, int64 time);
 
 /// The end of the rows [row, end) that share the bucket of the first, whose range is set to it.

@@ -116,7 +116,7 @@ TEST(SliceSums, TakeNanForTheGreatest) {
     const FloatSums only = sum_floats(PhysicalKind::float8, slice_of(bits_of({kNan, kNan})), kAll);
     EXPECT_TRUE(std::isnan(only.min));
     FloatSums joined = only;
-    add_float_sums(joined, sum_floats(PhysicalKind::float8, slice_of(bits_of({1, 2})), kAll));
+    add_float_sums(joined, sum_floats(PhysicalKind::float8, slice_of(bits_of({1, 2})), kAll), kAll);
     EXPECT_EQ(joined.min, 1);
     EXPECT_TRUE(std::isnan(joined.max));
     EXPECT_EQ(joined.count, 4u);
@@ -127,11 +127,30 @@ TEST(SliceSums, SayThatFiniteValuesOverflow) {
     EXPECT_FALSE(sum_floats(PhysicalKind::float8, slice_of(bits_of({1e308, kInfinity})), kAll).overflows);
     EXPECT_TRUE(sum_floats(PhysicalKind::float8, slice_of(bits_of({1e200, -1e200})), kAll).overflows) << "the squares do";
     FloatSums infinite = sum_floats(PhysicalKind::float8, slice_of(bits_of({kInfinity})), {true, false, false});
-    add_float_sums(infinite, sum_floats(PhysicalKind::float8, slice_of(bits_of({5})), {true, false, false}));
+    add_float_sums(infinite, sum_floats(PhysicalKind::float8, slice_of(bits_of({5})), {true, false, false}),
+                   {true, false, false});
     EXPECT_FALSE(infinite.overflows) << "whether squares are wanted or not";
     FloatSums joined = sum_floats(PhysicalKind::float8, slice_of(bits_of({1e308})), {true, false, false});
-    add_float_sums(joined, sum_floats(PhysicalKind::float8, slice_of(bits_of({1e308})), {true, false, false}));
+    add_float_sums(joined, sum_floats(PhysicalKind::float8, slice_of(bits_of({1e308})), {true, false, false}), kAll);
     EXPECT_TRUE(joined.overflows);
+    FloatSums large = sum_floats(PhysicalKind::float8, slice_of(bits_of({1e200})), {true, false, false});
+    add_float_sums(large, sum_floats(PhysicalKind::float8, slice_of(bits_of({-1e200})), kAll), {true, false, false});
+    EXPECT_FALSE(large.overflows) << "nobody wants the squares";
+    EXPECT_EQ(large.sum, 0);
+}
+
+TEST(SliceSums, OverflowInTheOrderOfRowsOnly) {
+    std::vector<double> values;
+    for (int i = 0; i < 100; ++i) values.push_back(i % 2 == 0 ? 1.7e308 : -1.7e308);
+    const FloatSums mixed = sum_floats(PhysicalKind::float8, slice_of(bits_of(values)), {true, false, false});
+    EXPECT_EQ(mixed.sum, 0);
+    EXPECT_FALSE(mixed.overflows);
+    values[50] = -kInfinity;
+    const FloatSums infinite = sum_floats(PhysicalKind::float8, slice_of(bits_of(values)), kAll);
+    EXPECT_EQ(infinite.sum, -kInfinity);
+    EXPECT_FALSE(infinite.overflows);
+    const FloatSums nothing = sum_floats(PhysicalKind::float8, slice_of(bits_of({-0.0, -0.0})), kAll);
+    EXPECT_TRUE(std::signbit(nothing.sum));
 }
 
 TEST(SliceSums, LeaveOutNothingOfShortSlices) {
@@ -144,7 +163,7 @@ TEST(SliceSums, LeaveOutNothingOfShortSlices) {
 TEST(SliceSums, JoinAsIfAddedTogether) {
     const std::vector<double> values = {1, 5, 7, 100, -3, 8, 2.5};
     FloatSums joined = sum_floats(PhysicalKind::float8, slice_of(bits_of({values.begin(), values.begin() + 3})), kAll);
-    add_float_sums(joined, sum_floats(PhysicalKind::float8, slice_of(bits_of({values.begin() + 3, values.end()})), kAll));
+    add_float_sums(joined, sum_floats(PhysicalKind::float8, slice_of(bits_of({values.begin() + 3, values.end()})), kAll), kAll);
     const FloatSums whole = sum_floats(PhysicalKind::float8, slice_of(bits_of(values)), kAll);
     EXPECT_EQ(joined.count, whole.count);
     EXPECT_DOUBLE_EQ(joined.sum, whole.sum);
