@@ -338,8 +338,8 @@ report_queries() {
     question_row high 5 'all tags, one hour, the rows of high values'
     question_row high_inside 0 'the same, inside'
     question_row extremes 0.3 'one tag, all of it, count, min, max'
-    question_row middle "$(times_median 1 middle.duckdb)" "sum of values in the middle third, all tags (goal: DuckDB)"
-    question_row noise "$(times_median 1 noise.duckdb)" "the same, noisy tags alone (goal: DuckDB)"
+    question_row middle "$(times_median 1 middle.duckdb)" 'sum of the values from 45 to 55, all tags (goal: DuckDB)'
+    question_row noise "$(times_median 1 noise.duckdb)" 'the same, noisy tags alone, a third of whose values it is (goal: DuckDB)'
     question_row many_hour 1 "one of $many_tags tags, last hour, its rows"
     question_row many_latest 5 "latest point of $many_names of $many_tags tags"
     find_differences
