@@ -36,7 +36,7 @@ bgworker/payload.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions
 # PGXS tracks no headers: rebuild everything when one changes.
 $(OBJS): $(wildcard src/*.h src/*/*.h bgworker/*.h) Makefile
 
-.PHONY: demo test soak fuzz bench bench-codec
+.PHONY: demo test soak fuzz bench bench-peers bench-codec
 demo:
 	./demo/run
 test:
@@ -47,6 +47,9 @@ fuzz:
 	./test/fuzz/run
 bench:
 	./test/bench/run
+# What the part queries is compared with, besides what the server has.
+bench-peers:
+	npm install --prefix test/bench --no-save --no-package-lock --no-audit --no-fund @duckdb/node-api
 bench-codec:
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
 	cmake --build build -j2 --target codec_bench filter_bench

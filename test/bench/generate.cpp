@@ -1,10 +1,13 @@
 // generate: the rows that test/bench/run loads, as COPY text on standard output. The same arguments give the same bytes anywhere.
 //
-//     generate ROWS [LATE_SHARE]      LATE_SHARE: 0; of the points, 0 to 1
+//     generate ROWS [LATE_SHARE [TAGS [PERIOD]]]
+//         LATE_SHARE  of the points, 0 to 1: 0
+//         TAGS        1000; names are their own up to 100,000
+//         PERIOD      seconds between two readings of a tag: 1
 //
-// Every one of 1,000 tags (points.h) has one reading a second; the rows of a second are interleaved, tag i comes i milliseconds
-// after the full second. A late point comes where it would come in time, but is an hour to 30 days older, at random. Rows are
-// (name, time, value).
+// The readings of one period are interleaved, in the order of the tags within one second: of 1,000 tags, tag i (points.h) comes i
+// milliseconds after the full second. A late point comes where it would come in time, but is an hour to 30 days older, at random.
+// Rows are (name, time, value).
 #include <charconv>
 #include <cstdlib>
 #include <ctime>
@@ -14,6 +17,7 @@
 namespace {
 
 constexpr int kTagCount = 1000;
+constexpr int kTagCountMax = 100000;
 constexpr std::uint64_t kLateSeed = 3;
 constexpr std::int64_t kLateSecondsMin = 3600;
 constexpr std::int64_t kLateSecondsMax = 30 * 86400;
@@ -41,28 +45,35 @@ const char *clock_text(std::time_t seconds) {
 
 int main(int argument_count, char **arguments) {
     if (argument_count < 2) {
-        std::fprintf(stderr, "usage: generate ROWS [LATE_SHARE]\n");
+        std::fprintf(stderr, "usage: generate ROWS [LATE_SHARE [TAGS [PERIOD]]]\n");
         return 2;
     }
     const std::int64_t rows = std::atoll(arguments[1]);
     const double late_share = argument_count > 2 ? std::atof(arguments[2]) : 0;
+    const int tag_count = argument_count > 3 ? std::atoi(arguments[3]) : kTagCount;
+    const std::int64_t period = argument_count > 4 ? std::atoll(arguments[4]) : 1;
+    if (tag_count < 1 || tag_count > kTagCountMax) {
+        std::fprintf(stderr, "generate: TAGS is 1 to %d\n", kTagCountMax);
+        return 2;
+    }
     if (late_share > 0) {
         std::fprintf(stderr, "generate: a share of %g is late, seed %llu\n", late_share,
                      static_cast<unsigned long long>(kLateSeed));
     }
     bench::Random random(bench::kSeed);
     bench::Random late(kLateSeed);
-    std::vector<bench::Tag> tags = bench::make_tags(kTagCount, random);
+    std::vector<bench::Tag> tags = bench::make_tags(tag_count, random);
     static char buffer[1 << 20];
     char *at = buffer;
     for (std::int64_t row = 0; row < rows; ++row) {
-        const int i = static_cast<int>(row % kTagCount);
-        const std::int64_t second = row / kTagCount;
+        const int i = static_cast<int>(row % tag_count);
+        const std::int64_t second = row / tag_count * period;
         bench::Tag &tag = tags[i];
         std::int64_t seconds = bench::kStartSeconds + second;
         if (late_share > 0 && late.uniform() < late_share)
             seconds -= kLateSecondsMin + static_cast<std::int64_t>(late.bits() % (kLateSecondsMax - kLateSecondsMin));
-        at += std::snprintf(at, 128, "%s\t%s.%03d+00\t", tag.name, clock_text(seconds), i);
+        at += std::snprintf(at, 128, "%s\t%s.%03d+00\t", tag.name, clock_text(seconds),
+                            static_cast<int>(i * std::int64_t{1000} / tag_count));
         at = write_value(at, at + 64, tag.kind, bench::next_value(tag, second, random));
         *at++ = '\n';
         if (at > buffer + sizeof(buffer) - 256) {
