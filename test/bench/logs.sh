@@ -33,12 +33,12 @@ LOAD
         printf "%.0f\n", rows / ($2 - $1) >> (name ".load_wall") }'
 }
 
-# Milliseconds of a query, 21 times in one session, of which the first warms the cache.
-#   time_query file query
+# Milliseconds of a query, so often (20 times by default) in one session, after a time that warms the cache.
+#   time_query file query [repetitions]
 time_query() {
     {
         printf '%s\n' '\timing on'
-        for repeat in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo "$2;"; done
+        for repeat in $(seq 0 "${3:-20}"); do echo "$2;"; done
     } >"$folder/query.sql"
     sql -f "$folder/query.sql" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n +2 >>"$folder/$1"
 }
@@ -76,31 +76,6 @@ delete_lines() {
     done
 }
 
-# The real sets of logs, where they are at hand: size of a table of the lines alone against zstd of the file. The table's file has
-# pages of its own, up to 80 kB, which weigh in small sets: both are told.
-weigh_real_logs() {
-    data=${HISTORIAN_DATA_DIR:-$top/../shared/data}/logs
-    for packed in "$data"/*.log.zst; do
-        [ -f "$packed" ] || continue
-        name=$(basename "$packed" .log.zst)
-        zstd -dqcf "$packed" >"$folder/real.log"
-        # As COPY text: backslashes doubled, tabs and carriage returns written out.
-        sed -e 's/\\/\\\\/g' -e "s/$(printf '\t')/\\\\t/g" -e "s/$(printf '\r')/\\\\r/g" "$folder/real.log" >"$folder/real.tsv"
-        chmod 644 "$folder/real.tsv"
-        for option in all none; do
-            searched=
-            if [ $option = none ]; then searched="WITH (historian.search = '')"; fi
-            sql -c 'SET client_min_messages = warning' -c 'DROP TABLE IF EXISTS real' \
-                -c "CREATE TABLE real (msg text) USING log $searched" -c "COPY real (msg) FROM '$folder/real.tsv'" \
-                -c "CALL compact('real')"
-            sql -A -F ' ' -c "SELECT encoded_bytes, pg_table_size('real') FROM historian_size('real')" >"$folder/real.$option"
-        done
-        echo "$name $(wc -l <"$folder/real.log") $(wc -c <"$folder/real.log") $(zstd -3 -qc "$folder/real.log" | wc -c)" \
-            "$(zstd -19 -qc "$folder/real.log" | wc -c) $(cat "$folder/real.all") $(cat "$folder/real.none")"
-    done >"$folder/real_logs"
-    sql -c 'SET client_min_messages = warning' -c 'DROP TABLE IF EXISTS real'
-}
-
 load_logs() {
     g++ -std=c++20 -O2 "$top/test/bench/log_lines.cpp" -o "$folder/log_lines"
     "$folder/log_lines" "$log_rows" 2592000 >"$folder/lines.tsv"
@@ -119,8 +94,8 @@ load_logs() {
     zstd -19 -T0 -qc "$folder/lines.tsv" | wc -c | awk -v rows="$log_rows" '{ print $1 / rows }' >"$folder/zstd19"
     query_lines
     delete_lines
-    weigh_real_logs
     sql -c 'SET client_min_messages = warning' -c 'DROP TABLE lines_heap, lines_gin, lines_log'
+    weigh_log_sets
 }
 
 report_logs() {
@@ -147,11 +122,5 @@ report_logs() {
     row delete_oldest ms heap.delete log.delete_oldest %.1f 0
     row delete_except ms heap.delete log.delete_except %.1f 0
     say "" "zstd of the same text: -3 $(cat "$folder/zstd3") bytes a record, -19 $(cat "$folder/zstd19")." ""
-    [ -s "$folder/real_logs" ] || return 0
-    say "Real logs, a table of their lines alone (and of their time of arrival): bytes of its segments, filter of words" \
-        "included and without, and of its whole file; against zstd of the text." ""
-    say '| set | lines | raw | zstd -3 | zstd -19 | log | without filter | file | log / -3 | without filter / -19 | file / -3 |'
-    say '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
-    awk '{ printf "| %s | %d | %d | %d | %d | %d | %d | %d | %.2f | %.2f | %.2f |\n",
-        $1, $2, $3, $4, $5, $6, $8, $7, $6 / $4, $8 / $5, $7 / $4 }' "$folder/real_logs"
+    report_log_sets
 }
