@@ -102,6 +102,10 @@ SELECT extract(epoch FROM time)::int / 50 AS bucket, count(*) FROM point WHERE v
 DELETE FROM point WHERE value = 1000;
 SELECT extract(epoch FROM time)::int / 50 AS bucket, count(*) FROM point GROUP BY 1 ORDER BY 1;
 
+-- Cheap conditions are checked before dear ones, as in other plans.
+CREATE FUNCTION inverse(x float8) RETURNS float8 LANGUAGE plpgsql COST 1000 AS $$ BEGIN RETURN 1 / x; END $$;
+SELECT count(*) FROM point WHERE inverse(value - 7) > 0 AND value <> 7;
+
 -- Groups by constants alone, which nothing is sorted by.
 SET enable_hashagg = off;
 SELECT 'x'::text, count(*) FROM point GROUP BY 'x'::text;
@@ -139,4 +143,4 @@ COMMIT;
 DROP VIEW clock_question;
 DROP TABLE point, leveled, leveled_question;
 DROP DOMAIN level, small_level;
-DROP FUNCTION is_same, leveled_faults;
+DROP FUNCTION is_same, leveled_faults, inverse;

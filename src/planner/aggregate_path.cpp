@@ -99,6 +99,25 @@ bool may_aggregate(PlannerInfo *root, RelOptInfo *input, const GroupPathExtraDat
 
 List *clauses_of(RelOptInfo *rel) { return extract_actual_clauses(rel->baserestrictinfo, false); }
 
+// The conditions with the cheap ones first, as order_qual_clauses() of backend/optimizer/plan/createplan.c has them: what guards
+// another condition against errors in other plans does so here.
+List *in_order_of_cost(PlannerInfo *root, List *clauses) {
+    double *costs = static_cast<double *>(palloc(sizeof(double) * Max(list_length(clauses), 1)));
+    for (int i = 0; i < list_length(clauses); i++) {
+        void *clause = list_nth(clauses, i);
+        QualCost cost;
+        cost_qual_eval_node(&cost, static_cast<Node *>(clause), root);
+        int place = i;
+        for (; place > 0 && costs[place - 1] > cost.per_tuple; place--) {
+            costs[place] = costs[place - 1];
+            lfirst(list_nth_cell(clauses, place)) = list_nth(clauses, place - 1);
+        }
+        costs[place] = cost.per_tuple;
+        lfirst(list_nth_cell(clauses, place)) = clause;
+    }
+    return clauses;
+}
+
 engine::ScanEstimate estimate_input(const Aggregation &aggregation) {
     ConditionList conditions = {};
     ListCell *cell;
@@ -198,7 +217,8 @@ Path *make_partial_path(const Aggregation &aggregation, RelOptInfo *rel, const e
     path->parallel_safe = rel->consider_parallel;
     path->parallel_workers = workers;
     // The conditions are the input's, which the upper relation does not know.
-    custom->custom_private = list_make2(makeInteger(static_cast<int>(aggregation.input->relid)), clauses_of(aggregation.input));
+    List *clauses = in_order_of_cost(aggregation.root, clauses_of(aggregation.input));
+    custom->custom_private = list_make2(makeInteger(static_cast<int>(aggregation.input->relid)), clauses);
     cost_path(aggregation, estimate, path);
     return path;
 }

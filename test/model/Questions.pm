@@ -102,13 +102,13 @@ sub value_condition
     my ($state) = @_;
     my ($column) = one_of(@{ $state->{columns} });
     return word_condition($column->{name}) if $column->{type} eq 'text' && rand() < 0.6;
-    if ($column->{type} =~ /^(int[248]|float[48]|date|time|timestamp(tz)?)$/ && rand() < 0.5)
+    if ($column->{type} =~ /^(int[248]|float[48]|model\.level|date|time|timestamp(tz)?)$/ && rand() < 0.5)
     {
         my $value = sub { return quote(random_value($column->{type}, $column->{role}), $column->{type}) };
         return "$column->{name} BETWEEN " . $value->() . ' AND ' . $value->() if rand() < 0.3;
         return $value->() . ' >= ' . $column->{name} if rand() < 0.1;
         return "$column->{name} = ANY (ARRAY[" . $value->() . ', ' . $value->() . "]::$column->{type}\[])" if rand() < 0.1;
-        return "$column->{name} > 20.5" if $column->{type} =~ /float/ && rand() < 0.3;
+        return "$column->{name} > 20.5" if $column->{type} =~ /float|level/ && rand() < 0.3;
         return "$column->{name} " . one_of('<', '<=', '=', '>=', '>') . ' ' . $value->();
     }
     my $has_keys = qr/^(int[248]|oid|uuid|inet|macaddr|date|bool|model\.state|text|varchar.40.|timestamptz)$/;

@@ -22,6 +22,7 @@ CREATE SCHEMA model;
 CREATE TYPE model.state AS ENUM ('off', 'starting', 'on', 'an uncommonly long label of an enum');
 CREATE TYPE model.pair AS (a int, b text, c float8);
 CREATE DOMAIN model.short AS varchar(20) CHECK (length(VALUE) < 15);
+CREATE DOMAIN model.level AS float8;
 SQL
 }
 
@@ -118,6 +119,7 @@ my %value_of = (
     'oid' => sub { int(rand(4e9)) },
     'float4' => sub { float_value(0) },
     'float8' => sub { float_value(1) },
+    'model.level' => sub { float_value(1) },
     'numeric' => \&numeric_value,
     'numeric(12,3)' => sub { sprintf('%.3f', rand(1e6)) },
     'money' => sub { sprintf('%.2f', rand(1e6)) },
@@ -151,11 +153,11 @@ my %value_of = (
 );
 my @types = sort keys %value_of;
 # The types that sensors really have come more often.
-my @common = qw(float8 float8 float8 float4 int4 int8 int2 text text bool numeric timestamptz jsonb);
+my @common = qw(float8 float8 float8 model.level float4 int4 int8 int2 text text bool numeric timestamptz jsonb);
 
 # Types to which ALTER COLUMN TYPE can go without a USING clause.
 our %wider = ('int2' => 'int4', 'int4' => 'int8', 'float4' => 'float8', 'varchar(40)' => 'text', 'date' => 'timestamptz',
-    'int8' => 'numeric', 'char(6)' => 'text', 'numeric(12,3)' => 'numeric');
+    'int8' => 'numeric', 'char(6)' => 'text', 'numeric(12,3)' => 'numeric', 'model.level' => 'float8');
 
 sub random_type { return rand() < 0.5 ? one_of(@common) : one_of(@types) }
 my @rare_keys = ('varchar(40)', 'name', 'int4', 'int8', 'uuid', 'model.short', 'inet', 'float8');
@@ -202,7 +204,7 @@ sub series_expression
     if (!$role && $kind < 0.6)
     {
         my $salt = 1 + int(rand(100));
-        return "((i * $salt % 2000) / 100.0)::$type" if $type =~ /^(float|numeric|money)/;
+        return "((i * $salt % 2000) / 100.0)::$type" if $type =~ /^(float|model\.level|numeric|money)/;
         return "sin(i * $salt)::$type" if $type =~ /^float/ && $kind < 0.2;
         return "(i * $salt % 30000)::$type" if $type =~ /^(int|oid)/ && $type !~ /\[|range/;
         return "(i / $salt)::$type" if $type eq 'int4' || $type eq 'int8';
