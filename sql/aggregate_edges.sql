@@ -144,3 +144,16 @@ DROP VIEW clock_question;
 DROP TABLE point, leveled, leveled_question;
 DROP DOMAIN level, small_level;
 DROP FUNCTION is_same, leveled_faults, inverse;
+
+-- A tag that is a number, in FILTER.
+CREATE TABLE numbered (tag int, time timestamptz, value int) USING tag;
+INSERT INTO numbered SELECT i % 5, '2026-01-01'::timestamptz + i * interval '1 second', i FROM generate_series(1, 1000) AS i;
+CALL compact('numbered');
+SELECT tag, count(*), max(value) FILTER (WHERE tag = 3) FROM numbered GROUP BY tag ORDER BY tag;
+SELECT count(*) FILTER (WHERE tag < 3), count(*) FILTER (WHERE tag IS NULL), max(value) FROM numbered;
+-- Buckets at the end of time.
+CREATE TABLE ancient (tag int, time timestamptz, value int) USING tag;
+INSERT INTO ancient VALUES (1, '4714-11-24 BC', 1), (2, '294276-12-31', 2), (3, '2026-01-01', 3);
+CALL compact('ancient');
+SELECT date_trunc('year', time), count(*) FROM ancient WHERE tag = 3 GROUP BY 1;
+DROP TABLE numbered, ancient;

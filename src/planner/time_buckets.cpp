@@ -168,10 +168,8 @@ BucketShape shape_of_call(const Call &call, Index varno, AttrNumber time) {
         case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
             return is_fixed(first) && is_fixed(third) ? shape_of(second, varno, time) : kFalls;
         case F_DATE_TRUNC_TEXT_TIMESTAMP: return is_fixed(first) ? shape_of(second, varno, time) : kFalls;
-        case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
-            return is_fixed(first) ? by_clock(second, varno, time, session_timezone) : kFalls;
-        case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
-            return is_fixed(first) ? by_clock(second, varno, time, zone_of(third)) : kFalls;
+        case F_DATE_TRUNC_TEXT_TIMESTAMPTZ: return is_fixed(first) ? by_clock(second, varno, time, session_timezone) : kFalls;
+        case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT: return is_fixed(first) ? by_clock(second, varno, time, zone_of(third)) : kFalls;
         case F_EXTRACT_TEXT_TIMESTAMP:
         case F_EXTRACT_TEXT_TIMESTAMPTZ:
         case F_DATE_PART_TEXT_TIMESTAMP:
@@ -283,6 +281,9 @@ int64 end_of_value(TimeBuckets *buckets, int64 time, int64 last, int64 precision
     return other;
 }
 
+/// Times whose buckets are estimated: 300 years around 2000.
+constexpr int64 kEstimatedTimes = int64{300} * 365 * USECS_PER_DAY;
+
 /// Seconds since 1970 that an integer holds, as a timestamp: until 2038.
 constexpr int64 kIntegerTimeLast =
     (int64{PG_INT32_MAX} - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * int64{SECS_PER_DAY}) * USECS_PER_SEC;
@@ -304,7 +305,10 @@ bool contains_parameter(Node *node, void *) {
 }  // namespace
 
 double estimate_buckets(PlannerInfo *root, Node *expr, Index varno, AttrNumber time, int64 first, int64 last) {
-    if (first >= last || TIMESTAMP_NOT_FINITE(first) || TIMESTAMP_NOT_FINITE(last)) return 1;
+    // At the ends of time itself functions of time are errors, even where a query leaves those rows out.
+    first = Max(first, -kEstimatedTimes);
+    last = Min(last, kEstimatedTimes);
+    if (first >= last) return 1;
     Node *known = estimate_expression_value(root, with_time_placeholder(expr, varno, time));
     if (contains_parameter(known, nullptr)) return -1;
     // An estimate must not be an error where the query, which may leave those rows out, is none.
@@ -343,8 +347,8 @@ bool clock_changes(const BucketShape &shape, int64 first, int64 last) {
     int is_dst_before;
     int is_dst_after;
     pg_time_t change;
-    const int found = pg_next_dst_boundary(&from, &offset_before, &is_dst_before, &change, &offset_after, &is_dst_after,
-                                            shape.clock);
+    const int found =
+        pg_next_dst_boundary(&from, &offset_before, &is_dst_before, &change, &offset_after, &is_dst_after, shape.clock);
     return found < 0 || (found > 0 && change <= until);
 }
 
