@@ -145,7 +145,9 @@ double cost_of_others(const Aggregation &aggregation) {
         Node *clause = static_cast<Node *>(lfirst(cell));
         NumberComparison comparison;
         const Index varno = aggregation.input->relid;
-        if (scan_decides(aggregation.keys, varno, clause) || is_number_comparison(clause, varno, &comparison)) continue;
+        if (scan_decides(aggregation.keys, varno, clause) ||
+            is_number_comparison(clause, varno, aggregation.keys.columns.tag, &comparison))
+            continue;
         QualCost one;
         cost_qual_eval_node(&one, clause, aggregation.root);
         cost.startup += one.startup;

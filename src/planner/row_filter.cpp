@@ -39,7 +39,7 @@ void begin_filter(RowFilter *filter, const KeyTypes &keys, List *clauses, Index 
     foreach (cell, clauses) {
         Node *clause = static_cast<Node *>(lfirst(cell));
         NumberComparison *comparison = &filter->comparisons[filter->comparison_count];
-        if (is_number_comparison(clause, varno, comparison))
+        if (is_number_comparison(clause, varno, keys.columns.tag, comparison))
             filter->values[filter->comparison_count++] = ExecInitExpr(comparison->value, parent);
         else if (is_search(keys, varno, clause))
             searches = lappend(searches, clause);
