@@ -90,6 +90,21 @@ SELECT * FROM leveled_faults();
 RESET historian.enable_aggregate;
 SELECT * FROM leveled_faults();
 
+-- Tags that are numbers are stored as bytes.
+CREATE TABLE numbered (tag int, time timestamptz, n int) USING tag;
+CREATE TABLE floated (tag float8, time timestamptz, n int) USING tag;
+INSERT INTO numbered SELECT i % 5 - 2, '2026-01-01'::timestamptz + i * interval '1 second', i FROM generate_series(1, 10000) AS i;
+INSERT INTO floated SELECT tag / 2.0, time, n FROM numbered;
+CALL compact('numbered');
+CALL compact('floated');
+SELECT tag, count(*), count(*) FILTER (WHERE tag > 0) AS positive, sum(n) FILTER (WHERE tag = 1) AS sum FROM numbered
+    WHERE tag >= -1 AND tag < 2 GROUP BY tag ORDER BY tag;
+SELECT tag, count(*), count(*) FILTER (WHERE tag > 0) AS positive, sum(n) FILTER (WHERE tag = 0.5) AS sum FROM floated
+    WHERE tag >= -0.5 AND tag < 1 GROUP BY tag ORDER BY tag;
+SELECT count(*) FROM floated WHERE tag = 0;
+SELECT count(*) FILTER (WHERE time < '2026-01-01 00:10'), count(*) FILTER (WHERE time IN ('2026-01-01 00:10', '2026-01-01 00:11'))
+    FROM numbered;
+
 -- Rows that are deleted, or that no condition wants, may have times that the groups' expression cannot take.
 TRUNCATE point;
 INSERT INTO point SELECT 'a', '2026-01-01'::timestamptz + i * interval '1 second', i, i FROM generate_series(1, 100) AS i;
@@ -101,6 +116,14 @@ DELETE FROM point WHERE value = 1000 AND NOT isfinite(time);
 SELECT extract(epoch FROM time)::int / 50 AS bucket, count(*) FROM point WHERE value < 1000 GROUP BY 1 ORDER BY 1;
 DELETE FROM point WHERE value = 1000;
 SELECT extract(epoch FROM time)::int / 50 AS bucket, count(*) FROM point GROUP BY 1 ORDER BY 1;
+
+-- Nor are they tried while planning.
+INSERT INTO point VALUES ('a', '4714-11-24 00:00+00 BC', -1), ('a', '294276-12-31 23:59:59.999999+00', -1);
+CALL compact('point');
+SELECT date_trunc('hour', time) AS hour, count(*) FROM point WHERE value = -2 GROUP BY 1;
+SELECT date_trunc('week', time) AS week, count(*) FROM point WHERE value > 0 GROUP BY 1;
+SELECT (extract(epoch FROM time) * 1000)::int8 / 60000 AS bucket, count(*) FROM point WHERE value = -2 GROUP BY 1;
+DELETE FROM point WHERE value = -1;
 
 -- Cheap conditions are checked before dear ones, as in other plans.
 CREATE FUNCTION inverse(x float8) RETURNS float8 LANGUAGE plpgsql COST 1000 AS $$ BEGIN RETURN 1 / x; END $$;
@@ -141,7 +164,7 @@ SET LOCAL timezone = 'Europe/Berlin';
 FETCH ALL FROM c;
 COMMIT;
 DROP VIEW clock_question;
-DROP TABLE point, leveled, leveled_question;
+DROP TABLE point, leveled, leveled_question, numbered, floated;
 DROP DOMAIN level, small_level;
 DROP FUNCTION is_same, leveled_faults, inverse;
 

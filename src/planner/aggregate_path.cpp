@@ -149,7 +149,7 @@ double cost_of_others(const Aggregation &aggregation) {
         NumberComparison comparison;
         const Index varno = aggregation.input->relid;
         if (scan_decides(aggregation.keys, varno, clause) || is_about_tag(aggregation.keys, varno, clause)) continue;
-        if (is_number_comparison(clause, varno, &comparison)) continue;
+        if (is_number_comparison(clause, varno, aggregation.keys.columns.tag, &comparison)) continue;
         QualCost one;
         cost_qual_eval_node(&one, clause, aggregation.root);
         cost.startup += one.startup;

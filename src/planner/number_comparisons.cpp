@@ -51,7 +51,7 @@ bool is_value(Node *node) {
 
 }  // namespace
 
-bool is_number_comparison(Node *clause, Index varno, NumberComparison *comparison) {
+bool is_number_comparison(Node *clause, Index varno, AttrNumber tag, NumberComparison *comparison) {
     if (!IsA(clause, OpExpr) || list_length(reinterpret_cast<OpExpr *>(clause)->args) != 2) return false;
     const OpExpr *expr = reinterpret_cast<const OpExpr *>(clause);
     Node *left = static_cast<Node *>(linitial(expr->args));
@@ -64,7 +64,7 @@ bool is_number_comparison(Node *clause, Index varno, NumberComparison *compariso
         value = left;
         op = get_commutator(op);
     }
-    if (column == nullptr || !OidIsValid(op) || !is_value(value)) return false;
+    if (column == nullptr || column->varattno == tag || !OidIsValid(op) || !is_value(value)) return false;
     const TypeCacheEntry *about = lookup_type_cache(column->vartype, TYPECACHE_BTREE_OPFAMILY);
     if (!OidIsValid(about->btree_opf) || !op_in_opfamily(op, about->btree_opf)) return false;
     Oid left_type;

@@ -16,8 +16,9 @@ struct NumberComparison {
     Oid value_type;
 };
 
-/// Whether a clause is such a comparison of a column of `varno`; the value has no column, is not volatile and has no subplan.
-bool is_number_comparison(Node *clause, Index varno, NumberComparison *comparison);
+/// Whether a clause is such a comparison of a column of `varno`, but for the tag, which is stored as bytes; the value has no
+/// column, is not volatile and has no subplan.
+bool is_number_comparison(Node *clause, Index varno, AttrNumber tag, NumberComparison *comparison);
 
 /// The value to compare with, as a number of the column's kind: an integer, or the bits of a double.
 int64 compared_number(const NumberComparison &comparison, Datum value);

@@ -53,8 +53,7 @@ void begin_filter(RowFilter *filter, const KeyTypes &keys, List *clauses, Index 
     foreach (cell, clauses) {
         Node *clause = static_cast<Node *>(lfirst(cell));
         NumberComparison *comparison = &filter->comparisons[filter->comparison_count];
-        // The tag is no column of numbers, even if it is a number.
-        if (is_number_comparison(clause, varno, comparison) && comparison->column != keys.columns.tag)
+        if (is_number_comparison(clause, varno, keys.columns.tag, comparison))
             filter->values[filter->comparison_count++] = ExecInitExpr(comparison->value, parent);
         else if (is_about_tag(keys, varno, clause))
             by_tag = lappend(by_tag, clause);

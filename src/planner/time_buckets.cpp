@@ -281,19 +281,20 @@ int64 end_of_value(TimeBuckets *buckets, int64 time, int64 last, int64 precision
     return other;
 }
 
-/// Times whose buckets are estimated: 300 years around 2000.
-constexpr int64 kEstimatedTimes = int64{300} * 365 * USECS_PER_DAY;
+struct TriedTimes {
+    int64 first;
+    int64 last;
+};
 
-/// Seconds since 1970 that an integer holds, as a timestamp: until 2038.
-constexpr int64 kIntegerTimeLast =
-    (int64{PG_INT32_MAX} - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * int64{SECS_PER_DAY}) * USECS_PER_SEC;
-constexpr int64 kIntegerTimeFirst =
-    (int64{PG_INT32_MIN} - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * int64{SECS_PER_DAY}) * USECS_PER_SEC;
-
-bool contains_integer_call(Node *node, void *) {
-    if (node == nullptr) return false;
-    if (IsA(node, FuncExpr) && reinterpret_cast<FuncExpr *>(node)->funcresulttype == INT4OID) return true;
-    return walk_expression(node, contains_integer_call, nullptr);
+// Times to find the width of a bucket by: those of the rows as far as they are of 1970 to 2037, where no expression is an error
+// because of its time; else as long a period of these years. An estimate must not be an error where the query is none.
+TriedTimes times_to_try(int64 first, int64 last) {
+    constexpr int64 kFirst = -30 * 365 * USECS_PER_DAY;
+    constexpr int64 kLast = 37 * 365 * USECS_PER_DAY;
+    const TriedTimes inside = {Max(first, kFirst), Min(last, kLast)};
+    if (inside.first < inside.last) return inside;
+    const double span = static_cast<double>(last) - static_cast<double>(first);
+    return {0, span < kLast ? last - first : kLast};
 }
 
 bool contains_parameter(Node *node, void *) {
@@ -305,27 +306,24 @@ bool contains_parameter(Node *node, void *) {
 }  // namespace
 
 double estimate_buckets(PlannerInfo *root, Node *expr, Index varno, AttrNumber time, int64 first, int64 last) {
-    // At the ends of time itself functions of time are errors, even where a query leaves those rows out.
-    first = Max(first, -kEstimatedTimes);
-    last = Min(last, kEstimatedTimes);
-    if (first >= last) return 1;
+    if (first >= last || TIMESTAMP_NOT_FINITE(first) || TIMESTAMP_NOT_FINITE(last)) return 1;
+    const double span = static_cast<double>(last) - static_cast<double>(first);
+    const TriedTimes tried = times_to_try(first, last);
     Node *known = estimate_expression_value(root, with_time_placeholder(expr, varno, time));
     if (contains_parameter(known, nullptr)) return -1;
-    // An estimate must not be an error where the query, which may leave those rows out, is none.
-    if ((first < kIntegerTimeFirst || last > kIntegerTimeLast) && contains_integer_call(known, nullptr)) return -1;
     EState *estate = CreateExecutorState();
     MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
     TimeBuckets buckets;
     ExprState *expression = ExecInitExpr(reinterpret_cast<Expr *>(known), nullptr);
     begin_buckets(&buckets, expression, GetPerTupleExprContext(estate), exprType(expr), kRises, estate->es_query_cxt);
-    const int64 middle = first + (last - first) / 2;
-    const int64 precision = Max((last - first) / kEstimatedBucketsMax, 1);
-    const int64 begin = end_of_value(&buckets, middle, last, precision);
-    const int64 end = end_of_value(&buckets, Min(begin, last), last, precision);
+    const int64 middle = tried.first + (tried.last - tried.first) / 2;
+    const int64 precision = Max((tried.last - tried.first) / kEstimatedBucketsMax, 1);
+    const int64 begin = end_of_value(&buckets, middle, tried.last, precision);
+    const int64 end = end_of_value(&buckets, begin, tried.last, precision);
     MemoryContextSwitchTo(old);
     FreeExecutorState(estate);
-    const int64 width = end < last ? end - begin : Max(begin - middle, last - begin);
-    return 1 + static_cast<double>(last - first) / static_cast<double>(Max(width, precision));
+    const int64 width = end < tried.last ? end - begin : Max(begin - middle, tried.last - begin);
+    return 1 + span / static_cast<double>(Max(width, precision));
 }
 
 // ----------------------------------------------------------------------------------------------------------------- buckets

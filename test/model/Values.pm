@@ -161,7 +161,7 @@ our %wider = ('int2' => 'int4', 'int4' => 'int8', 'float4' => 'float8', 'varchar
 
 sub random_type { return rand() < 0.5 ? one_of(@common) : one_of(@types) }
 my @rare_keys = ('varchar(40)', 'name', 'int4', 'int8', 'uuid', 'model.short', 'inet', 'float8');
-sub key_type { return rand() < 0.8 ? 'text' : one_of(@rare_keys) }
+sub key_type { return rand() < 0.7 ? 'text' : one_of(@rare_keys) }
 
 our $no_null_times = 0;    # of the round: the time is NOT NULL
 
