@@ -6,12 +6,15 @@
 extern "C" {
 #include "executor/nodeHash.h"
 #include "nodes/makefuncs.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
 }
 
 namespace historian::planner {
 
 using engine::RowBatch;
-using format::GranuleStatistics;
 
 namespace {
 
