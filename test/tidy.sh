@@ -147,6 +147,10 @@ rule 'every local link of a page leads somewhere' "$(for file in $(select_files 
         [ -e "$(dirname "$file")/$link" ] || echo "$file: $link"
     done
 done)"
+rule 'every page begins with a heading, and every row of its tables ends as it begins' "$(for file in $(select_files '\.md$'); do
+    head -n 1 "$file" | grep -q '^# ' || echo "$file:1"
+    grep -nE '^\|.*[^|]$' "$file" | sed "s|^|$file:|"
+done)"
 rule 'every shell script parses' "$(for file in $(echo "$all_files" | grep -E '^(test|demo|\.ci)/'); do
     case $(head -n 1 "$file" 2>/dev/null | tr -d '\0') in '#!/bin/sh') sh -n "$file" 2>&1 ;; esac
 done)"

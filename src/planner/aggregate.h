@@ -7,7 +7,7 @@
 //
 // Life of a query:
 //   1. aggregate_path.cpp offers a path when it understands what is grouped and aggregated (aggregate_shape.cpp): by nothing, by
-//      tag, by a bucket of time (time_buckets.h), by other columns (row_codes.h), or by several of these;
+//      tag, by a bucket of time (bucket_shape.h, time_buckets.h), by other columns (row_codes.h), or by several of these;
 //   2. aggregate_plan.cpp turns it into a plan, whose custom_scan_tlist has the groups, the partial aggregates, and behind them
 //      the columns of the table that its expressions speak of;
 //   3. aggregate_exec.cpp takes batch after batch (engine/scan_batches.h), leaves out the rows that do not match (row_filter.h),

@@ -227,6 +227,8 @@ void rescan_node(CustomScanState *state) {
     ExecClearTuple(node->slot);
     forget_groups(&node->groups);
     if (node->shape.bucket != nullptr) forget_buckets(&node->buckets);
+    const bool has_copy = node->null_bucket_is_known && !node->null_bucket_is_null && !node->buckets.value_by_value;
+    if (has_copy) pfree(DatumGetPointer(node->null_bucket));
     node->null_bucket_is_known = node->is_current = node->is_read = false;
     node->next_group = 0;
 }

@@ -38,36 +38,22 @@ double tags_of_unknown(const Condition &condition) {
     return IsA(value, ArrayExpr) ? list_length(reinterpret_cast<const ArrayExpr *>(value)->elements) : kArrayLengthGuess;
 }
 
-// The clauses among `clauses` that are about time only and whose values are not known: their selectivity is all there is to go
-// by.
-double share_of_unknown_times(PlannerInfo *root, RelOptInfo *rel, const KeyTypes &keys, List *clauses) {
-    List *unknown = NIL;
+// The share of the rows that some of the clauses leave, by PostgreSQL's estimate: those for which is_wanted(condition).
+template <typename IsWanted>
+double share_of_clauses(PlannerInfo *root, RelOptInfo *rel, const KeyTypes &keys, List *clauses, IsWanted is_wanted) {
+    List *wanted = NIL;
     ListCell *cell;
     foreach (cell, clauses) {
         RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
         ConditionList one = {};
         if (!add_clause(root, keys, rel->relid, reinterpret_cast<Node *>(clause->clause), &one)) continue;
-        if (!is_time_condition(one.items[0])) continue;
-        if (!planned_value(root, one.items[0].value).is_known) unknown = lappend(unknown, clause);
+        if (is_wanted(one.items[0])) wanted = lappend(wanted, clause);
     }
-    return unknown == NIL ? 1.0 : clauselist_selectivity(root, unknown, rel->relid, JOIN_INNER, nullptr);
+    return wanted == NIL ? 1.0 : clauselist_selectivity(root, wanted, rel->relid, JOIN_INNER, nullptr);
 }
 
 /// What a row that a condition on values passes over costs, of what one costs that is given.
 constexpr double kPassedOverShare = 0.03;
-
-// The share of the rows that conditions on columns of numbers leave.
-double share_of_values(PlannerInfo *root, RelOptInfo *rel, const KeyTypes &keys, List *clauses) {
-    List *about_values = NIL;
-    ListCell *cell;
-    foreach (cell, clauses) {
-        RestrictInfo *clause = lfirst_node(RestrictInfo, cell);
-        ConditionList one = {};
-        if (!add_clause(root, keys, rel->relid, reinterpret_cast<Node *>(clause->clause), &one)) continue;
-        if (is_number_condition(one.items[0])) about_values = lappend(about_values, clause);
-    }
-    return about_values == NIL ? 1.0 : clauselist_selectivity(root, about_values, rel->relid, JOIN_INNER, nullptr);
-}
 
 // The share of a row's bytes that the query's columns are; a scan that needs none reads no column at all.
 double share_of_columns(RelOptInfo *rel, Relation table) {
@@ -110,14 +96,16 @@ ScanEstimate estimate_conditions(PlannerInfo *root, RelOptInfo *rel, Relation ta
         if (!values[i].is_known && is_tag_condition(condition)) unknown.tag_count += tags_of_unknown(condition);
     }
     build_filter(keys, conditions, values, &filter);
-    unknown.time_share = share_of_unknown_times(root, rel, keys, clauses);
+    unknown.time_share = share_of_clauses(root, rel, keys, clauses, [root](const Condition &condition) {
+        return is_time_condition(condition) && !planned_value(root, condition.value).is_known;
+    });
     ScanEstimate estimate = engine::estimate_scan(table, filter, unknown);
     // Columns lie apart, so pages of columns that nobody asks for are not read. A fifth is index and headers.
     const double share = share_of_columns(rel, table);
     estimate.pages *= 0.2 + 0.8 * share;
     estimate.rows *= 0.5 + 0.5 * share;  // a row costs half for itself, half for decoding its columns
     // Rows that a condition on values passes over cost next to nothing, and granules that have none are not read.
-    const double kept = share_of_values(root, rel, keys, clauses);
+    const double kept = share_of_clauses(root, rel, keys, clauses, is_number_condition);
     estimate.pages *= kept;
     estimate.rows *= kPassedOverShare + (1 - kPassedOverShare) * kept;
     return estimate;

@@ -10,7 +10,7 @@ namespace historian::planner {
 
 struct NumberComparison {
     AttrNumber column;
-    int strategy;  // of btree: BTLessStrategyNumber to BTGreaterStrategyNumber
+    int strategy;               // of btree: BTLessStrategyNumber to BTGreaterStrategyNumber
     format::PhysicalKind kind;  // of the column's type
     Expr *value;
     Oid value_type;

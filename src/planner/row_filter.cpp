@@ -116,14 +116,14 @@ bool tag_matches(RowFilter *filter, const RowBatch &batch, TupleTableSlot *slot,
     TagVerdict *last = &filter->tag_verdict;
     const uint32 bytes = batch.tag_is_null ? 0 : batch.tag.byte_count;
     if (last->is_known && last->tag_is_null == batch.tag_is_null && last->tag_bytes == bytes &&
-        memcmp(last->tag, batch.tag.data, bytes) == 0)
+        (bytes == 0 || memcmp(last->tag, batch.tag.data, bytes) == 0))
         return last->matches;
     last->is_known = false;
     if (last->tag == nullptr || last->tag_room < bytes) {
         last->tag_room = Max(bytes * 2, 64);
         last->tag = static_cast<std::byte *>(MemoryContextAlloc(GetMemoryChunkContext(filter->comparisons), last->tag_room));
     }
-    memcpy(last->tag, batch.tag.data, bytes);
+    if (bytes > 0) memcpy(last->tag, batch.tag.data, bytes);
     last->tag_bytes = bytes;
     last->tag_is_null = batch.tag_is_null;
     ResetExprContext(context);

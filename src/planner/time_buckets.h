@@ -1,34 +1,15 @@
-// GROUP BY an expression of the time that never falls while time rises: time_bucket(), date_bin(), date_trunc(), Grafana's
-// floor(extract(epoch from time)/300)*300, and casts and arithmetic around them. Rows in order of time then come bucket by
-// bucket, and it is enough to evaluate the expression where a bucket may begin or end: a few times a bucket instead of once a
+// GROUP BY an expression of the time that never falls while time rises (bucket_shape.h). Rows in order of time then come bucket
+// by bucket, and it is enough to evaluate the expression where a bucket may begin or end: a few times a bucket instead of once a
 // row, by PostgreSQL's own functions, so that buckets are what they are in any other plan.
 //
-// Expressions that read a clock on the wall (date_trunc('day', timestamptz), casts to date) fall where the clock is put back.
-// There a range of times is never taken to be one bucket: none reaches across a change of the zone's offset. Where the clock is
-// read of a time that was rounded before, which may lie before the change though the time itself does not, none comes as near to
-// it as that rounding reaches.
+// Where an expression reads a clock on the wall, a range of times is never taken to be one bucket across a change of the clock's
+// offset. Where the clock is read of a time that was rounded before, which may lie before the change though the time itself does
+// not, no range comes as near to the change as that rounding reaches.
 #pragma once
 
-#include "engine/server.h"
-
-extern "C" {
-#include "pgtime.h"
-}
+#include "planner/bucket_shape.h"
 
 namespace historian::planner {
-
-/// What of an expression is known.
-struct BucketShape {
-    bool rises;    // it never falls while time rises, but where `clock` is put back
-    pg_tz *clock;  // nullptr: it reads no clock on the wall
-    int64 reach;   // how far, in microseconds, what the clock is read of may be from the time
-};
-
-/// Whether an expression with the time column `varno`.`time` as its only column is such a one.
-BucketShape bucket_shape(Node *expr, Index varno, AttrNumber time);
-
-/// The expression with the time replaced by what evaluate_bucket() puts in.
-Node *with_time_placeholder(Node *expr, Index varno, AttrNumber time);
 
 /// How many buckets the times [first, last] have, by the width of one in their middle; -1 when the expression has parts that only
 /// execution knows.
