@@ -112,6 +112,7 @@ Status open_model(std::span<const std::byte> bytes, Arena &arena, codec::Templat
 namespace {
 
 bool has_messages(const SegmentIndex &index, std::uint32_t column, const OpenChunk &chunk) noexcept {
+    assert(chunk.model != nullptr || chunk.late.load == nullptr);
     return chunk.model != nullptr && column != index.header.tag_column && index.types[column].kind == PhysicalKind::bytes;
 }
 

@@ -77,7 +77,8 @@ public:
             RowBits certain;
             RowBits possible;
             OpenChunk opened{chunk(g), model_};
-            LateChunk late(opened, g % 2 == 0 ? 0 : g * 997 % opened.bytes.size());
+            // Only a chunk with a model may come late.
+            LateChunk late(opened, g % 2 == 0 || model_ == nullptr ? 0 : g * 997 % opened.bytes.size());
             const Status status = search_chunk(*search, *segment_.index, g, 1, late.chunk, call_arena, &certain, &possible);
             ASSERT_TRUE(status.ok()) << status.message;
             const std::uint32_t row = row_count(g) - 1;
