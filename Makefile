@@ -1,6 +1,6 @@
 # Builds, installs and tests the extension as every PostgreSQL packager expects:
 #   make && make install && make installcheck        with PG_CONFIG=/path/to/pg_config for another server
-# make demo, make test, make soak, make fuzz, make bench: see README.md.
+# make demo, make test, make soak, make fuzz, make bench, make bench-tsbs: see README.md.
 
 EXTENSION  = historian
 MODULE_big = historian
@@ -36,7 +36,7 @@ bgworker/payload.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions
 # PGXS tracks no headers: rebuild everything when one changes.
 $(OBJS): $(wildcard src/*.h src/*/*.h bgworker/*.h) Makefile
 
-.PHONY: demo test soak fuzz bench bench-peers bench-codec
+.PHONY: demo test soak fuzz bench bench-peers bench-tsbs bench-codec
 demo:
 	./demo/run
 test:
@@ -50,6 +50,8 @@ bench:
 # What the part queries is compared with, besides what the server has.
 bench-peers:
 	npm install --prefix test/bench --no-save --no-package-lock --no-audit --no-fund @duckdb/node-api
+bench-tsbs:
+	./test/bench/tsbs/run
 bench-codec:
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
 	cmake --build build -j2 --target codec_bench filter_bench
