@@ -328,6 +328,29 @@ COMMENT ON FUNCTION @extschema@.gapfill(regclass, interval, timestamptz, timesta
     'avg, min, max, sum, count, first or last of its values from from_ until before to_; what has none is null, or filled by '
     'locf or linear; value_column and errors as tag_stat, and 22023 other words, 22004 a NULL for an argument without default';
 
+CREATE FUNCTION @extschema@.silent_tags(relation regclass, longer_than interval, as_of timestamptz DEFAULT NULL,
+        names text[] DEFAULT NULL, value_column name DEFAULT NULL, OUT tag text, OUT last_time timestamptz,
+        OUT last_value double precision, OUT silent_for interval)
+    RETURNS SETOF record LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_silent_tags';
+COMMENT ON FUNCTION @extschema@.silent_tags(regclass, interval, timestamptz, text[], name) IS
+    'the tags of a tag table whose newest point is older than an interval, in their order, with the time and value of that point '
+    'and its age; as_of: what it would have said then, now by default; names: only these, and those of them that have no point '
+    'at all, with NULLs; value_column as tag_stat, NULL where there is no column of numbers; needs SELECT on the table. '
+    'Errors: 42809 no tag table, 42703 no such column, 42804 no column of numbers, 22023 a negative interval, 22004 a NULL';
+
+CREATE FUNCTION @extschema@.sequence_gaps(relation regclass, sequence name DEFAULT 'sequence', key name DEFAULT NULL,
+        from_ timestamptz DEFAULT NULL, to_ timestamptz DEFAULT NULL, names text[] DEFAULT NULL, reordered bigint DEFAULT 0,
+        time_column name DEFAULT NULL, OUT tag text, OUT kind text, OUT previous bigint, OUT next bigint, OUT missing bigint,
+        OUT duplicates bigint, OUT time_before timestamptz, OUT time_after timestamptz)
+    RETURNS SETOF record LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'historian_sequence_gaps';
+COMMENT ON FUNCTION @extschema@.sequence_gaps(regclass, name, name, timestamptz, timestamptz, text[], bigint, name) IS
+    'what the devices'' own counters, in column sequence, say is missing between from_ and before to_, tag by tag in order of '
+    'time: kind missing: no row has a number between previous and next, missing of them; restart: the counter went back from '
+    'previous to next; duplicates: so many rows more than numbers, the first and last of them at time_before and time_after. '
+    'key: the column of the tag, by default that of a tag table; reordered: a number up to so much lower than the highest came '
+    'late or twice, lower ones are a restart; time_column: by default that of the table. For tables of any kind, and views; '
+    'needs SELECT on them. Errors: 42703 no such column, 42804 of the wrong type, 22023 a negative number, 22004 a NULL';
+
 -- ------------------------------------------------------------------------------------------------ retention
 
 -- What is to be kept of tables. The policy of a table that is dropped goes with it.
