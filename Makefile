@@ -22,7 +22,7 @@ override with_llvm = no
 PG_CPPFLAGS  = -I$(CURDIR)/src -I$(CURDIR) -DNDEBUG '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wall -Wextra -Wno-register -Wno-volatile \
                -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers
-SHLIB_LINK   = -lzstd -lutf8proc -lmosquitto -lstdc++
+SHLIB_LINK   = -lzstd -lz -lutf8proc -lmosquitto -lstdc++
 PG_CONFIG   ?= pg_config
 PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
@@ -31,7 +31,7 @@ include $(PGXS)
 src/codec/%.o src/search/%.o src/format/%.o src/planner/number_comparisons.o: override CXXFLAGS += -O3
 
 # Boost.JSON throws; nothing leaves these two files but an error value.
-bgworker/payload.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions
+bgworker/payload_json.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions
 
 # PGXS tracks no headers: rebuild everything when one changes.
 $(OBJS): $(wildcard src/*.h src/*/*.h bgworker/*.h) Makefile

@@ -1,10 +1,12 @@
 #include "bgworker/ingest.h"
 
 #include "bgworker/dead_letter.h"
-#include "bgworker/payload.h"
+#include "bgworker/message_rows.h"
+#include "bgworker/rejected_rows.h"
+#include "bgworker/row_buffer.h"
 #include "bgworker/session.h"
 #include "bgworker/settings.h"
-#include "bgworker/target_table.h"
+#include "bgworker/subtransaction.h"
 
 extern "C" {
 #include "common/hashfn.h"
@@ -17,7 +19,9 @@ namespace {
 /// One message on its way to its table, or to the dead letters.
 struct Incoming {
     const ReceivedMessage *message;
+    TopicTable topic;
     uint32 row_count;    ///< of the latest attempt
+    uint32 rejected_row_count;
     bool grouped;        ///< its topic names a table
     const char *error;  ///< nullptr: to be stored; otherwise the dead letter's reason
     int sqlstate;
@@ -73,26 +77,6 @@ uint32 lone_failure_hash = 0;
 // The reason of a failed batch, outside the memory that the batch leaves behind.
 char batch_problem[256];
 
-/// Errors that are the server's state, not the message's content: the message will do better later.
-bool is_transient(int sqlstate) {
-    switch (ERRCODE_TO_CATEGORY(sqlstate)) {
-        case ERRCODE_TRANSACTION_ROLLBACK:    // 40: deadlock, serialization
-        case ERRCODE_INSUFFICIENT_RESOURCES:  // 53: disk full, out of memory, too many connections
-        case ERRCODE_OPERATOR_INTERVENTION:   // 57: shutdown, cancel
-        case ERRCODE_SYSTEM_ERROR:            // 58: input/output error
-            return true;
-        default: return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_OBJECT_IN_USE;
-    }
-}
-
-void *grow_in_context(void *context, std::size_t bytes) noexcept {
-    // Gives nullptr instead of an error: the parser that asks must not be jumped over.
-    return MemoryContextAllocExtended(static_cast<MemoryContext>(context), bytes, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
-}
-
-/// An errcode() from five characters.
-int pack_sqlstate(const char *text) { return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]); }
-
 void reject(Incoming *incoming, const char *error, int sqlstate) {
     incoming->error = error;
     incoming->sqlstate = sqlstate;
@@ -102,9 +86,11 @@ void reject(Incoming *incoming, const char *error, int sqlstate) {
 // ------------------------------------------------------------------------------------------------ before the transaction: group
 
 /// Finds the table that a message is for; sets its error when the topic names none.
-bool name_table(const Batch *batch, Incoming *incoming, TopicTable *name) {
+bool name_table(const Batch *batch, Incoming *incoming) {
+    TopicTable *name = &incoming->topic;
+    *name = TopicTable{};
     if (OidIsValid(batch->subscription->target)) return true;  // resolved in the transaction
-    if (const char *fault = parse_append_topic(incoming->message->topic, name)) {
+    if (const char *fault = parse_table_topic(incoming->message->topic, name)) {
         incoming->error = fault;
         incoming->sqlstate = ERRCODE_INVALID_NAME;
         return false;
@@ -152,9 +138,8 @@ void prepare_batch(Batch *batch, const ReceivedMessage *messages, size_t count) 
         CHECK_FOR_INTERRUPTS();
         Incoming *incoming = &batch->messages[batch->message_count++];
         incoming->message = message;
-        TopicTable name;
-        incoming->grouped = name_table(batch, incoming, &name) && check_size(incoming);
-        if (incoming->grouped) add_to_group(find_group(batch, name), incoming);
+        incoming->grouped = name_table(batch, incoming) && check_size(incoming);
+        if (incoming->grouped) add_to_group(find_group(batch, incoming->topic), incoming);
     }
 }
 
@@ -174,36 +159,54 @@ TargetTable *open_group_target(const Attempt &attempt, const Group &group, Incom
     return nullptr;
 }
 
-/// The cells of a message, in batch->parsed; rejects it when it has none.
-bool parse_message(const Batch *batch, Incoming *incoming, Payload *payload) {
+/// The rows of a message, in batch->parsed; rejects it when it has none.
+bool parse_message(const Batch *batch, const TargetTable &target, Incoming *incoming, MessageRows *rows) {
     if (MemoryContextMemAllocated(batch->parsed, false) > kParsedBytesMax) MemoryContextReset(batch->parsed);
-    Arena arena(grow_in_context, batch->parsed);
-    const PayloadError error = parse_payload({incoming->message->payload, incoming->message->kept_bytes}, arena, payload);
-    incoming->row_count = payload->row_count;
-    if (error.fault == PayloadFault::none) return true;
-    char text[160];
-    describe_payload_error(error, text, sizeof text);
-    reject(incoming, MemoryContextStrdup(batch->context, text), pack_sqlstate(payload_error_sqlstate(error.fault)));
-    return false;
+    int sqlstate;
+    MemoryContext before = MemoryContextSwitchTo(batch->context);
+    const char *fault =
+        read_message(*batch->subscription, *incoming->message, incoming->topic, target, batch->parsed, rows, &sqlstate);
+    MemoryContextSwitchTo(before);
+    incoming->row_count = rows->payload.row_count;
+    incoming->rejected_row_count = 0;
+    if (fault != nullptr) reject(incoming, fault, sqlstate);
+    return fault == nullptr;
 }
 
-/// Rejects a message one of whose rows has not one value per column; true when all have.
-bool check_arity(const Batch *batch, const TargetTable *target, Incoming *incoming, const Payload &payload) {
-    uint32 begin = 0;
-    for (uint32 row = 0; row < payload.row_count; ++row) {
-        const uint32 end = payload.row_ends[row];
-        if (end - begin != static_cast<uint32>(target->column_count)) {
-            MemoryContext before = MemoryContextSwitchTo(batch->context);
-            reject(incoming,
-                   psprintf("row %u has %u values, table %s takes %d", row + 1, end - begin, target->display_name,
-                            target->column_count),
-                   ERRCODE_INVALID_PARAMETER_VALUE);
-            MemoryContextSwitchTo(before);
-            return false;
-        }
-        begin = end;
+/// What becomes of a message's rejected rows: dead letters, or the message itself when no row is good. True: it has good ones.
+bool settle_rejected_rows(const Attempt &attempt, Incoming *incoming, const MessageRows &rows, RejectedRows *rejected) {
+    incoming->rejected_row_count = rejected->count();
+    if (rejected->count() == 0) return true;
+    if (rejected->count() == incoming->row_count) {
+        const RejectedRow &first = rejected->first();
+        reject(incoming, MemoryContextStrdup(attempt.batch->context, first.error), first.sqlstate);
+        return false;
     }
+    rejected->write_dead_letters(*attempt.batch->subscription, *incoming->message, rows);
     return true;
+}
+
+void insert_rows(RowBuffer *buffer) {
+    if (buffer->row_count() > 0) buffer->insert(0, buffer->row_count());
+    buffer->clear();
+}
+
+/// Adds the rows of a message to `buffer`, inserting whenever that is full; any error is the caller's to handle.
+void add_message(const Attempt &attempt, TargetTable *target, Incoming *incoming, RowBuffer *buffer) {
+    MessageRows rows{};
+    if (incoming->error != nullptr || !parse_message(attempt.batch, *target, incoming, &rows)) return;
+    MemoryContext before = MemoryContextSwitchTo(attempt.batch->parsed);
+    const RowBinding binding = bind_payload(*target, rows.payload);
+    RejectedRows rejected;
+    rejected.begin(incoming->row_count);
+    reject_unfit_rows(*target, binding, &rejected);
+    MemoryContextSwitchTo(before);
+    if (!settle_rejected_rows(attempt, incoming, rows, &rejected)) return;
+    for (uint32 row = 0; row < incoming->row_count; ++row) {
+        CHECK_FOR_INTERRUPTS();
+        if (rejected.has(row)) continue;
+        while (!buffer->convert(binding, rows.times, row)) insert_rows(buffer);
+    }
 }
 
 /// Inserts the rows of some messages of one table; any error is the caller's to handle.
@@ -211,56 +214,53 @@ void insert_messages(const Attempt &attempt, const Group &group, Incoming **mess
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT insert", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(context);
     if (TargetTable *target = open_group_target(attempt, group, messages, count)) {
-        RowBuffer rows;
-        rows.begin(target, position);
-        for (int i = 0; i < count; ++i) {
-            Payload payload;
-            if (messages[i]->error != nullptr || !parse_message(attempt.batch, messages[i], &payload)) continue;
-            if (check_arity(attempt.batch, target, messages[i], payload)) rows.add(payload);
-        }
-        rows.finish();
+        RowBuffer buffer;
+        buffer.begin(target, position);
+        for (int i = 0; i < count; ++i) add_message(attempt, target, messages[i], &buffer);
+        insert_rows(&buffer);
     }
     MemoryContextSwitchTo(before);
     MemoryContextDelete(context);
 }
 
-/// The reason for a dead letter, from an error and where it happened.
-const char *describe_error(const ErrorData *error, const CellPosition &position) {
-    if (position.row == 0) return pstrdup(error->message);
-    return psprintf("row %u, column \"%s\": %s", position.row, position.column, error->message);
-}
-
 /// insert_messages in a subtransaction, deferred constraints checked at once. False: nothing of it remains, and *error says why.
 bool try_messages(const Attempt &attempt, const Group &group, Incoming **messages, int count, const char **error, int *sqlstate) {
-    MemoryContext before = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
     CellPosition position{};
-    volatile bool stored = false;
-    BeginInternalSubTransaction(nullptr);
+    ErrorData *data = nullptr;
+    const bool stored =
+        try_in_subtransaction(attempt.batch->context, &data, [&attempt, &group, messages, count, &position] {
+            insert_messages(attempt, group, messages, count, &position);
+            check_deferred_constraints();
+        });
+    if (stored) return true;
+    MemoryContext before = MemoryContextSwitchTo(attempt.batch->context);
+    *error = describe_error(data, position);
+    *sqlstate = data->sqlerrcode;
     MemoryContextSwitchTo(before);
-    PG_TRY();
-    {
-        insert_messages(attempt, group, messages, count, &position);
-        if (SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0) != SPI_OK_UTILITY) elog(ERROR, "SET CONSTRAINTS failed");
-        ReleaseCurrentSubTransaction();
+    return false;
+}
+
+/// Stores the rows of one message that can be stored, and rejects the others.
+void store_rows(const Attempt &attempt, const Group &group, Incoming *incoming) {
+    ErrorData *data = nullptr;
+    const bool stored = try_in_subtransaction(attempt.batch->context, &data, [&attempt, &group, incoming] {
+        MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT rows", ALLOCSET_DEFAULT_SIZES);
+        MemoryContext before = MemoryContextSwitchTo(context);
+        Incoming *messages[] = {incoming};
+        MessageRows rows{};
+        TargetTable *target = open_group_target(attempt, group, messages, 1);
+        if (target != nullptr && parse_message(attempt.batch, *target, incoming, &rows)) {
+            const RowBinding binding = bind_payload(*target, rows.payload);
+            RejectedRows rejected;
+            rejected.begin(incoming->row_count);
+            reject_unfit_rows(*target, binding, &rejected);
+            insert_rows_carefully(target, rows, binding, &rejected);
+            settle_rejected_rows(attempt, incoming, rows, &rejected);
+        }
         MemoryContextSwitchTo(before);
-        CurrentResourceOwner = owner;
-        stored = true;
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(attempt.batch->context);
-        ErrorData *data = CopyErrorData();
-        *error = describe_error(data, position);
-        *sqlstate = data->sqlerrcode;
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(before);
-        CurrentResourceOwner = owner;
-        if (is_transient(data->sqlerrcode)) ReThrowError(data);
-    }
-    PG_END_TRY();
-    return stored;
+        MemoryContextDelete(context);
+    });
+    if (!stored) reject(incoming, data->message, data->sqlerrcode);
 }
 
 /// Stores what can be stored of some messages, and rejects the rest: halves them until the bad ones stand alone.
@@ -270,9 +270,9 @@ void store_carefully(const Attempt &attempt, const Group &group, Incoming **mess
     CHECK_FOR_INTERRUPTS();
     if (try_messages(attempt, group, messages, count, &error, &sqlstate)) return;
     if (count == 1) {
-        reject(messages[0], error, sqlstate);
         inserts_fail = true;
-        return;
+        if (messages[0]->row_count == 1) return reject(messages[0], error, sqlstate);
+        return store_rows(attempt, group, messages[0]);
     }
     // The subtransaction took rejections for arity and the like with it; they are found again.
     store_carefully(attempt, group, messages, count / 2);
@@ -394,7 +394,8 @@ void count_batch(const Batch &batch, BatchCounts *counts) {
     for (int i = 0; i < batch.message_count; ++i) {
         const Incoming &incoming = batch.messages[i];
         if (incoming.error == nullptr) {
-            counts->row_count += incoming.row_count;
+            counts->row_count += incoming.row_count - incoming.rejected_row_count;
+            counts->dead_letter_count += incoming.rejected_row_count;
         } else {
             ++counts->dead_letter_count;
         }

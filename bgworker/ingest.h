@@ -1,18 +1,20 @@
-// Ingest: stores one batch of messages in one transaction, each message whole or as a dead letter.
+// Ingest: stores one batch of messages in one transaction, each row of them as a row or as a dead letter.
 //
 // How a batch is tried, from fast to careful:
 //   1. all of it, without subtransactions. Most batches end here.
 //   2. an error that a message may have caused: again, per table in subtransactions that are halved until the message is alone,
-//      deferred constraints checked at once. What fails alone becomes a dead letter in the same transaction.
-//   3. COMMIT itself refused: message by message, each in a transaction of its own.
+//      deferred constraints checked at once. Of what fails alone the rows are tried (rejected_rows.h): those that fail become
+//      dead letters in the same transaction. A message none of whose rows can be stored becomes one dead letter, as it came.
+//   3. COMMIT itself refused: message by message, each in a transaction of its own, whole or as a dead letter.
 // An error of the server's (is_transient) ends the attempt at any stage: nothing is stored, and the broker is to send all again.
 // The worker then makes the batch smaller; a message that goes on failing alone, for want of resources other than disk space and
 // connections, becomes a dead letter.
 //
-// A payload is parsed when its rows are inserted, and its cells are forgotten after them: they may take 26 times its bytes.
+// A payload is parsed when its rows are inserted, and its cells are forgotten after them: they may take many times its bytes.
 //
 // Invariants:
-//   1. When store_batch returns true every message is durable, as rows or as a dead letter; otherwise none must be acknowledged.
+//   1. When store_batch returns true every row of every message is durable, as a row or in a dead letter; otherwise none must be
+//      acknowledged.
 //   2. Messages of one table are stored in the order of arrival.
 #pragma once
 

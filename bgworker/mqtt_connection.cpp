@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
@@ -23,6 +24,39 @@ constexpr std::uint32_t kSessionNeverExpires = 0xFFFFFFFF;
 
 const char *reason_text(int code) noexcept {
     return code >= kFirstRefusal ? mosquitto_reason_string(code) : mosquitto_connack_string(code);
+}
+
+std::int64_t microseconds_since_1970() noexcept {
+    timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<std::int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1000;
+}
+
+/// A text property that the library has allocated.
+struct OwnedText {
+    char *text = nullptr;
+    ~OwnedText() { std::free(text); }
+};
+
+/// Calls `use` with name and value of each user property; false when memory is short.
+template <typename Use>
+bool for_each_user_property(const mosquitto_property *properties, Use use) noexcept {
+    for (const mosquitto_property *each = properties; each != nullptr; each = mosquitto_property_next(each)) {
+        if (mosquitto_property_identifier(each) != MQTT_PROP_USER_PROPERTY) continue;
+        OwnedText name, value;
+        if (mosquitto_property_read_string_pair(each, MQTT_PROP_USER_PROPERTY, &name.text, &value.text, false) == nullptr)
+            return false;
+        use(name.text, value.text);
+    }
+    return true;
+}
+
+char *copy_text(const char *text, char **room) noexcept {
+    const std::size_t bytes = std::strlen(text) + 1;
+    char *copy = *room;
+    std::memcpy(copy, text, bytes);
+    *room += bytes;
+    return copy;
 }
 
 }  // namespace
@@ -57,29 +91,59 @@ struct Callbacks {
         }
     }
 
-    /// Copies the message: one block holds the header, the topic and the payload.
-    static void received(mosquitto *, void *self, const mosquitto_message *message, const mosquitto_property *) {
+    /// Copies the message: one block holds the header, the properties, the topic and the payload.
+    static void received(mosquitto *, void *self, const mosquitto_message *message, const mosquitto_property *properties) {
         auto *connection = static_cast<MqttConnection *>(self);
+        OwnedText content_type;
+        std::size_t property_count = 0;
+        std::size_t property_bytes = 0;
+        bool good = for_each_user_property(properties, [&property_count, &property_bytes](const char *name, const char *value) {
+            ++property_count;
+            property_bytes += sizeof(UserProperty) + std::strlen(name) + 1 + std::strlen(value) + 1;
+        });
+        (void)mosquitto_property_read_string(properties, MQTT_PROP_CONTENT_TYPE, &content_type.text, false);
+        if (content_type.text != nullptr) property_bytes += std::strlen(content_type.text) + 1;
         const std::size_t topic_bytes = std::strlen(message->topic);
         const auto payload_bytes = static_cast<std::size_t>(message->payloadlen);
         const bool oversize = payload_bytes > connection->options_.payload_max_bytes;
         const std::size_t kept_bytes = oversize ? kOversizeKeptBytes : payload_bytes;
-        auto *copy = static_cast<ReceivedMessage *>(std::malloc(sizeof(ReceivedMessage) + topic_bytes + 1 + kept_bytes + 1));
-        if (copy == nullptr) {
+        const std::size_t block_bytes = sizeof(ReceivedMessage) + property_bytes + topic_bytes + 1 + kept_bytes + 1;
+        auto *copy = static_cast<ReceivedMessage *>(std::malloc(block_bytes));
+        if (copy == nullptr || !good) {
+            std::free(copy);
             connection->failed_ = true;
             return;
         }
-        char *topic = reinterpret_cast<char *>(copy + 1);
-        char *payload = topic + topic_bytes + 1;
-        std::memcpy(topic, message->topic, topic_bytes + 1);
-        if (kept_bytes > 0) std::memcpy(payload, message->payload, kept_bytes);
-        payload[kept_bytes] = '\0';
-        *copy = {nullptr, topic, payload, payload_bytes, kept_bytes, static_cast<std::uint8_t>(message->qos), message->retain};
+        auto *property = reinterpret_cast<UserProperty *>(copy + 1);
+        char *room = reinterpret_cast<char *>(property + property_count);
+        *copy = {};
+        copy->properties = property;
+        copy->property_count = static_cast<std::uint32_t>(property_count);
+        good = for_each_user_property(properties, [&property, &room](const char *name, const char *value) {
+            property->name = copy_text(name, &room);
+            property->value = copy_text(value, &room);
+            ++property;
+        });
+        if (!good) {
+            std::free(copy);
+            connection->failed_ = true;
+            return;
+        }
+        if (content_type.text != nullptr) copy->content_type = copy_text(content_type.text, &room);
+        copy->topic = copy_text(message->topic, &room);
+        if (kept_bytes > 0) std::memcpy(room, message->payload, kept_bytes);
+        room[kept_bytes] = '\0';
+        copy->payload = room;
+        copy->payload_bytes = payload_bytes;
+        copy->kept_bytes = kept_bytes;
+        copy->arrived_at = microseconds_since_1970();
+        copy->qos = static_cast<std::uint8_t>(message->qos);
+        copy->retained = message->retain;
         (connection->last_ == nullptr ? connection->first_ : connection->last_->next) = copy;
         connection->last_ = copy;
         ++connection->held_count_;
         ++connection->received_count_;
-        connection->held_bytes_ += sizeof(ReceivedMessage) + topic_bytes + kept_bytes;
+        connection->held_bytes_ += block_bytes;
     }
 
     /// Keeps the library's own words on a failure: they are the only place where TLS errors are explained. Set until the

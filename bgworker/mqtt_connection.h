@@ -22,12 +22,22 @@ namespace historian::bgworker {
 // Of a payload above the limit this much is kept, for the dead letter.
 inline constexpr std::size_t kOversizeKeptBytes = 1024;
 
+/// A user property of MQTT 5. Names may repeat.
+struct UserProperty {
+    const char *name;
+    const char *value;
+};
+
 struct ReceivedMessage {
     ReceivedMessage *next;
     const char *topic;          ///< NUL-terminated
     const char *payload;        ///< NUL-terminated; kept_bytes of it
     std::size_t payload_bytes;  ///< as published
     std::size_t kept_bytes;     ///< less than payload_bytes only when the payload was above the limit
+    const UserProperty *properties;  ///< in the order of the message; texts NUL-terminated
+    std::uint32_t property_count;
+    const char *content_type;  ///< nullptr: none
+    std::int64_t arrived_at;   ///< microseconds since 1970-01-01 UTC
     std::uint8_t qos;
     bool retained;
 };

@@ -8,8 +8,12 @@ namespace {
 
 constexpr std::int64_t kMicrosecondsFrom1970To2000 = 946'684'800'000'000;
 
-// Digits of the largest 64-bit number.
-constexpr int kDigitCountMax = 19;
+// What timestamptz holds, in microseconds since 2000: from 4713 BC on, and before the year 294277.
+constexpr std::int64_t kMicrosecondsMin = -211'813'488'000'000'000;
+constexpr std::int64_t kMicrosecondsEnd = 9'223'371'331'200'000'000;
+
+// Digits of its last nanosecond.
+constexpr int kDigitCountMax = 22;
 
 bool is_digit(char character) noexcept { return character >= '0' && character <= '9'; }
 
@@ -63,24 +67,50 @@ bool read_decimal(std::string_view number, Decimal *decimal) noexcept {
     return at == number.size();
 }
 
+int digits_to_nanoseconds(TimeUnit unit) noexcept {
+    switch (unit) {
+        case TimeUnit::seconds: return 9;
+        case TimeUnit::milliseconds: return 6;
+        case TimeUnit::microseconds: return 3;
+        default: return 0;
+    }
+}
+
 }  // namespace
 
-TimeFault parse_nanoseconds(std::string_view number, std::int64_t *microseconds) noexcept {
+TimeFault parse_time(std::string_view number, TimeUnit unit, std::int64_t *microseconds) noexcept {
     Decimal decimal;
-    if (!read_decimal(number, &decimal)) return TimeFault::not_integral;
+    if (!read_decimal(number, &decimal)) return TimeFault::not_a_number;
+    decimal.exponent += digits_to_nanoseconds(unit);
     if (decimal.digit_count == 0) decimal.exponent = 0;
     if (decimal.exponent < 0) return TimeFault::not_integral;
     if (decimal.too_many_digits || decimal.digit_count + decimal.exponent > kDigitCountMax) return TimeFault::out_of_range;
     for (; decimal.exponent > 0; --decimal.exponent) decimal.digits *= 10;
 
     const auto magnitude_max = static_cast<unsigned __int128>(std::numeric_limits<std::int64_t>::max()) + decimal.negative;
-    if (decimal.digits > magnitude_max) return TimeFault::out_of_range;
-    const auto magnitude = static_cast<std::uint64_t>(decimal.digits);
+    if (unit == TimeUnit::nanoseconds && decimal.digits > magnitude_max) return TimeFault::out_of_range;
     // -(m / 1000) rounded towards minus infinity is -ceil(m / 1000).
-    const auto from_1970 = decimal.negative ? -static_cast<std::int64_t>(magnitude / 1000 + (magnitude % 1000 != 0))
-                                            : static_cast<std::int64_t>(magnitude / 1000);
-    *microseconds = from_1970 - kMicrosecondsFrom1970To2000;
+    const auto thousands = static_cast<__int128>(decimal.digits / 1000);
+    const __int128 from_1970 = decimal.negative ? -(thousands + (decimal.digits % 1000 != 0)) : thousands;
+    const __int128 from_2000 = from_1970 - kMicrosecondsFrom1970To2000;
+    if (from_2000 < kMicrosecondsMin || from_2000 >= kMicrosecondsEnd) return TimeFault::out_of_range;
+    *microseconds = static_cast<std::int64_t>(from_2000);
     return TimeFault::none;
+}
+
+TimeFault parse_nanoseconds(std::string_view number, std::int64_t *microseconds) noexcept {
+    return parse_time(number, TimeUnit::nanoseconds, microseconds);
+}
+
+const char *time_unit_name(TimeUnit unit) noexcept {
+    switch (unit) {
+        case TimeUnit::seconds: return "seconds";
+        case TimeUnit::milliseconds: return "milliseconds";
+        case TimeUnit::microseconds: return "microseconds";
+        case TimeUnit::nanoseconds: return "nanoseconds";
+        case TimeUnit::text: break;
+    }
+    return "text";
 }
 
 }  // namespace historian::bgworker

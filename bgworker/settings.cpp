@@ -5,6 +5,7 @@
 namespace historian::bgworker {
 
 int mqtt_payload_max_bytes = 16 * 1024 * 1024;
+int mqtt_decompressed_max_bytes = 64 * 1024 * 1024;
 int mqtt_batch_messages = 10000;
 int mqtt_batch_ms = 200;
 int maintenance_interval_ms = 1000;
@@ -15,6 +16,10 @@ void define_worker_settings() {
     DefineCustomIntVariable("historian.mqtt_payload_max", "Largest MQTT payload that is stored.",
                             "A larger message goes to mqtt_dead_letter with its size and its first 1 kB.",
                             &mqtt_payload_max_bytes, 16 * 1024 * 1024, 1024, 256 * 1024 * 1024, PGC_SIGHUP, GUC_UNIT_BYTE,
+                            nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("historian.mqtt_decompressed_max", "Largest MQTT payload that is stored, after decompression.",
+                            "A compressed message that becomes larger goes to mqtt_dead_letter as it is.",
+                            &mqtt_decompressed_max_bytes, 64 * 1024 * 1024, 1024, 512 * 1024 * 1024, PGC_SIGHUP, GUC_UNIT_BYTE,
                             nullptr, nullptr, nullptr);
     DefineCustomIntVariable("historian.mqtt_batch_messages", "Most MQTT messages stored in one transaction.",
                             "Also the number of messages that the broker may send ahead of their acknowledgements (MQTT 5); "

@@ -8,6 +8,7 @@ inline constexpr int kKeepaliveSeconds = 60;
 inline constexpr int kBatchMsMax = kKeepaliveSeconds * 1000 / 4;
 
 extern int mqtt_payload_max_bytes;   ///< historian.mqtt_payload_max
+extern int mqtt_decompressed_max_bytes;  ///< historian.mqtt_decompressed_max
 extern int mqtt_batch_messages;      ///< historian.mqtt_batch_messages
 extern int mqtt_batch_ms;            ///< historian.mqtt_batch_ms
 extern int maintenance_interval_ms;  ///< historian.maintenance_interval

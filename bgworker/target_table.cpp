@@ -1,6 +1,10 @@
 #include "bgworker/target_table.h"
 
-#include "bgworker/nanoseconds.h"
+extern "C" {
+#include "commands/defrem.h"
+#include "common/hashfn.h"
+#include "parser/parse_coerce.h"
+}
 
 namespace historian::bgworker {
 
@@ -9,12 +13,18 @@ namespace {
 // Prepared statements kept by a worker; a subscription that feeds more tables than this prepares some of them again.
 constexpr long kPlanCountMax = 1000;
 
-// Columns that are filled by the table itself when a message does not name them: rows skip them.
+// A column that is filled by the table itself when a message does not name it: rows in the table's order skip it.
 constexpr const char *kArrivalTimeColumn = "_arrival_time";
+
+/// A table and one of its statements: the statement's text by its hash.
+struct PlanKey {
+    Oid table;
+    uint32 hash;
+};
 
 /// A prepared INSERT, kept across transactions for as long as its text and the types of its parameters stay the same.
 struct KeptPlan {
-    Oid table;
+    PlanKey key;
     SPIPlanPtr plan;
     char *statement;
     Oid *parameter_types;  ///< array types, one per column of the statement
@@ -22,7 +32,11 @@ struct KeptPlan {
 
 HTAB *kept_plans = nullptr;
 
+// Changes whenever plans go away, which open tables may still point to.
+uint64 plans_generation = 0;
+
 void drop_kept_plan(KeptPlan *kept) {
+    if (kept->plan != nullptr) ++plans_generation;
     if (kept->plan != nullptr) SPI_freeplan(kept->plan);
     if (kept->statement != nullptr) pfree(kept->statement);
     if (kept->parameter_types != nullptr) pfree(kept->parameter_types);
@@ -36,21 +50,21 @@ void drop_all_plans() {
     hash_seq_init(&status, kept_plans);
     while (auto *kept = static_cast<KeptPlan *>(hash_seq_search(&status))) {
         drop_kept_plan(kept);
-        hash_search(kept_plans, &kept->table, HASH_REMOVE, nullptr);
+        hash_search(kept_plans, &kept->key, HASH_REMOVE, nullptr);
     }
 }
 
-/// The kept statement of a table, or an empty place for it.
-KeptPlan *find_kept_plan(Oid table) {
+/// The kept statement of a key, or an empty place for it.
+KeptPlan *find_kept_plan(const PlanKey &key) {
     if (kept_plans == nullptr) {
         HASHCTL control{};
-        control.keysize = sizeof(Oid);
+        control.keysize = sizeof(PlanKey);
         control.entrysize = sizeof(KeptPlan);
         kept_plans = hash_create("historian MQTT statements", 64, &control, HASH_ELEM | HASH_BLOBS);
     }
     if (hash_get_num_entries(kept_plans) >= kPlanCountMax) drop_all_plans();
     bool found;
-    auto *kept = static_cast<KeptPlan *>(hash_search(kept_plans, &table, HASH_ENTER, &found));
+    auto *kept = static_cast<KeptPlan *>(hash_search(kept_plans, &key, HASH_ENTER, &found));
     if (!found) {
         kept->plan = nullptr;
         kept->statement = nullptr;
@@ -60,18 +74,16 @@ KeptPlan *find_kept_plan(Oid table) {
 }
 
 /// INSERT INTO s.t (a, b) SELECT u.c1, u.c2::type FROM ROWS FROM (unnest($1), unnest($2)) AS u (c1, c2)
-char *compose_statement(const TargetTable *target) {
+char *compose_statement(const TargetTable *target, const InsertStatement *insert) {
     StringInfoData sql;
     initStringInfo(&sql);
-    appendStringInfo(
-        &sql, "INSERT INTO %s (",
-        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target->rel)), RelationGetRelationName(target->rel)));
-    for (int i = 0; i < target->column_count; ++i) {
-        appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "", quote_identifier(target->columns[i].name));
+    appendStringInfo(&sql, "INSERT INTO %s (", target->qualified_name);
+    for (int i = 0; i < insert->column_count; ++i) {
+        appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "", quote_identifier(target->columns[insert->columns[i]].name));
     }
     appendStringInfoString(&sql, ") SELECT ");
-    for (int i = 0; i < target->column_count; ++i) {
-        const TargetColumn &column = target->columns[i];
+    for (int i = 0; i < insert->column_count; ++i) {
+        const TargetColumn &column = target->columns[insert->columns[i]];
         appendStringInfo(&sql, "%su.c%d", i > 0 ? ", " : "", i + 1);
         if (column.sent_type != column.type) {
             appendStringInfo(
@@ -80,24 +92,27 @@ char *compose_statement(const TargetTable *target) {
         }
     }
     appendStringInfoString(&sql, " FROM ROWS FROM (");
-    for (int i = 0; i < target->column_count; ++i) appendStringInfo(&sql, "%spg_catalog.unnest($%d)", i > 0 ? ", " : "", i + 1);
+    for (int i = 0; i < insert->column_count; ++i) appendStringInfo(&sql, "%spg_catalog.unnest($%d)", i > 0 ? ", " : "", i + 1);
     appendStringInfoString(&sql, ") AS u (");
-    for (int i = 0; i < target->column_count; ++i) appendStringInfo(&sql, "%sc%d", i > 0 ? ", " : "", i + 1);
+    for (int i = 0; i < insert->column_count; ++i) appendStringInfo(&sql, "%sc%d", i > 0 ? ", " : "", i + 1);
     appendStringInfoChar(&sql, ')');
     return sql.data;
 }
 
-SPIPlanPtr prepare_insert(const TargetTable *target) {
-    KeptPlan *kept = find_kept_plan(RelationGetRelid(target->rel));
-    char *statement = compose_statement(target);
-    const Size type_bytes = sizeof(Oid) * target->column_count;
+SPIPlanPtr prepare_insert(const TargetTable *target, const InsertStatement *insert) {
+    char *statement = compose_statement(target, insert);
+    const uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(statement), static_cast<int>(strlen(statement)));
+    KeptPlan *kept = find_kept_plan({target->table, hash});
+    const Size type_bytes = sizeof(Oid) * insert->column_count;
     Oid *types = static_cast<Oid *>(palloc(type_bytes));
-    for (int i = 0; i < target->column_count; ++i) types[i] = get_array_type(target->columns[i].sent_type);
+    for (int i = 0; i < insert->column_count; ++i) {
+        types[i] = get_array_type(target->columns[insert->columns[i]].sent_type);
+    }
     // The same text may have had parameters of other types, before ALTER COLUMN ... TYPE: that plan would misread our arrays.
     if (kept->plan != nullptr && strcmp(kept->statement, statement) == 0 && memcmp(kept->parameter_types, types, type_bytes) == 0)
         return kept->plan;
     drop_kept_plan(kept);
-    SPIPlanPtr plan = SPI_prepare(statement, target->column_count, types);
+    SPIPlanPtr plan = SPI_prepare(statement, insert->column_count, types);
     if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
     kept->statement = MemoryContextStrdup(TopMemoryContext, statement);
     kept->parameter_types = static_cast<Oid *>(MemoryContextAlloc(TopMemoryContext, Max(type_bytes, sizeof(Oid))));
@@ -107,16 +122,29 @@ SPIPlanPtr prepare_insert(const TargetTable *target) {
     return plan;
 }
 
-/// True for a column that rows do not bring: dropped, computed, or filled by the table.
+/// True for a column that no row may bring: dropped, or computed.
 bool is_skipped(const FormData_pg_attribute *attribute) {
-    return attribute->attisdropped || attribute->attgenerated != '\0' || attribute->attidentity == ATTRIBUTE_IDENTITY_ALWAYS ||
-           strcmp(NameStr(attribute->attname), kArrivalTimeColumn) == 0;
+    return attribute->attisdropped || attribute->attgenerated != '\0' || attribute->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
 }
 
-void describe_column(const FormData_pg_attribute *attribute, TargetColumn *column) {
+/// True for the column that the table fills itself unless a row names it.
+bool is_named_only(const FormData_pg_attribute *attribute) {
+    return strcmp(NameStr(attribute->attname), kArrivalTimeColumn) == 0;
+}
+
+bool is_time(Oid type) { return type == TIMESTAMPTZOID || type == TIMESTAMPOID; }
+
+/// A view's column that is left out gets the default of the table below, a domain's that of the domain.
+bool may_default(Relation rel, const FormData_pg_attribute *attribute) {
+    return rel->rd_rel->relkind == RELKIND_VIEW || attribute->atthasdef || attribute->attidentity != '\0' ||
+           get_typtype(attribute->atttypid) == TYPTYPE_DOMAIN;
+}
+
+void describe_column(Relation rel, const FormData_pg_attribute *attribute, TargetColumn *column) {
     column->name = pstrdup(NameStr(attribute->attname));
     column->type = attribute->atttypid;
     column->typmod = attribute->atttypmod;
+    column->may_default = may_default(rel, attribute);
     // unnest takes an array of arrays or of composites apart, so they travel as text. The same for types without an array.
     const bool whole = OidIsValid(get_array_type(column->type)) && !OidIsValid(get_element_type(getBaseType(column->type))) &&
                        !type_is_rowtype(column->type);
@@ -127,13 +155,46 @@ void describe_column(const FormData_pg_attribute *attribute, TargetColumn *colum
     fmgr_info(input_function, &column->input);
 }
 
-void describe_columns(TargetTable *target) {
-    const TupleDesc descriptor = RelationGetDescr(target->rel);
+void describe_columns(Relation rel, TargetTable *target) {
+    const TupleDesc descriptor = RelationGetDescr(rel);
     target->columns = static_cast<TargetColumn *>(palloc0(sizeof(TargetColumn) * Max(descriptor->natts, 1)));
     target->column_count = 0;
-    for (int i = 0; i < descriptor->natts; ++i) {
-        const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
-        if (!is_skipped(attribute)) describe_column(attribute, &target->columns[target->column_count++]);
+    for (const bool named_only : {false, true}) {
+        for (int i = 0; i < descriptor->natts; ++i) {
+            const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+            if (is_skipped(attribute) || is_named_only(attribute) != named_only) continue;
+            describe_column(rel, attribute, &target->columns[target->column_count++]);
+            // Without a time the row would be refused: it gets that of its arrival.
+            target->columns[target->column_count - 1].takes_arrival = attribute->attnotnull;
+        }
+        if (!named_only) target->positional_count = target->column_count;
+    }
+}
+
+bool is_tag_table(Relation rel) {
+    return OidIsValid(rel->rd_rel->relam) && rel->rd_rel->relam == get_am_oid("tag", true);
+}
+
+/// The names of the columns, and which of them is what to a payload that knows no table.
+void describe_shape(Relation rel, TargetTable *target) {
+    auto *names = static_cast<std::string_view *>(palloc(sizeof(std::string_view) * Max(target->column_count, 1)));
+    TableShape shape;
+    for (int i = 0; i < target->column_count; ++i) {
+        const TargetColumn &column = target->columns[i];
+        names[i] = pg_server_to_any(column.name, static_cast<int>(strlen(column.name)), PG_UTF8);
+        if (i >= target->positional_count) continue;
+        const char category = TypeCategory(column.type);
+        if (shape.name_column == kNoColumn && category == TYPCATEGORY_STRING) shape.name_column = i;
+        if (shape.time_column == kNoColumn && is_time(column.type)) shape.time_column = i;
+        if (shape.value_column == kNoColumn && category == TYPCATEGORY_NUMERIC) shape.value_column = i;
+    }
+    shape.columns = names;
+    shape.column_count = target->column_count;
+    target->shape = shape;
+    for (int i = 0; i < target->column_count; ++i) {
+        TargetColumn *column = &target->columns[i];
+        const bool needed = column->takes_arrival || is_tag_table(rel);
+        column->takes_arrival = i == shape.time_column && !column->may_default && needed;
     }
 }
 
@@ -145,42 +206,6 @@ bool is_system_schema(Oid schema, const char *name) {
 
 /// A name of a topic, which is UTF-8, in the database's encoding.
 const char *to_server(const char *name) { return pg_any_to_server(name, static_cast<int>(strlen(name)), PG_UTF8); }
-
-/// Raises an error for a number that is not a time.
-Datum convert_time(const Cell &cell) {
-    int64 microseconds;
-    switch (parse_nanoseconds({cell.text, cell.bytes}, &microseconds)) {
-        case TimeFault::none: break;
-        case TimeFault::not_integral:
-            ereport(ERROR, errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-                    errmsg("time %s is not an integral number of nanoseconds since 1970", cell.text));
-            break;
-        case TimeFault::out_of_range:
-            ereport(ERROR, errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
-                    errmsg("time %s is out of range for nanoseconds since 1970", cell.text));
-            break;
-    }
-    return TimestampTzGetDatum(microseconds);
-}
-
-/// A JSON string as JSON again, for json and jsonb columns.
-char *quote_json(const char *text) {
-    StringInfoData quoted;
-    initStringInfo(&quoted);
-    escape_json(&quoted, text);
-    return quoted.data;
-}
-
-/// One cell as the value that its column sends. Not for nulls.
-Datum convert_cell(TargetColumn *column, const Cell &cell) {
-    const bool is_number = cell.kind == CellKind::number;
-    if (is_number && (column->type == TIMESTAMPTZOID || column->type == TIMESTAMPOID)) return convert_time(cell);
-    char *text = pg_any_to_server(cell.text, static_cast<int>(cell.bytes), PG_UTF8);
-    if (column->sent_type == TEXTOID) return CStringGetTextDatum(text);
-    const bool is_json = column->type == JSONOID || column->type == JSONBOID;
-    if (is_json && cell.kind == CellKind::text) text = quote_json(text);
-    return InputFunctionCall(&column->input, text, column->io_param, column->typmod);
-}
 
 /// The owner of a table, or InvalidOid when it is gone.
 Oid find_table_owner(Oid table) {
@@ -201,18 +226,16 @@ bool is_trusted_owner(const Subscription &subscription, Oid table_owner) {
 /// What rows need to know of an open table. Its lock stays: until the transaction ends the columns are what was seen here.
 TargetTable *describe_target(Relation rel, const char *display_name) {
     auto *target = static_cast<TargetTable *>(palloc0(sizeof(TargetTable)));
-    target->rel = rel;
+    target->table = RelationGetRelid(rel);
+    const char *schema = get_namespace_name(RelationGetNamespace(rel));
+    target->qualified_name = quote_qualified_identifier(schema, RelationGetRelationName(rel));
     target->display_name = display_name;
-    describe_columns(target);
-    target->plan = target->column_count > 0 ? prepare_insert(target) : nullptr;
+    describe_columns(rel, target);
+    describe_shape(rel, target);
+    target->sends_nulls = pg_class_aclcheck(target->table, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
+    target->statements_generation = plans_generation;
     table_close(rel, NoLock);
     return target;
-}
-
-/// A null as its column sends it. A domain may refuse it, and INSERT would not ask: the parameter is of the domain already.
-Datum check_null(TargetColumn *column) {
-    const bool is_domain = column->sent_type == column->type && !column->input.fn_strict;
-    return is_domain ? InputFunctionCall(&column->input, nullptr, column->io_param, column->typmod) : static_cast<Datum>(0);
 }
 
 }  // namespace
@@ -273,61 +296,30 @@ TargetTable *open_fixed_target(Oid table, const char **refusal, int *sqlstate) {
     return describe_target(rel, display_name);
 }
 
-void RowBuffer::begin(TargetTable *target, CellPosition *position) {
-    target_ = target;
-    position_ = position;
-    rows_ = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT rows", ALLOCSET_DEFAULT_SIZES);
-    values_ = static_cast<Datum **>(palloc(sizeof(Datum *) * target->column_count));
-    nulls_ = static_cast<bool **>(palloc(sizeof(bool *) * target->column_count));
+const InsertStatement *find_statement(TargetTable *target, const bool *sent) {
+    const Size sent_bytes = sizeof(bool) * target->column_count;
+    if (target->statements_generation != plans_generation) target->statements = nullptr;
+    target->statements_generation = plans_generation;
+    for (const InsertStatement *each = target->statements; each != nullptr; each = each->next) {
+        if (memcmp(each->sent, sent, sent_bytes) == 0) return each;
+    }
+    MemoryContext before = MemoryContextSwitchTo(GetMemoryChunkContext(target));
+    auto *insert = static_cast<InsertStatement *>(palloc0(sizeof(InsertStatement)));
+    auto *columns = static_cast<int *>(palloc(sizeof(int) * target->column_count));
+    auto *kept_sent = static_cast<bool *>(palloc(sent_bytes));
+    memcpy(kept_sent, sent, sent_bytes);
     for (int i = 0; i < target->column_count; ++i) {
-        values_[i] = static_cast<Datum *>(palloc(sizeof(Datum) * kRowsPerInsert));
-        nulls_[i] = static_cast<bool *>(palloc(sizeof(bool) * kRowsPerInsert));
+        if (sent[i]) columns[insert->column_count++] = i;
     }
-    row_count_ = 0;
-}
-
-void RowBuffer::add(const Payload &payload) {
-    for (uint32 row = 0; row < payload.row_count; ++row) {
-        CHECK_FOR_INTERRUPTS();
-        position_->row = row + 1;
-        add_row(payload.cells + (row == 0 ? 0 : payload.row_ends[row - 1]));
-        if (row_count_ == kRowsPerInsert || MemoryContextMemAllocated(rows_, false) > kBytesPerInsert) insert();
-    }
-    position_->row = 0;
-}
-
-void RowBuffer::add_row(const Cell *cells) {
-    MemoryContext before = MemoryContextSwitchTo(rows_);
-    for (int i = 0; i < target_->column_count; ++i) {
-        position_->column = target_->columns[i].name;
-        nulls_[i][row_count_] = cells[i].kind == CellKind::null;
-        values_[i][row_count_] =
-            nulls_[i][row_count_] ? check_null(&target_->columns[i]) : convert_cell(&target_->columns[i], cells[i]);
-    }
-    ++row_count_;
+    insert->sent = kept_sent;
+    insert->columns = columns;
+    insert->plan = prepare_insert(target, insert);
+    // Preparing may have thrown the others away.
+    insert->next = target->statements_generation == plans_generation ? target->statements : nullptr;
+    target->statements = insert;
+    target->statements_generation = plans_generation;
     MemoryContextSwitchTo(before);
-}
-
-void RowBuffer::insert() {
-    position_->row = 0;
-    MemoryContext before = MemoryContextSwitchTo(rows_);
-    auto *arrays = static_cast<Datum *>(palloc(sizeof(Datum) * target_->column_count));
-    for (int i = 0; i < target_->column_count; ++i) {
-        const TargetColumn &column = target_->columns[i];
-        int size = row_count_;
-        int lower_bound = 1;
-        arrays[i] = PointerGetDatum(construct_md_array(values_[i], nulls_[i], 1, &size, &lower_bound, column.sent_type,
-                                                       column.sent_length, column.sent_by_value, column.sent_align));
-    }
-    MemoryContextSwitchTo(before);
-    const int result = SPI_execute_plan(target_->plan, arrays, nullptr, false, 0);
-    if (result != SPI_OK_INSERT) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
-    MemoryContextReset(rows_);
-    row_count_ = 0;
-}
-
-void RowBuffer::finish() {
-    if (row_count_ > 0) insert();
+    return insert;
 }
 
 }  // namespace historian::bgworker

@@ -1,9 +1,8 @@
-// A table as the rows of messages meet it: its columns, how JSON cells become their values, and the INSERT that takes many rows
-// at once.
+// A table as the rows of messages meet it: its columns, how cells find them, and the INSERTs that take many rows at once.
 //
-// Values go through the columns' own input functions, one cell at a time, so that a cell that does not fit is known by row and
-// column. Rows then enter by one ordinary statement over arrays: defaults, generated columns, constraints, triggers, partitions,
-// rights, all as usual.
+// Rows enter by ordinary statements over arrays: defaults, generated columns, constraints, triggers, partitions, rights, all as
+// usual. A statement names the columns that its rows bring, and those that would be null without it, so that rows of differing
+// columns can share one; there is a statement for each such set of columns.
 #pragma once
 
 #include "bgworker/server.h"
@@ -13,11 +12,6 @@
 
 namespace historian::bgworker {
 
-// Rows in one INSERT: bounds the memory of the arrays, large enough that the statement's fixed cost vanishes.
-inline constexpr int kRowsPerInsert = 8 * 1024;
-// An INSERT is also due when the values of its rows take this much.
-inline constexpr std::size_t kBytesPerInsert = 8 * 1024 * 1024;
-
 struct TargetColumn {
     const char *name;
     Oid type;
@@ -26,26 +20,36 @@ struct TargetColumn {
     int16 sent_length;
     bool sent_by_value;
     char sent_align;
+    bool may_default;    ///< a row without the column may get something else than null there
+    bool takes_arrival;  ///< a row without it gets the time at which its message arrived
     Oid io_param;
     FmgrInfo input;
 };
 
-struct TargetTable {
-    Relation rel;  ///< open and locked until the transaction ends
-    const char *display_name;
+/// An INSERT of some of a table's columns.
+struct InsertStatement {
+    InsertStatement *next;
+    const bool *sent;    ///< by column: whether it is named
+    const int *columns;  ///< those that are, in the table's order
     int column_count;
-    TargetColumn *columns;
     SPIPlanPtr plan;
 };
 
-/// Where a conversion is, for the text of its error.
-struct CellPosition {
-    uint32 row;  ///< from 1; 0: no conversion under way
-    const char *column;
+/// A table that is locked until the transaction ends.
+struct TargetTable {
+    Oid table;
+    const char *qualified_name;  ///< as SQL
+    const char *display_name;
+    int column_count;
+    int positional_count;  ///< the first of them: those that a row without names brings
+    TargetColumn *columns;
+    TableShape shape;      ///< their names, UTF-8
+    bool sends_nulls;      ///< the owner may insert into all columns, so nulls may be named too
+    InsertStatement *statements;
+    uint64 statements_generation;
 };
 
-/// Opens the table that a topic names, for rows, and prepares its INSERT; the memory is the current context's. Needs a
-/// transaction and SPI.
+/// Opens the table that a topic names, for rows; the memory is the current context's. Needs a transaction and SPI.
 ///
 /// A topic is chosen by whoever may publish, so it reaches only tables in the subscription's schema whose owner has the rights of
 /// the subscription's owner: nobody else's triggers and defaults run as the latter.
@@ -58,29 +62,7 @@ TargetTable *open_topic_target(const Subscription &subscription, const TopicTabl
 /// The same for the table that the subscription's owner chose, whoever owns it.
 TargetTable *open_fixed_target(Oid table, const char **refusal, int *sqlstate);
 
-/// Rows waiting for one INSERT.
-class RowBuffer {
-public:
-    /// Makes room in the current context, for rows of `target`.
-    void begin(TargetTable *target, CellPosition *position);
-
-    /// Converts and adds the rows of one message, inserting whenever the buffer is full. Every row has target->column_count
-    /// cells.
-    void add(const Payload &payload);
-
-    /// Inserts what is left.
-    void finish();
-
-private:
-    void add_row(const Cell *cells);
-    void insert();
-
-    TargetTable *target_ = nullptr;
-    CellPosition *position_ = nullptr;
-    MemoryContext rows_ = nullptr;  ///< values of the waiting rows
-    Datum **values_ = nullptr;      ///< [column][row]
-    bool **nulls_ = nullptr;
-    int row_count_ = 0;
-};
+/// The INSERT of the columns for which `sent` is true; prepared when it is new.
+const InsertStatement *find_statement(TargetTable *target, const bool *sent);
 
 }  // namespace historian::bgworker

@@ -9,6 +9,8 @@ namespace historian::bgworker {
 namespace {
 
 constexpr std::string_view kAppendPrefix = "db/append/";
+constexpr std::string_view kWritePrefix = "db/write/";
+constexpr std::string_view kMetricsPrefix = "db/metrics/";
 constexpr std::size_t kTopicBytesMax = 65535;
 
 bool is_letter(char c) noexcept {
@@ -64,6 +66,12 @@ const char *parse_port(std::string_view text, std::uint16_t *port) noexcept {
     return nullptr;
 }
 
+bool take_prefix(std::string_view *text, std::string_view prefix) noexcept {
+    if (text->substr(0, prefix.size()) != prefix) return false;
+    text->remove_prefix(prefix.size());
+    return true;
+}
+
 /// Splits user[:password] off the front.
 const char *take_credentials(std::string_view *rest, BrokerAddress *out) noexcept {
     const std::size_t end = rest->rfind('@');
@@ -79,19 +87,26 @@ const char *take_credentials(std::string_view *rest, BrokerAddress *out) noexcep
 
 }  // namespace
 
-const char *parse_append_topic(std::string_view topic, TopicTable *out) noexcept {
-    if (topic.substr(0, kAppendPrefix.size()) != kAppendPrefix) return "topic does not have the form db/append/TABLE";
-    topic.remove_prefix(kAppendPrefix.size());
-    out->schema[0] = '\0';
+const char *parse_table_topic(std::string_view topic, TopicTable *out) noexcept {
+    *out = TopicTable{};
+    out->is_metrics = take_prefix(&topic, kMetricsPrefix);
+    if (!out->is_metrics && !take_prefix(&topic, kAppendPrefix) && !take_prefix(&topic, kWritePrefix)) {
+        return "topic does not have the form db/append/TABLE, db/write/TABLE or db/metrics/TABLE";
+    }
     if (const char *fault = take_identifier(&topic, out->table)) return fault;
     if (!topic.empty() && topic.front() == '.') {
         topic.remove_prefix(1);
         std::memcpy(out->schema, out->table, sizeof out->schema);
         if (const char *fault = take_identifier(&topic, out->table)) return fault;
     }
-    if (topic.empty()) return nullptr;
-    if (topic.front() == ':') return "topic asks for a payload format after the table's name, which is not supported";
-    return "topic has characters after the table's name";
+    for (char *part : {out->format, out->compression}) {
+        if (topic.empty() || topic.front() != ':') break;
+        topic.remove_prefix(1);
+        const std::string_view word = topic.substr(0, topic.find(':'));
+        if (!copy_part(word, part, kFormatRoom)) return "topic has too long a format or compression after the table's name";
+        topic.remove_prefix(word.size());
+    }
+    return topic.empty() ? nullptr : "topic has characters after the table's name";
 }
 
 const char *validate_topic_filter(std::string_view filter) noexcept {

@@ -106,8 +106,8 @@ for my $page (@pages)
         elsif ($text =~ /mosquitto_pub/)
         {
             my $before = $node->safe_psql($database, 'SELECT coalesce(sum(messages), 0) FROM mqtt_status');
-            my $count = () = $text =~ /^mosquitto_pub /mg;
-            $text =~ s/^mosquitto_pub /mosquitto_pub -p $port /mg;
+            my $count = () = $text =~ /\bmosquitto_pub -/g;
+            $text =~ s/\bmosquitto_pub -/mosquitto_pub -p $port -/g;
             is(system($text), 0, "$what publishes");
             ok(poll($database, "SELECT sum(messages) >= $before + $count FROM mqtt_status"), "$what: $count messages arrive");
         }

@@ -10,7 +10,7 @@ namespace {
 // schema|table, or what is wrong.
 std::string table_of(std::string_view topic) {
     TopicTable name;
-    if (const char *fault = parse_append_topic(topic, &name)) return fault;
+    if (const char *fault = parse_table_topic(topic, &name)) return fault;
     return std::string(name.schema) + "|" + name.table;
 }
 
@@ -29,7 +29,6 @@ TEST(Topic, RejectsTheRest) {
     for (const char *bad : {"",
                             "db/append",
                             "db/append/",
-                            "db/write/sensor",
                             "DB/append/sensor",
                             "x/db/append/sensor",
                             "db/append/1x",
@@ -42,12 +41,30 @@ TEST(Topic, RejectsTheRest) {
                             "db/append/\"a",
                             "db/append/\"\"",
                             "db/append/\"a\"b",
-                            "db/append/a:json",
+                            "db/append/a:json:gzip:x",
+                            "db/append/:json",
                             "db/append/a--",
                             "db/append/a'b",
                             "db/append/\"a\"\""}) {
         EXPECT_EQ(table_of(bad).find('|'), std::string::npos) << bad;
     }
+}
+// table|format|compression, or what is wrong.
+std::string format_of(std::string_view topic) {
+    TopicTable name;
+    if (const char *fault = parse_table_topic(topic, &name)) return fault;
+    return std::string(name.table) + "|" + name.format + "|" + name.compression + (name.is_metrics ? "|metrics" : "");
+}
+TEST(Topic, NamesAFormat) {
+    EXPECT_EQ(format_of("db/append/sensor:csv"), "sensor|csv|");
+    EXPECT_EQ(format_of("db/append/\"a:b\":csv:gzip"), "a:b|csv|gzip");
+    EXPECT_EQ(format_of("db/write/sensor"), "sensor||");
+    EXPECT_EQ(format_of("db/write/plant.sensor::zstd"), "sensor||zstd");
+    EXPECT_EQ(format_of("db/append/sensor:"), "sensor||");
+    EXPECT_EQ(format_of("db/metrics/sensor"), "sensor|||metrics");
+    EXPECT_EQ(format_of("db/append/sensor:csv:gzip:x"), "topic has characters after the table's name");
+    EXPECT_EQ(format_of("db/append/sensor:" + std::string(16, 'x')),
+              "topic has too long a format or compression after the table's name");
 }
 TEST(Topic, LimitsNames) {
     EXPECT_EQ(table_of("db/append/" + std::string(63, 'x')), "|" + std::string(63, 'x'));

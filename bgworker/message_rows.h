@@ -1,0 +1,31 @@
+// A message's rows: its bytes, decompressed where they are compressed, read in the format that the message, its topic or its
+// subscription names.
+#pragma once
+
+#include "bgworker/mqtt_connection.h"
+#include "bgworker/row_buffer.h"
+#include "bgworker/server.h"
+#include "bgworker/subscriptions.h"
+
+namespace historian::bgworker {
+
+struct MessageRows {
+    std::string_view bytes;  ///< what was parsed
+    Payload payload;
+    MessageTimes times;
+};
+
+/// Reads a message for `target`.
+///
+/// context  where rows live
+/// returns  nullptr, or why there are none: a phrase in the current context
+const char *read_message(const Subscription &subscription, const ReceivedMessage &message, const TopicTable &topic,
+                         const TargetTable &target, MemoryContext context, MessageRows *rows, int *sqlstate);
+
+/// An errcode() from five characters.
+inline int pack_sqlstate(const char *text) { return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]); }
+
+/// One row of a message as a payload of its own; memory is the current context's.
+std::string_view write_message_row(const MessageRows &rows, uint32 row);
+
+}  // namespace historian::bgworker
