@@ -2,6 +2,8 @@
 
 #include "engine/report.h"
 
+#include <algorithm>
+
 namespace historian::engine {
 
 struct BatchScan {
@@ -66,9 +68,19 @@ bool take_tail_row(BatchScan *batches, TupleTableSlot *slot, RowBatch *batch) {
 
 // ----------------------------------------------------------------------------------------------------------------- granules
 
+// Whether a range of times was left out since segments and granules were chosen.
+bool is_out_of_time(const TableScan *scan, int64 time_min, int64 time_max) {
+    return scan->filter->by_time && !times_overlap(*scan->filter, time_min, time_max);
+}
+
 bool open_next_granule(BatchScan *batches) {
     TableScan *scan = batches->scan;
-    if (++scan->granule_index >= static_cast<int64>(scan->granule_count)) return false;
+    for (;;) {
+        if (++scan->granule_index >= static_cast<int64>(scan->granule_count)) return false;
+        const format::Granule about = format::granule_at(*scan->segment.index, scan->granules[scan->granule_index]);
+        if (!is_out_of_time(scan, about.time_min, about.time_max)) break;
+        scan->counters.granules_skipped++;
+    }
     open_granule(scan->granule, &scan->segment, scan->granules[scan->granule_index]);
     scan->counters.granules_read++;
     search_granule(scan, scan->searches, scan->granule, scan->found);
@@ -204,7 +216,13 @@ bool next_batch(BatchScan *batches, TupleTableSlot *slot, RowBatch *batch) {
         if (batches->item == nullptr) {
             batches->item = next_item(scan, true);
             if (batches->item == nullptr) return false;
-            if (is_tail(batches->item->entry))
+            const format::DirectoryEntry &entry = batches->item->entry;
+            if (!is_tail(entry) && is_out_of_time(scan, entry.time_min, entry.time_max)) {
+                scan->counters.segments_skipped++;
+                batches->item = nullptr;
+                continue;
+            }
+            if (is_tail(entry))
                 enter_tail(scan, *batches->item, true);
             else
                 enter_segment(scan, *batches->item, true);
@@ -239,6 +257,17 @@ const format::GranuleStatistics *batch_statistics(BatchScan *batches, const RowB
 void count_as_summarized(BatchScan *batches) {
     batches->scan->counters.granules_read--;
     batches->scan->counters.granules_summarized++;
+}
+
+void order_batches(BatchScan *batches, BatchOrder order) {
+    TableScan *scan = batches->scan;
+    if (order == BatchOrder::stored || scan->parallel != nullptr || scan->is_empty) return;
+    // Of fresh rows, which are the newest, the entry does not tell the times.
+    const bool is_newest = order == BatchOrder::newest_first;
+    std::sort(scan->items, scan->items + scan->item_count, [is_newest](const ScanItem &a, const ScanItem &b) {
+        if (is_tail(a.entry) || is_tail(b.entry)) return is_newest ? !is_tail(b.entry) : !is_tail(a.entry);
+        return is_newest ? a.entry.time_max > b.entry.time_max : a.entry.time_min < b.entry.time_min;
+    });
 }
 
 void restart_batches(BatchScan *batches) {

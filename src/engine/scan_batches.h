@@ -25,7 +25,11 @@ struct RowBatch {
 /// Opaque; lives in the memory context that was current when it was begun.
 struct BatchScan;
 
-/// filter, parallel   as of begin_scan(); the filter's order must be that of storage
+/// In which order segments are read, as far as their rows do not overlap; a parallel scan has no order.
+enum class BatchOrder : uint8 { stored, newest_first, oldest_first };
+
+/// filter, parallel   as of begin_scan(); the filter's order must be that of storage. Its times may become narrower between two
+///                    batches: the next one is of these.
 /// wants_tags         whether the batches' tags will be asked for
 BatchScan *begin_batches(Relation rel, Snapshot snapshot, const ScanFilter *filter, ParallelScan *parallel, bool wants_tags);
 
@@ -47,6 +51,9 @@ const format::GranuleStatistics *batch_statistics(BatchScan *scan, const RowBatc
 
 /// For EXPLAIN: the batch, which was whole, was answered without decoding its granule.
 void count_as_summarized(BatchScan *scan);
+
+/// Before the first batch, and before it after each restart.
+void order_batches(BatchScan *scan, BatchOrder order);
 
 void restart_batches(BatchScan *scan);
 void end_batches(BatchScan *scan);

@@ -7,7 +7,9 @@
 //
 // Life of a query:
 //   1. aggregate_path.cpp offers a path when it understands what is grouped and aggregated (aggregate_shape.cpp): by nothing, by
-//      tag, by a bucket of time (bucket_shape.h, time_buckets.h), by other columns (row_codes.h), or by several of these;
+//      tag, by a bucket of time (bucket_shape.h, time_buckets.h), by other columns (row_codes.h), or by several of these. Where
+//      the table is joined with others by its tag, aggregate_join.cpp offers one below the join. What they cost says
+//      aggregate_costs.cpp, which also looks whether ORDER BY and LIMIT leave but some buckets (wanted_buckets.h);
 //   2. aggregate_plan.cpp turns it into a plan, whose custom_scan_tlist has the groups, the partial aggregates, and behind them
 //      the columns of the table that its expressions speak of;
 //   3. aggregate_exec.cpp takes batch after batch (engine/scan_batches.h), leaves out the rows that do not match (row_filter.h),
@@ -22,6 +24,7 @@
 #include "planner/historian_scan.h"
 #include "planner/row_filter.h"
 #include "planner/time_buckets.h"
+#include "planner/wanted_buckets.h"
 
 namespace historian::planner {
 
@@ -83,6 +86,12 @@ struct AggregateShape {
 /// Understands expressions: of a path's target, or the first of a plan's custom_scan_tlist. False when some is not of a kind that
 /// the node can do.
 bool understand_shape(const KeyTypes &keys, TupleDesc desc, Index varno, List *exprs, AggregateShape *shape);
+
+/// Whether buckets of this shape rise with the time for ever: whether the clock that they are read from is never put back.
+bool never_falls(const BucketShape &shape);
+
+/// What a plan's custom_private keeps of the ORDER BY and LIMIT above it.
+BucketLimit limit_of_plan(const CustomScan *plan);
 
 /// The expressions of what a plan's node gives, without the columns behind them.
 List *given_exprs(const CustomScan *plan);

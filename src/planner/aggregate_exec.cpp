@@ -87,6 +87,7 @@ void begin_node(CustomScanState *state, EState *estate, int) {
     ExprState *expression = ExecInitExpr(static_cast<Expr *>(linitial(bucket)), planstate);
     begin_buckets(&node->buckets, expression, CreateExprContext(estate), exprType(node->shape.bucket), node->shape.bucket_shape,
                   node->bucket_context);
+    begin_wanted_buckets(&node->wanted, limit_of_plan(plan));
 }
 
 // ------------------------------------------------------------------------------------------------------------------- start
@@ -107,6 +108,10 @@ void evaluate_parameters(AggregateNode *node) {
     }
     MemoryContextSwitchTo(old);
     node->scan_filter.order = engine::ScanOrder::stored;
+    // Points without a time have a bucket, NULL, which narrower times would leave out.
+    const TupleDesc desc = RelationGetDescr(node->base.ss.ss_currentRelation);
+    const bool has_times = node->scan_filter.by_time || TupleDescAttr(desc, node->keys.columns.time - 1)->attnotnull;
+    node->narrows = node->wanted.limit.count > 0 && has_times && never_falls(node->buckets.shape);
     evaluate_filter_values(&node->filter, context);
     for (int i = 0; i < list_length(node->shape.filters); i++) evaluate_filter_values(&node->measure_filters[i], context);
     node->is_current = true;
@@ -126,6 +131,12 @@ bool wants_tags(const AggregateNode *node) {
     return wanted;
 }
 
+// The wanted buckets first: then little else is read.
+engine::BatchOrder wanted_order(const AggregateNode *node) {
+    if (!node->narrows) return engine::BatchOrder::stored;
+    return node->wanted.limit.are_last ? engine::BatchOrder::newest_first : engine::BatchOrder::oldest_first;
+}
+
 void start_scan(AggregateNode *node) {
     EState *estate = node->base.ss.ps.state;
     evaluate_parameters(node);
@@ -133,6 +144,7 @@ void start_scan(AggregateNode *node) {
     ParallelPart *part = &node->parallel;
     if (node->scan != nullptr && part->scan_shared == part->shared) {
         engine::restart_batches(node->scan);
+        engine::order_batches(node->scan, wanted_order(node));
         return;
     }
     // A Gather that is run again after it was shut down brings new shared memory.
@@ -143,6 +155,7 @@ void start_scan(AggregateNode *node) {
     engine::ParallelScan *shared = part->shared != nullptr ? &part->shared->scan : nullptr;
     node->scan = engine::begin_batches(table, estate->es_snapshot, &node->scan_filter, shared, wants_tags(node));
     MemoryContextSwitchTo(old);
+    engine::order_batches(node->scan, wanted_order(node));
 }
 
 // --------------------------------------------------------------------------------------------------------------------- rows
@@ -216,6 +229,7 @@ TupleTableSlot *run_node(CustomScanState *state) {
         if (node->next_group < node->groups.group_count) return give_group(node, *node->groups.groups[node->next_group++]);
         if (node->is_read) return nullptr;
         if (node->groups.group_count > 0) forget_groups(&node->groups);
+        forget_met_buckets(&node->wanted);
         node->next_group = 0;
         read_groups(node);
     }
@@ -226,6 +240,7 @@ void rescan_node(CustomScanState *state) {
     ExecClearTuple(state->ss.ss_ScanTupleSlot);
     ExecClearTuple(node->slot);
     forget_groups(&node->groups);
+    forget_met_buckets(&node->wanted);
     if (node->shape.bucket != nullptr) forget_buckets(&node->buckets);
     const bool has_copy = node->null_bucket_is_known && !node->null_bucket_is_null && !node->buckets.value_by_value;
     if (has_copy) pfree(DatumGetPointer(node->null_bucket));
@@ -240,6 +255,9 @@ void explain_node(CustomScanState *state, List *ancestors, ExplainState *explain
     const engine::ScanCounters counters = all_counters(state);
     show_clauses("Filter", state, node->clauses, ancestors, explain);
     explain_conditions(state, node->keys, node->clauses, counters, ancestors, explain);
+    const BucketLimit limit = limit_of_plan(reinterpret_cast<const CustomScan *>(state->ss.ps.plan));
+    if (limit.count > 0)
+        ExplainPropertyUInteger(limit.are_last ? "Last Buckets" : "First Buckets", nullptr, limit.count, explain);
     if (explain->analyze) ExplainPropertyUInteger("Granules Summarized", nullptr, counters.granules_summarized, explain);
 }
 

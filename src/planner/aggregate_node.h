@@ -3,6 +3,7 @@
 
 #include "planner/aggregate.h"
 #include "planner/row_codes.h"
+#include "planner/wanted_buckets.h"
 
 namespace historian::planner {
 
@@ -43,6 +44,8 @@ struct AggregateNode {
     int64 kept_times[format::kGranuleRowsMax];
     // Groups.
     TimeBuckets buckets;
+    WantedBuckets wanted;  // of ORDER BY and LIMIT
+    bool narrows;          // as wanted buckets are met, the scan's times become narrower
     MemoryContext bucket_context;
     bool null_bucket_is_known;
     bool null_bucket_is_null;

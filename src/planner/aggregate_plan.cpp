@@ -14,8 +14,15 @@ namespace historian::planner {
 
 namespace {
 
-// The table's columns in expressions, each once.
-List *columns_in(List *exprs) { return pull_var_clause(reinterpret_cast<Node *>(exprs), PVC_RECURSE_AGGREGATES); }
+// The table's columns in expressions. Those of other tables, in conditions of a join, will be parameters.
+List *columns_in(List *exprs, Index varno) {
+    List *columns = NIL;
+    ListCell *cell;
+    foreach (cell, pull_var_clause(reinterpret_cast<Node *>(exprs), PVC_RECURSE_AGGREGATES)) {
+        if (lfirst_node(Var, cell)->varno == static_cast<int>(varno)) columns = lappend(columns, lfirst(cell));
+    }
+    return columns;
+}
 
 Plan *plan_path(PlannerInfo *root, RelOptInfo *, CustomPath *path, List *target_list, List *, List *) {
     const auto relid = static_cast<Index>(intVal(linitial(path->custom_private)));
@@ -41,8 +48,9 @@ Plan *plan_path(PlannerInfo *root, RelOptInfo *, CustomPath *path, List *target_
         Expr *expr = static_cast<Expr *>(copyObjectImpl(entry->expr));
         scan->custom_scan_tlist = lappend(scan->custom_scan_tlist, makeTargetEntry(expr, entry->resno, entry->resname, false));
     }
-    scan->custom_private = list_make1_int(list_length(target_list));
-    foreach (cell, columns_in(list_concat(list_copy(clauses), shape.filters))) {
+    List *limit = static_cast<List *>(lthird(path->custom_private));
+    scan->custom_private = list_make3_int(list_length(target_list), linitial_int(limit), lsecond_int(limit));
+    foreach (cell, columns_in(list_concat(list_copy(clauses), shape.filters), relid)) {
         Expr *column = static_cast<Expr *>(lfirst(cell));
         if (tlist_member(column, scan->custom_scan_tlist) != nullptr) continue;
         const auto number = static_cast<AttrNumber>(list_length(scan->custom_scan_tlist) + 1);
@@ -63,6 +71,10 @@ Node *restore_columns(Node *node, void *target_list) {
 }
 
 }  // namespace
+
+BucketLimit limit_of_plan(const CustomScan *plan) {
+    return {static_cast<uint32>(lsecond_int(plan->custom_private)), lthird_int(plan->custom_private) != 0};
+}
 
 List *given_exprs(const CustomScan *plan) {
     const int count = linitial_int(plan->custom_private);

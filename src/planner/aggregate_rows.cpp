@@ -33,6 +33,31 @@ bool add_known(AggregateNode *node, const RowBatch &batch, const Measure &measur
     return true;
 }
 
+// No row at this time or behind it is wanted, seen from the buckets that are.
+void narrow_times(AggregateNode *node, int64 bound) {
+    engine::ScanFilter *filter = &node->scan_filter;
+    if (!filter->by_time) {
+        filter->time_min = PG_INT64_MIN;
+        filter->time_max = PG_INT64_MAX;
+        filter->by_time = true;
+    }
+    if (node->wanted.limit.are_last)
+        filter->time_min = Max(filter->time_min, Min(bound, PG_INT64_MAX - 1) + 1);
+    else
+        filter->time_max = Min(filter->time_max, Max(bound, PG_INT64_MIN + 1) - 1);
+}
+
+// The group of a key, which is that of rows of a bucket.
+Group *group_in_bucket(AggregateNode *node, const GroupKey &key, const BucketRange &bucket) {
+    const uint32 count = node->groups.group_count;
+    Group *group = group_of(&node->groups, key);
+    if (!node->narrows || bucket.is_null || node->groups.group_count == count) return group;
+    int64 bound;
+    const int64 time = node->wanted.limit.are_last ? bucket.last : bucket.first;
+    if (meet_bucket(&node->wanted, time, &bound)) narrow_times(node, bound);
+    return group;
+}
+
 GroupKey key_of(const AggregateNode *node, const RowBatch &batch, const BucketRange &bucket) {
     GroupKey key = {};
     if (node->shape.by_tag) {
@@ -64,7 +89,7 @@ bool add_whole(AggregateNode *node, const RowBatch &batch) {
     const bool is_one = shape.bucket == nullptr ||
                         (!about.has_null_time && is_one_bucket(&node->buckets, about.time_min, about.time_max, &bucket));
     if (!is_one) return false;
-    Group *group = group_of(&node->groups, key_of(node, batch, bucket));
+    Group *group = group_in_bucket(node, key_of(node, batch, bucket), bucket);
     for (uint32 i = 0; i < shape.measure_count; i++) add_known(node, batch, shape.measures[i], &group->measures[i]);
     engine::count_as_summarized(node->scan);
     return true;
@@ -203,7 +228,7 @@ void add_rows(AggregateNode *node, const RowBatch &batch, uint32 first, uint32 e
     const uint32 row_count = is_masked ? count_kept(node->mask.keep + first, count) : count;
     if (row_count == 0) return;
     if (node->shape.other_count > 0) return add_grouped_rows(node, batch, {first, end}, is_masked, bucket);
-    Group *group = group_of(&node->groups, key_of(node, batch, bucket));
+    Group *group = group_in_bucket(node, key_of(node, batch, bucket), bucket);
     for (uint32 i = 0; i < node->shape.measure_count; i++) {
         const Measure &measure = node->shape.measures[i];
         MeasureState *state = &group->measures[i];
@@ -307,7 +332,7 @@ void add_tail_row(AggregateNode *node, const RowBatch &batch) {
     if (node->grouped != nullptr) key.others = node->grouped->key;
     for (uint32 i = 0; i < node->shape.other_count; i++)
         node->grouped->key[i].value = slot_getattr(slot, node->shape.others[i]->attnum, &node->grouped->key[i].isnull);
-    Group *group = group_of(&node->groups, key);
+    Group *group = group_in_bucket(node, key, bucket);
     for (uint32 i = 0; i < node->shape.measure_count; i++) {
         const Measure &measure = node->shape.measures[i];
         if (measure.filter >= 0 && !row_matches(node->measure_filters[measure.filter], slot, node->row_context)) continue;

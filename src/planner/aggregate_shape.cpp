@@ -266,4 +266,9 @@ bool understand_shape(const KeyTypes &keys, TupleDesc desc, Index varno, List *e
     return true;
 }
 
+bool never_falls(const BucketShape &shape) {
+    long offset;
+    return shape.rises && (shape.clock == nullptr || pg_get_timezone_offset(shape.clock, &offset));
+}
+
 }  // namespace historian::planner
