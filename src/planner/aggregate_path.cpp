@@ -19,6 +19,7 @@ extern "C" {
 namespace historian::planner {
 
 bool enable_aggregate = true;
+bool enable_aggregate_join = true;
 
 // As make_partial_grouping_target() in backend/optimizer/plan/planner.c.
 PathTarget *partial_target(PlannerInfo *root, const PathTarget *whole, Node *having) {
@@ -123,6 +124,7 @@ void on_create_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInf
     if (previous_create_upper_paths != nullptr) previous_create_upper_paths(root, stage, input, output, extra);
     const auto *grouping = static_cast<const GroupPathExtraData *>(extra);
     if (stage != UPPERREL_GROUP_AGG || !may_aggregate_query(root, grouping)) return;
+    if (input->reloptkind == RELOPT_JOINREL && enable_aggregate_join) add_join_paths_of_aggregate(root, input, output, grouping);
     if (!may_aggregate_table(root, input)) return;
     const Relation table = table_open(planner_rt_fetch(input->relid, root)->relid, NoLock);  // locked since the query was parsed
     Aggregation aggregation = {};
@@ -150,6 +152,10 @@ void install_aggregate_hooks() {
     DefineCustomBoolVariable("historian.enable_aggregate",
                              "Whether the planner may aggregate tag and log tables by HistorianAggregate.",
                              "Off: rows are aggregated one by one. For comparisons.", &enable_aggregate, true, PGC_USERSET,
+                             GUC_EXPLAIN, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("historian.enable_aggregate_join",
+                             "Whether the planner may aggregate a tag table by tag before it is joined with other tables.",
+                             "Off: rows are joined first. For comparisons.", &enable_aggregate_join, true, PGC_USERSET,
                              GUC_EXPLAIN, nullptr, nullptr, nullptr);
     RegisterCustomScanMethods(&kAggregateScanMethods);
     previous_create_upper_paths = create_upper_paths_hook;

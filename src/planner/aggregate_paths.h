@@ -45,4 +45,11 @@ Path *make_partial_path(const Aggregation &aggregation, RelOptInfo *upper, Param
 /// Adds a path to the query's aggregation that makes results of transition values.
 void add_final_path(PlannerInfo *root, RelOptInfo *output, const GroupPathExtraData *extra, Path *partial, double group_count);
 
+/// Adds paths for a join of one of our tables with others, by its tag: aggregates first, and joins what is left
+/// (aggregate_join.cpp).
+void add_join_paths_of_aggregate(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output, const GroupPathExtraData *extra);
+
+/// historian.enable_aggregate_join: whether that is done.
+extern bool enable_aggregate_join;
+
 }  // namespace historian::planner

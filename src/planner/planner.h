@@ -30,7 +30,7 @@ void install_planner_hooks();
 /// historian.enable_aggregate: whether the node HistorianAggregate (aggregate.h) is offered to the planner.
 extern bool enable_aggregate;
 
-/// The same for that node.
+/// The same for that node; and historian.enable_aggregate_join.
 void install_aggregate_hooks();
 
 }  // namespace historian::planner
