@@ -8,6 +8,7 @@
 #include "engine/scan_by_time.h"
 #include "engine/scan_search.h"
 #include "engine/segment_cache.h"
+#include "engine/tag_rows.h"
 #include "engine/tid.h"
 #include "engine/visibility.h"
 
@@ -201,19 +202,35 @@ void choose_granules(TableScan *scan) {
     scan->counters.granules_skipped += count - scan->granule_count;
 }
 
+// Of a granule of several tags the rows of the only one that the filter asks for.
+RowSpan rows_of_filter_tag(const TableScan *scan, Granule *granule) {
+    const TagFilter &tag = scan->filter->tags[0];
+    bool found;
+    uint32 position;
+    check_status(format::find_tag(*granule->segment->index, {tag.data, tag.byte_count}, &found, &position), scan->rel,
+                 "find a tag in a segment");
+    return found ? rows_of_tag(granule, {tag.data, tag.byte_count, false}, position) : RowSpan{0, 0};
+}
+
 }  // namespace
 
 RowSpan wanted_rows(const TableScan *scan, Granule *granule) {
     const format::Granule &about = granule->about;
     const RowSpan all = {0, about.row_count};
     const ScanFilter *filter = scan->filter;
-    if (filter == nullptr || !filter->by_time || about.tag_first != about.tag_last || about.has_null_time) return all;
-    if (filter->time_min <= about.time_min && about.time_max <= filter->time_max) return all;
+    if (filter == nullptr) return all;
+    RowSpan rows = all;
+    if (about.tag_first != about.tag_last) {
+        if (!filter->by_tag || filter->tag_count != 1) return all;
+        rows = rows_of_filter_tag(scan, granule);
+    }
+    if (!filter->by_time || about.has_null_time) return rows;
+    if (filter->time_min <= about.time_min && about.time_max <= filter->time_max) return rows;
     const int64 *times = granule_times(granule);
-    if (times == nullptr) return all;
-    const auto first_at_least = [times, &about](int64 bound, bool inclusive) {
-        uint32 low = 0;
-        for (uint32 high = about.row_count; low < high;) {
+    if (times == nullptr) return rows;
+    const auto first_at_least = [times, &rows](int64 bound, bool inclusive) {
+        uint32 low = rows.first;
+        for (uint32 high = rows.end; low < high;) {
             const uint32 middle = low + (high - low) / 2;
             if (times[middle] < bound || (!inclusive && times[middle] == bound))
                 low = middle + 1;

@@ -7,6 +7,7 @@
 #include "engine/tail_summary.h"
 #include "engine/visibility.h"
 #include "format/key_filter.h"
+#include "format/version.h"
 
 #include <algorithm>
 
@@ -220,31 +221,38 @@ double tag_share_of_tail(Relation rel, uint32 slot, const DirectoryEntry &entry,
     return rows > 0 ? Min(1.0, matching * left_out / rows) : 1.0;
 }
 
+/// What a row that is passed over by its tag costs, of what one costs that is looked at.
+constexpr double kPassedOverShare = 0.1;
+
 void add_segment(const ScanFilter &filter, const UnknownShares &unknown, const DirectoryEntry &entry, ScanEstimate *estimate) {
     const double rows = entry.row_count;
     const double tags = Max(entry.tag_count, 1);
     const double rows_per_tag = rows / tags;
     double wanted_tags = filter.by_tag ? tags_in_entry(filter, entry) : tags;
     wanted_tags *= unknown.tag_share;
+    // Whether it is opened at all: a tag that is not known yet is in few of many segments.
+    const double chance = Min(1.0, wanted_tags);
     const double share = time_share(filter, entry.time_min, entry.time_max) * unknown.time_share;
-    const double granule_rows = Min(rows, format::kGranuleRowsMax);
     double read;
     if (rows_per_tag >= format::kGranuleRowsLonely) {
         // Granules of one tag: its rows are in time order, at least one granule of each tag is decoded.
-        const double one_granule = Min(rows_per_tag, granule_rows);
+        const double one_granule = Min(rows_per_tag, static_cast<double>(format::kGranuleRowsMax));
         read = wanted_tags * Max(one_granule, rows_per_tag * share);
+    } else if (wanted_tags <= 1) {
+        // Of a granule of several tags the rows of the only one are found by its tags.
+        read = wanted_tags * (rows_per_tag + kPassedOverShare * format::kGranuleRowsShared);
     } else {
         // Granules of several tags cover nearly all the segment's time.
-        read = Min(rows, wanted_tags * granule_rows);
+        read = wanted_tags * format::kGranuleRowsShared;
     }
     read = Min(rows, read);
-    estimate->segments++;
+    estimate->segments += chance;
     estimate->rows += read;
     estimate->time_min = Min(estimate->time_min, filter.by_time ? Max(filter.time_min, entry.time_min) : entry.time_min);
     estimate->time_max = Max(estimate->time_max, filter.by_time ? Min(filter.time_max, entry.time_max) : entry.time_max);
     estimate->matching += wanted_tags * rows_per_tag * share;
     // The first page and the index come always.
-    estimate->pages += Min(static_cast<double>(entry.used_pages), 2.0 + entry.used_pages * read / Max(rows, 1.0));
+    estimate->pages += Min(static_cast<double>(entry.used_pages), 2.0 * chance + entry.used_pages * read / Max(rows, 1.0));
 }
 
 struct Bound {  // of a segment's tags, as far as the directory keeps it

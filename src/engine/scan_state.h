@@ -166,7 +166,8 @@ struct RowSpan {
     uint32 end;
 };
 
-/// The rows that the filter's time range leaves: within a granule of one tag, times ascend.
+/// The rows that the filter leaves if it asks for one tag, or the granule has only one: these lie together, and their times
+/// ascend.
 RowSpan wanted_rows(const TableScan *scan, Granule *granule);
 
 /// Opens the item's segment unless it is open already.

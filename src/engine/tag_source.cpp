@@ -3,6 +3,7 @@
 #include "engine/report.h"
 #include "engine/row.h"
 #include "engine/segment_cache.h"
+#include "engine/tag_rows.h"
 
 namespace historian::engine {
 
@@ -258,31 +259,13 @@ int64 first_row_behind(int64 first, int64 end, IsBehind is_behind) {
     return first;
 }
 
-// Narrows [first, end) of a granule of several tags to those of the source's.
-void narrow_to_tag(SourceSetup *setup, TagSource *source) {
+// Of a granule of several tags the rows of the only one that is asked for are decoded, in both passes.
+void decode_only_tag(const SourceSetup *setup, const TagSource *source) {
+    const ScanFilter *filter = setup->scan->filter;
     Granule *granule = source->open->granule;
-    const format::Granule &about = granule->about;
-    if (about.tag_first == about.tag_last) return;
-    const int column = setup->scan->keys.tag - 1;
-    const format::ColumnVector &vector = granule_column(granule, column).vector;
-    const bool has_null = source->has_null_tag && about.tag_first == 0;
-    const auto tag = static_cast<uint32>(source->position);
-    // Entries are the tags of the granule but NULL; numbers are sorted as the tags are.
-    const uint32 entry = tag - about.tag_first - (has_null ? 1 : 0);
-    const bool wants_null = source->has_null_tag && tag == 0;
-    int64 number = 0;
-    if (!wants_null && vector.numbers != nullptr) {
-        const Form_pg_attribute attribute = TupleDescAttr(granule->desc, column);
-        number = static_cast<int64>(datum_of_bytes(attribute, true, source->tag.data, source->tag.byte_count));
-    }
-    const auto compare = [&](int64 row) {  // below, at or above 0: the row's tag is before, the same or behind
-        const bool row_is_null = vector.nulls != nullptr && vector.nulls[row] != 0;
-        if (row_is_null || wants_null) return row_is_null == wants_null ? 0 : row_is_null ? -1 : 1;
-        if (vector.numbers != nullptr) return (vector.numbers[row] > number) - (vector.numbers[row] < number);
-        return (vector.entry_of_row[row] > entry) - (vector.entry_of_row[row] < entry);
-    };
-    source->first = first_row_behind(source->first, source->end, [&](int64 row) { return compare(row) >= 0; });
-    source->end = first_row_behind(source->first, source->end, [&](int64 row) { return compare(row) > 0; });
+    if (!filter->by_tag || filter->tag_count > 1 || granule->about.tag_first == granule->about.tag_last) return;
+    if (granule->few == nullptr && source->first < source->end)
+        read_row_span(granule, static_cast<uint32>(source->first), static_cast<uint32>(source->end));
 }
 
 // The rows of the tag in the part, of the current pass.
@@ -294,10 +277,11 @@ void find_rows(SourceSetup *setup, TagSource *source) {
         source->end = source->tail.ends[source->position];
     } else {
         open_part(setup, source);
-        source->first = 0;
-        source->end = source->open->granule->about.row_count;
         may_have_null = source->open->granule->about.has_null_time;
-        narrow_to_tag(setup, source);
+        const RowSpan rows = rows_of_tag(source->open->granule, source->tag, static_cast<uint32>(source->position));
+        source->first = rows.first;
+        source->end = rows.end;
+        decode_only_tag(setup, source);
     }
     const auto time = [&](int64 row) { return time_at(setup, source, row); };
     const int64 timed = may_have_null
