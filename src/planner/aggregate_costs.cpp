@@ -19,6 +19,9 @@ namespace {
 /// What a row costs that is summed by the column rather than by the executor, in parts of an operator's cost.
 constexpr double kSummedRowShare = 0.05;
 
+/// What adding rows of one tag to a group costs, however few, in rows that the executor handles.
+constexpr double kRunRows = 10;
+
 /// Rows of granules that statistics do not answer: those at the ends of what a query asks for, and of small granules.
 constexpr double kLeftShare = 0.05;
 
@@ -147,13 +150,23 @@ BucketLimit limit_of_query(const Aggregation &aggregation) {
 
 namespace {
 
+double count_tags(const Aggregation &aggregation) {
+    const engine::ScanEstimate &estimate = aggregation.estimate;
+    if (aggregation.keys.columns.tag == InvalidAttrNumber) return 1;
+    return estimate.tags > 0 ? estimate.tags : engine::estimate_tags(aggregation.table);
+}
+
+// How many rows of a tag lie together, in a segment and a granule.
+double rows_of_run(const Aggregation &aggregation) {
+    const engine::ScanEstimate &estimate = aggregation.estimate;
+    const double per_segment = estimate.rows / count_tags(aggregation) / Max(estimate.segments, 1.0);
+    return Max(1.0, Min(per_segment, static_cast<double>(format::kGranuleRowsMax)));
+}
+
 // The share of the rows that are read for some buckets at an end: of each tag a granule, and of one tag all.
 double wanted_share(const Aggregation &aggregation) {
-    const engine::ScanEstimate &estimate = aggregation.estimate;
-    const double rows = Max(estimate.rows, 1.0);
-    const double tags = Min(estimate.tags > 0 ? estimate.tags : engine::estimate_tags(aggregation.table), rows);
-    const double per_segment = rows / tags / Max(estimate.segments, 1.0);
-    return Min(1.0, (tags + 1) * Min(per_segment, static_cast<double>(format::kGranuleRowsMax)) / rows);
+    const double runs = count_tags(aggregation) + 1;
+    return Min(1.0, runs * rows_of_run(aggregation) / Max(aggregation.estimate.rows, 1.0));
 }
 
 // The share of the rows that must be decoded, since they are not whole granules of one group.
@@ -163,6 +176,7 @@ double decoded_share(const Aggregation &aggregation) {
     if (aggregation.limit.count > 0) return wanted_share(aggregation);
     if (shape.filters != NIL || shape.other_count > 0 || list_length(clauses_of(aggregation)) > aggregation.decided_count)
         return 1;
+    if (rows_of_run(aggregation) < format::kGranuleRowsLonely) return 1;  // in granules of several tags
     const double granules = Max(estimate.rows / format::kGranuleRowsMax, 1.0);
     return shape.bucket == nullptr ? kLeftShare : Min(1.0, kLeftShare + aggregation.group_count / (2 * granules));
 }
@@ -178,6 +192,7 @@ void cost_aggregation(const Aggregation &aggregation, Path *path) {
     const double whole = next_page * Max(static_cast<double>(aggregation.rel->pages), 1.0);
     const double columns = 1.0 + aggregation.shape.measure_count;
     double rows = estimate.rows * (cpu_operator_cost * kSummedRowShare * columns + cost_of_others(aggregation)) * share;
+    rows += share * estimate.rows / rows_of_run(aggregation) * kRunRows * cpu_tuple_cost;
     if (path->parallel_workers > 0) rows /= parallel_divisor(path);
     path->rows = aggregation.group_count;
     path->total_cost = Min(pages, whole) + rows + aggregation.group_count * cpu_tuple_cost;

@@ -88,6 +88,9 @@ sub random_groups
     # Floats that are equal may differ in bytes, and may be shown as either.
     my $shows_tag = column($state, 'tag')->{type} !~ /^float/;
     my @groups = (($by_tag ? 'tag' : ()), ($by_bucket ? random_bucket($state) : ()), (rand() < 0.05 ? "'x'::text" : ()));
+    # Some tags are joined with two rows, some with none.
+    my $join = rand() < 0.8 ? '' : ' JOIN (SELECT DISTINCT tag AS joined_tag, "time" IS NULL AS joined_part FROM model.h WHERE '
+        . one_of('true', '"time" < \'2026-01-01\'') . ') AS joined ON joined_tag ' . one_of('=', '=', '>') . ' tag';
     my @shown = grep { $_ ne 'tag' || $shows_tag } @groups;
     my @aggregates = map { exact_aggregate($state) } 1 .. 1 + int(rand(4));
     my $float = rand() < 0.5 ? float_sums($state) : undef;
@@ -95,11 +98,12 @@ sub random_groups
     # Of times at the ends of the calendar buckets are errors, or are not, as the rows of a bucket are looked at.
     push @conditions, '"time" > \'1000-01-01\' AND "time" < \'9000-01-01\'' if $by_bucket && "@groups" ne '"time"';
     push @conditions, 'tag = $2' if $state->{has_parameters};
+    if ($join && rand() < 0.5) { push $_->@*, 'joined_part' for \@groups, \@shown }
     my @having = $float ? "($float->{having})" : ();
     push @having, one_of('count(*) > 1', 'count(*) % 2 = 0', 'max("time") IS NOT NULL') if rand() < 0.3;
     my $number = 0;
     my $sql = 'SELECT ' . join(', ', (map { "$_ AS g" . ++$number } @shown), (map { "$_ AS a" . ++$number } @aggregates),
-        (map { "$_ AS s" . ++$number } $float ? @{ $float->{sums} } : ())) . ' FROM @T@';
+        (map { "$_ AS s" . ++$number } $float ? @{ $float->{sums} } : ())) . ' FROM @T@' . $join;
     $sql .= ' WHERE ' . join ' AND ', map { "($_)" } @conditions if @conditions;
     $sql .= ' GROUP BY ' . join ', ', @groups if @groups;
     $sql .= ' HAVING ' . join ' AND ', @having if @having;
