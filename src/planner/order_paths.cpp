@@ -154,13 +154,66 @@ void add_ordered_path(const ScannedTable &scanned, const ScanShape &shape, List 
 
 // -------------------------------------------------------------------------------------------------------- one row of each tag
 
-// Whether all rows that the table gives go into one DISTINCT or GROUP BY, in which rows of one tag become one row.
+bool speaks_only_of_tag(const ScannedTable &scanned, Node *node) {
+    Bitmapset *columns = nullptr;
+    pull_varattnos(node, scanned.rel->relid, &columns);
+    columns = bms_del_member(columns, scanned.keys.columns.tag - FirstLowInvalidHeapAttributeNumber);
+    return bms_is_empty(columns);
+}
+
+// Of the members of an equivalence class those that are the same in all rows of a tag, and those that are not.
+struct MemberCounts {
+    uint32 of_tag;
+    uint32 of_row;
+};
+MemberCounts count_members(const ScannedTable &scanned, const EquivalenceClass *equivalence) {
+    MemberCounts counts = {0, 0};
+    ListCell *cell;
+    foreach (cell, equivalence->ec_members) {
+        const EquivalenceMember *member = lfirst_node(EquivalenceMember, cell);
+        if (member->em_is_child) continue;
+        if (speaks_only_of_tag(scanned, reinterpret_cast<Node *>(member->em_expr)))
+            counts.of_tag++;
+        else
+            counts.of_row++;
+    }
+    return counts;
+}
+
+// Whether the table is joined with others by nothing but its tag, so that all its rows of a tag join with the same rows.
+bool is_joined_by_tag(const ScannedTable &scanned) {
+    const PlannerInfo *root = scanned.root;
+    const Index relid = scanned.rel->relid;
+    if (root->join_info_list != NIL || root->placeholder_list != NIL || root->hasLateralRTEs) return false;
+    ListCell *cell;
+    foreach (cell, scanned.rel->joininfo) {
+        Node *clause = reinterpret_cast<Node *>(lfirst_node(RestrictInfo, cell)->clause);
+        if (!speaks_only_of_tag(scanned, clause) || contain_volatile_functions(clause)) return false;
+    }
+    foreach (cell, root->eq_classes) {
+        const EquivalenceClass *equivalence = lfirst_node(EquivalenceClass, cell);
+        const bool joins = bms_is_member(static_cast<int>(relid), equivalence->ec_relids) &&
+                           bms_membership(equivalence->ec_relids) == BMS_MULTIPLE;
+        if (joins && count_members(scanned, equivalence).of_row > 0) return false;
+    }
+    return true;
+}
+
+// Whether what is sorted or grouped by is the same in all rows of a tag that are joined with the same rows.
+bool is_same_in_tag(const ScannedTable &scanned, const PathKey *key) {
+    return !key->pk_eclass->ec_has_volatile && count_members(scanned, key->pk_eclass).of_tag > 0;
+}
+
+bool is_alone(const ScannedTable &scanned) { return bms_membership(scanned.root->all_baserels) == BMS_SINGLETON; }
+
+// Whether all rows that the table gives go into one DISTINCT or GROUP BY, in which rows of one tag, joined with the same rows of
+// other tables, become one row.
 bool keeps_one_row_per_tag(const ScannedTable &scanned) {
     const PlannerInfo *root = scanned.root;
     const Query *query = root->parse;
     if (query->commandType != CMD_SELECT || query->hasAggs || query->hasWindowFuncs || query->hasTargetSRFs) return false;
     if (query->groupingSets != NIL || query->rowMarks != NIL || query->setOperations != nullptr) return false;
-    if (bms_membership(root->all_baserels) != BMS_SINGLETON) return false;
+    if (!is_alone(scanned) && !is_joined_by_tag(scanned)) return false;
     List *grouping = query->groupClause != NIL ? query->groupClause : query->distinctClause;
     List *pathkeys = query->groupClause != NIL ? root->group_pathkeys : root->distinct_pathkeys;
     if (grouping == NIL || !grouping_is_sortable(grouping)) return false;
@@ -168,13 +221,15 @@ bool keeps_one_row_per_tag(const ScannedTable &scanned) {
     ListCell *cell;
     foreach (cell, pathkeys) {  // columns that are constant have none
         const PathKey *key = lfirst_node(PathKey, cell);
-        if (!is_tag_key(scanned, key) || !is_grouped_as_tags(scanned, key)) return false;
+        const bool is_usable =
+            is_alone(scanned) ? is_tag_key(scanned, key) && is_grouped_as_tags(scanned, key) : is_same_in_tag(scanned, key);
+        if (!is_usable) return false;
     }
     return true;
 }
 
-// Which row of a tag is wanted: the first by ORDER BY, which may name the tag and then the time, and nothing behind them. False
-// when it names more.
+// Which row of a tag is wanted: the first by ORDER BY, which may name the tag and then the time, and nothing behind them; in a
+// join also what is the same in all rows of a tag. False when it names more.
 bool choose_row_of_tag(const ScannedTable &scanned, ScanShape *shape) {
     *shape = usual_shape();
     shape->one_row_per_tag = true;
@@ -183,6 +238,7 @@ bool choose_row_of_tag(const ScannedTable &scanned, ScanShape *shape) {
     ListCell *cell;
     foreach (cell, scanned.root->sort_pathkeys) {
         const PathKey *key = lfirst_node(PathKey, cell);
+        if (!is_alone(scanned) && is_same_in_tag(scanned, key)) continue;
         if (has_time) return false;
         if (is_time_key(scanned, key)) {
             set_time_order(key, shape);
