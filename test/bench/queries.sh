@@ -251,29 +251,7 @@ ask_questions() {
         done
         run=$((run + 1))
     done
-    if [ "$growth" -gt 1 ]; then grow; fi
     sql -c 'DROP TABLE points_tag, points_heap, noise_tag, noise_heap, many_tag, many_heap'
-}
-
-# The last hour of a tag in a table of so many times the rows, alternately with the same of the table that is there.
-grow() {
-    say "queries, loading $growth times the rows" >&2
-    sql -c "CREATE TABLE grown_tag (name text, time timestamptz NOT NULL, value double precision) USING tag" \
-        -c "COPY grown_tag FROM PROGRAM '$folder/generate $((rows * growth))'" -c "CALL compact('grown_tag')" \
-        -c "VACUUM ANALYZE grown_tag"
-    grown_seconds=$((rows * growth / 1000))
-    for run in 1 2 3 4 5; do
-        for size in small grown; do
-            statement hour tag >"$folder/question.sql"
-            if [ $size = grown ]; then
-                sed -i -e 's/points_tag/grown_tag/' -e "s/$last_hour/$(after $((grown_seconds - 3600)))/" \
-                    -e "s/$points_end/$(after $grown_seconds)/" "$folder/question.sql"
-            fi
-            repeat_in_psql postgres 21 | milliseconds | tail -n 20 >"$folder/times"
-            median "$folder/times" >>"$folder/growth.$size"
-        done
-    done
-    sql -c 'DROP TABLE grown_tag'
 }
 
 # Median, least and most of a file of numbers, or nothing.
@@ -350,8 +328,4 @@ report_queries() {
         say "" '| | unit | TimescaleDB | tag | tag / TimescaleDB |' '| --- | --- | ---: | ---: | ---: |'
         row 'one tag, last hour' 1/s clients.timescale clients.tag %.0f 1
     fi
-    [ "$growth" -gt 1 ] || return 0
-    say "" "| | unit | $rows rows | $((rows * growth)) rows | more / fewer (goal: at most 1.3) |" \
-        '| --- | --- | ---: | ---: | ---: |'
-    row 'one tag, last hour' ms growth.small growth.grown %.2f 1
 }
