@@ -22,6 +22,7 @@ struct Finish {
     codec::EncodeSpace space;
     std::span<const std::byte> *chunks = nullptr;  // [column * granules + granule]; memory of the arena
     std::uint64_t *chunk_bytes = nullptr;          // the same
+    const std::uint32_t *time_distances = nullptr;  // of IndexSource; nullptr: no chunk of times is shared
     ColumnExtras *extras = nullptr;                // one a column
     std::span<const std::byte> statistics;         // the block of statistics; empty: none
     KeyFilterBytes filter;

@@ -1,4 +1,4 @@
-// Whole segments of version 4: written again bit for bit; the worked examples of src/format/README.md.
+// Whole segments of version 5: written again bit for bit; the worked examples of src/format/README.md.
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
@@ -44,7 +44,7 @@ constexpr std::int64_t kSecond = 1000000;
 
 Value number(double value) { return Value::of(std::bit_cast<std::int64_t>(value)); }
 
-TEST(GoldenSegment, OfVersion4) {
+TEST(GoldenSegment, OfVersion5) {
     std::vector<Row> rows;
     const char *const tags[] = {"plant.temp", "plant.count"};
     for (int i = 0; i < 6; ++i) {
@@ -68,6 +68,19 @@ TEST(GoldenSegment, WithStatistics) {
     const ByteRange range = statistics_range(*segment.index);
     EXPECT_EQ(range.offset, 64 + segment.header.index.byte_count);
     EXPECT_EQ(range.byte_count, 75u);
+}
+
+TEST(GoldenSegment, WithSharedTimes) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 2048; ++i) {
+        rows.push_back({Value::of(std::string(i % 2 == 0 ? "left" : "right")), Value::of(kStart + i / 2 * (i / 2) * kSecond),
+                        Value::of(std::int64_t{5})});
+    }
+    const std::string bytes =
+        check_golden("segment_shared_times", {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::int1}}, rows);
+    const OpenSegment segment{bytes};
+    ASSERT_EQ(segment.header.granule_count, 2u);
+    EXPECT_EQ(chunk_range(*segment.index, 0, 1).offset, chunk_range(*segment.index, 1, 1).offset);
 }
 
 }  // namespace
