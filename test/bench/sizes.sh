@@ -57,7 +57,8 @@ weigh_sensor_sets() {
 }
 
 report_sensor_sets() {
-    say "" "## Sizes" "" "Real sensor data, bytes a row after compact(). Segments: without the pages' own bytes and the directory." \
+    say "" "## Sizes" "" "Real sensor data, bytes a row after compact(). Segments: without the pages' own bytes and the" \
+        "directory." \
         "Without values: a table of the same names and times alone." ""
     say '| set | rows | heap | with (name, time) index | tag | goal | segments | without values | heap / tag |'
     say '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
@@ -66,7 +67,7 @@ report_sensor_sets() {
             printf "| %s | %d | %.1f | %.1f | %.3f | %s | %.3f | %.3f | %.0f |\n", $1, $2, $3 / $2, $4 / $2, $5 / $2, $6, $7 / $2,
                 $8 / $2, $3 / $5 }'
     done <"$folder/sensor_sets"
-    say "" "Small tables: rows of 10 tags, one each ten seconds, a sine of two decimals; bytes of the file and of the segments." "" \
+    say "" "Small tables: rows of 10 tags, one each ten seconds, a sine of two decimals; bytes." "" \
         '| rows | file | segments | goal |' '| ---: | ---: | ---: | --- |'
     for count in 1000 10000 100000; do
         read -r file segments <"$folder/small.$count"
