@@ -124,7 +124,7 @@ Status WordFinder::begin_word(const QueryWord &word, WordChecks *checks) noexcep
 }
 
 Status WordFinder::status() const noexcept {
-    const bool failed = failed_ || text_.failed() || sets_.failed() || space_.word.failed() ||
+    const bool failed = failed_ || text_.failed() || candidates_.failed() || sets_.failed() || space_.word.failed() ||
                         space_.mapped.characters.failed() || space_.mapped.spare.failed();
     return failed ? Status{StatusCode::out_of_memory, "no memory to search messages"} : Status::success();
 }
@@ -336,28 +336,70 @@ void WordFinder::check_dictionary(HoleCheck check, std::string_view prefix, std:
     add(check);
 }
 
+// A word that goes on from a value into the fixed text beside it takes all of that text, which no separator is in. False: each
+// word of the dictionary is to be looked at, because the wanted one may stand in the fixed text, if the value has a separator
+// beside it, or is empty.
+bool WordFinder::find_candidates(std::string_view prefix, std::string_view suffix) noexcept {
+    using Place = DictionaryRuns::Place;
+    candidates_.clear();
+    if (!is_ascii_ || !is_ascii(prefix) || !is_ascii(suffix)) return false;
+    while (!prefix.empty() && is_separator(prefix.front())) prefix.remove_prefix(1);
+    const auto is_word = [&](std::string_view fixed) {
+        return fixed.size() == word_.bytes.size() && is_same(fixed, word_.bytes.data());
+    };
+    const bool are_joined = word_.bytes.size() == prefix.size() + suffix.size() && word_.bytes.size() > 0 &&
+                            is_same(prefix, word_.bytes.data()) && is_same(suffix, word_.bytes.data() + prefix.size());
+    if (is_word(prefix) || is_word(suffix) || are_joined) return false;
+    const auto take = [&](std::string_view run, Place place) {
+        const std::span<const std::uint32_t> found = runs_->find(run, place);
+        candidates_.append(found.data(), found.size());
+    };
+    const std::string_view word = word_.bytes;
+    take(word, Place::inner);
+    std::string_view rest;
+    if (cut_middle(word, prefix, {}, &rest)) take(rest, Place::begin);
+    if (cut_middle(word, {}, suffix, &rest)) take(rest, Place::end);
+    if (cut_middle(word, prefix, suffix, &rest)) take(rest, Place::whole);
+    candidates_.append(runs_->others().data(), runs_->others().size());
+    return !candidates_.failed();
+}
+
 const WordFinder::DictionarySet *WordFinder::dictionary_set(std::string_view prefix, std::string_view suffix) noexcept {
+    const bool are_found = find_candidates(prefix, suffix);
+    if (are_found && candidates_.size() == 0) {
+        if (no_set_.fits == nullptr) no_set_.fits = make_fits();
+        return &no_set_;
+    }
     for (const DictionarySet &set : sets_.items()) {
         if (set.prefix == prefix && set.suffix == suffix) return &set;
     }
     if (sets_.size() >= kSetsMax) return nullptr;
-    const std::uint32_t count = codec::word_count(*model_);
-    auto *fits = arena_->array<std::uint8_t>(std::size_t{count} + 1);
-    if (fits == nullptr) {
-        failed_ = true;
-        return nullptr;
-    }
+    std::uint8_t *fits = make_fits();
+    if (fits == nullptr) return nullptr;
     HoleCheck between;
     between.prefix = prefix;
     between.suffix = suffix;
     bool any = false;
-    fits[0] = 0;
-    for (std::uint32_t number = 1; number <= count; ++number) {
+    const auto look_at = [&](std::uint32_t number) {
         fits[number] = value_has_word(word_, between, characters_of(codec::word_text(*model_, number)));
         any |= fits[number] != 0;
+    };
+    if (are_found) {
+        for (const std::uint32_t number : candidates_.items()) look_at(number);
+    } else {
+        for (std::uint32_t number = 1; number <= codec::word_count(*model_); ++number) look_at(number);
     }
     sets_.push({prefix, suffix, fits, any});
     return sets_.failed() ? nullptr : &sets_.back();
+}
+
+/// A set of dictionary words without any; nullptr when there is no memory.
+std::uint8_t *WordFinder::make_fits() noexcept {
+    const std::size_t bytes = std::size_t{codec::word_count(*model_)} + 1;
+    auto *fits = arena_->array<std::uint8_t>(bytes);
+    failed_ |= fits == nullptr;
+    if (fits != nullptr) std::memset(fits, 0, bytes);
+    return fits;
 }
 
 // Whether the letters of the unit and of its holes' values are enough for the word.

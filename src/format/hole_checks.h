@@ -6,7 +6,7 @@
 // may hold any word that their alphabets allow.
 #pragma once
 
-#include "format/message_units.h"
+#include "format/dictionary_runs.h"
 #include "search/arena_list.h"
 #include "search/match.h"
 
@@ -62,8 +62,9 @@ struct WordChecks {
 /// Looks for words in texts and units.
 class WordFinder {
 public:
-    WordFinder(const codec::TemplateModel &model, Arena &arena) noexcept
-        : model_(&model), arena_(&arena), space_(arena), text_(arena), sets_(arena) {}
+    /// runs   of the model's dictionary
+    WordFinder(const codec::TemplateModel &model, const DictionaryRuns &runs, Arena &arena) noexcept
+        : model_(&model), runs_(&runs), arena_(&arena), space_(arena), text_(arena), candidates_(arena), sets_(arena) {}
 
     /// For the checks of another word, which go to `checks` from now on.
     Status begin_word(const search::QueryWord &word, WordChecks *checks) noexcept;
@@ -97,14 +98,18 @@ private:
     void check_written(HoleCheck check, codec::HoleType type, std::string_view prefix, std::string_view suffix) noexcept;
     void check_dictionary(HoleCheck check, std::string_view prefix, std::string_view suffix) noexcept;
     const DictionarySet *dictionary_set(std::string_view prefix, std::string_view suffix) noexcept;
+    bool find_candidates(std::string_view prefix, std::string_view suffix) noexcept;
+    std::uint8_t *make_fits() noexcept;
     bool alphabets_allow(const MessageUnit &unit, std::uint32_t number) const noexcept;
     void add(const HoleCheck &check) noexcept;
 
     const codec::TemplateModel *model_;
+    const DictionaryRuns *runs_;
     Arena *arena_;
     search::Tokenizer::Space space_;
     search::ArenaList<char> text_;
-    search::ArenaList<DictionarySet> sets_;  // of this word
+    search::ArenaList<std::uint32_t> candidates_;  // words of the dictionary that may have this word, between some fixed text
+    search::ArenaList<DictionarySet> sets_;        // of this word, with a word of the dictionary, or that all were looked at for
     search::QueryWord word_;
     bool is_ascii_ = false;  // the word's bytes, which are no pattern's
     WordChecks *checks_ = nullptr;
@@ -113,6 +118,7 @@ private:
     bool adds_ = false;   // checks are wanted, not only whether there are some
     bool found_ = false;  // a check
     bool failed_ = false;
+    DictionarySet no_set_{};  // that no word of the dictionary is in
 };
 
 }  // namespace historian::format

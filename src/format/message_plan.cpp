@@ -285,7 +285,7 @@ Status plan_messages(const codec::TemplateModel &model, const MessageUnits &unit
     auto *phrases = arena.array<PhrasePlan>(query.phrases.size());
     if (finder == nullptr || phrases == nullptr) return no_plan_memory();
     plan->units = units;
-    plan->finder = new (finder) WordFinder(model, arena);
+    plan->finder = new (finder) WordFinder(model, *units.runs, arena);
     Planner planner(model, query, arena, units, *plan->finder);
     for (std::size_t p = 0; p < query.phrases.size(); ++p) {
         if (const Status status = planner.plan(query.phrases[p], &phrases[p]); !status.ok()) return status;

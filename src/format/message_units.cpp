@@ -1,5 +1,6 @@
 #include "format/message_units.h"
 
+#include "format/dictionary_runs.h"
 #include "search/arena_list.h"
 #include "search/mapped_text.h"
 
@@ -116,7 +117,7 @@ Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *
     }
     if (list.failed()) return {StatusCode::out_of_memory, "no memory to search messages"};
     *units = {list.data(), starts};
-    return Status::success();
+    return DictionaryRuns::make(model, arena, &units->runs);
 }
 
 }  // namespace historian::format

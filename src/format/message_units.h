@@ -35,9 +35,12 @@ struct MessageUnit {
     bool may_be_wordless() const noexcept { return !has_ascii && !has_cjk && !has_value_hole; }
 };
 
+class DictionaryRuns;
+
 struct MessageUnits {
     const MessageUnit *units = nullptr;
     const std::uint32_t *starts = nullptr;  // template t has the units starts[t - 1] to starts[t]
+    const DictionaryRuns *runs = nullptr;   // of the words that stand in their holes
 
     std::span<const MessageUnit> of(std::uint32_t number) const noexcept {
         return {units + starts[number - 1], starts[number] - starts[number - 1]};
@@ -47,6 +50,8 @@ struct MessageUnits {
 /// Whether the word behind one in unit `from` can be in unit `to`, of one template.
 bool can_follow(std::span<const MessageUnit> units, std::size_t from, std::size_t to) noexcept;
 
+/// With the runs of the model's dictionary.
+///
 /// errors   out_of_memory
 Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *units) noexcept;
 

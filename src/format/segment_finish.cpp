@@ -171,8 +171,8 @@ SegmentSummary summarise(const Finish &finish, std::span<const Text> tags) noexc
 SegmentHeader make_header(const Finish &finish, std::size_t tag_count, std::size_t index_bytes) noexcept {
     SegmentHeader header;
     header.index = {kSegmentHeaderBytes, index_bytes};
-    header.segment_bytes = kSegmentHeaderBytes + index_bytes + finish.statistics.size() + finish.filter.header.size() +
-                           finish.filter.blocks.size();
+    header.segment_bytes =
+        kSegmentHeaderBytes + index_bytes + finish.statistics.size() + finish.filter.header.size() + finish.filter.blocks.size();
     for (std::uint32_t c = 0; c < finish.builder.column_count; ++c) header.segment_bytes += finish.extras[c].model.size();
     for (std::size_t i = 0; i < std::size_t{finish.list.count} * finish.builder.column_count; ++i) {
         header.segment_bytes += finish.chunk_bytes[i];

@@ -20,14 +20,14 @@ struct Finish {
     RowOrder order;
     GranuleList list;
     codec::EncodeSpace space;
-    std::span<const std::byte> *chunks = nullptr;  // [column * granules + granule]; memory of the arena
-    std::uint64_t *chunk_bytes = nullptr;          // the same
+    std::span<const std::byte> *chunks = nullptr;   // [column * granules + granule]; memory of the arena
+    std::uint64_t *chunk_bytes = nullptr;           // the same
     const std::uint32_t *time_distances = nullptr;  // of IndexSource; nullptr: no chunk of times is shared
-    ColumnExtras *extras = nullptr;                // one a column
-    std::span<const std::byte> statistics;         // the block of statistics; empty: none
+    ColumnExtras *extras = nullptr;                 // one a column
+    std::span<const std::byte> statistics;          // the block of statistics; empty: none
     KeyFilterBytes filter;
-    std::span<std::byte> room;                     // one chunk is encoded here, then copied to its own memory
-    std::int64_t *numbers = nullptr;               // one column, sorted
+    std::span<std::byte> room;        // one chunk is encoded here, then copied to its own memory
+    std::int64_t *numbers = nullptr;  // one column, sorted
     codec::Text *texts = nullptr;
     std::uint8_t *nulls = nullptr;
     codec::Text *dense_texts = nullptr;

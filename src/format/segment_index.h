@@ -40,8 +40,8 @@ struct SegmentIndex {
     const ByteRange *models = nullptr;              // one a column
     const std::int64_t *const *least = nullptr;     // one a column: one a granule, or nullptr
     const std::int64_t *const *greatest = nullptr;  // the same
-    std::uint64_t *chunk_offsets = nullptr;  // granule after granule, column after column, and the end
-    const std::uint32_t *time_sources = nullptr;  // one a granule: whose chunk of times is its own; nullptr: always its own
+    std::uint64_t *chunk_offsets = nullptr;         // granule after granule, column after column, and the end
+    const std::uint32_t *time_sources = nullptr;    // one a granule: whose chunk of times is its own; nullptr: always its own
 };
 
 /// header      64 bytes
@@ -66,8 +66,8 @@ struct IndexSource {
     const std::uint64_t *chunk_bytes = nullptr;  // column after column, granule after granule: [column * granules + granule]
     std::uint32_t time_column = 0;
     const std::uint32_t *time_distances = nullptr;  // one a granule: how far before it lies the one with its times; 0: its own
-    std::span<const ColumnExtras> extras;        // one a column
-    std::uint64_t statistics_bytes = 0;          // of the whole block
+    std::span<const ColumnExtras> extras;           // one a column
+    std::uint64_t statistics_bytes = 0;             // of the whole block
     std::uint64_t filter_header_bytes = 0;
     std::uint64_t filter_blocks_bytes = 0;
 };

@@ -60,6 +60,7 @@ public:
     }
 
     bool has_model() const { return model_ != nullptr; }
+    std::uint32_t word_count() const { return model_ == nullptr ? 0 : codec::word_count(*model_); }
     std::uint32_t granule_count() const { return segment_.header.granule_count; }
 
     std::uint32_t row_count(std::uint32_t granule) const { return granule_at(*segment_.index, granule).row_count; }
@@ -226,6 +227,38 @@ void expect_exact(MessageSegment &segment, const std::string &query) {
     segment.check_query(query, &counts);
     EXPECT_EQ(counts.certain, counts.matching) << query;
     EXPECT_EQ(counts.possible, counts.matching) << query;
+}
+
+/// Paths and quoted texts, which are words of the dictionary with several words of a search, beside fixed text without a space.
+TEST(MessageSearch, FindsWordsOfPathsAndBesideThem) {
+    const std::uint64_t seed = choose_seed();
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random{seed};
+    const char *const fixed[] = {"", "a", "B", "ab", "=a", "ba"};
+    const char *const letters[] = {"a", "b", "A", "ab", "-", ".", "/", "_", "\u00e9", "\uc628"};
+    const auto any_of = [&](const auto &list) { return std::string(list[below(random, std::size(list))]); };
+    std::size_t with_words = 0;
+    for (int round = 0; round < 20 && !HasFailure(); ++round) {
+        const std::string prefix = any_of(fixed);
+        std::vector<std::string> values;
+        for (int i = 0; i < 300; ++i) {
+            std::string path = "/";
+            for (std::uint64_t length = 1 + below(random, 7); length > 0; --length) path += any_of(letters);
+            values.push_back(i % 5 == 0 ? "\"" + path.substr(1) + " " + path + " xxxxxxxxxxxxxxxx\"" : path);
+        }
+        Messages messages;
+        for (int i = 0; i < 1500; ++i)
+            messages.push_back("get " + prefix + any_of(values) + " took " + std::to_string(i % 7) + " s");
+        MessageSegment segment(messages);
+        with_words += segment.word_count() > 50;
+        for (int i = 0; i < 40 && !HasFailure(); ++i) {
+            std::string query;
+            for (std::uint64_t length = 1 + below(random, 4); length > 0; --length) query += "ab"[below(random, 2)];
+            Counts counts;
+            segment.check_query(query, &counts);
+        }
+    }
+    EXPECT_GT(with_words, 10u);
 }
 
 TEST(MessageSearch, NeedsNoTextForTheWordsOfPlainMessages) {
