@@ -7,7 +7,8 @@ namespace {
 /// Reads CSV in place: the copy of the payload becomes its cells' texts, each ended by a NUL where its delimiter was.
 ///
 /// RFC 4180, and a little more as others have it: lines may end with \n alone or \r alone, a field that does not begin with a
-/// quote may hold quotes, empty lines are no records. A field of no character is null; a quoted one ("") is an empty text.
+/// quote may hold quotes, empty lines are no records, nor are byte order marks before one. A field of no character is null; a
+/// quoted one ("") is an empty text.
 class CsvReader {
 public:
     CsvReader(Arena *arena, const PayloadOptions &options) noexcept : arena_(arena), options_(options) {}
@@ -159,11 +160,14 @@ PayloadError CsvReader::read(std::string_view bytes, Payload *payload) noexcept 
     if (text_ == nullptr) return {PayloadFault::out_of_memory, 0};
     std::memcpy(text_, bytes.data(), size_);
     clean_ = find_invalid_utf8(bytes) == std::string_view::npos && bytes.find('\0') == std::string_view::npos;
-    if (bytes.substr(0, kByteOrderMark.size()) == kByteOrderMark) at_ = kByteOrderMark.size();
     bool header = options_.header != CsvHeader::none;
     while (!at_end()) {
         if (is_line_end(text_[at_])) {
             ++at_;
+            continue;
+        }
+        if (bytes.substr(at_, kByteOrderMark.size()) == kByteOrderMark) {
+            at_ += kByteOrderMark.size();
             continue;
         }
         const PayloadError error = header ? read_header() : add_row(at_);

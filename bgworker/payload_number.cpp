@@ -53,6 +53,7 @@ PayloadError parse_number_row(std::string_view bytes, const ParseContext &contex
     if (!is_any_number(number)) return {PayloadFault::not_a_number, 0};
     if (context.topic.empty()) return {PayloadFault::number_has_no_name, 0};
     if (find_invalid_utf8(context.topic) != std::string_view::npos) return {PayloadFault::invalid_utf8, 0};
+    if (context.topic.find('\0') != std::string_view::npos) return {PayloadFault::nul_in_text, 0};
     const TableShape *shape = context.shape;
     if (shape == nullptr || shape->value_column == kNoColumn) return {PayloadFault::number_has_no_place, 0};
 

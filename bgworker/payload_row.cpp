@@ -41,6 +41,17 @@ void append_cell(Writer *out, const Cell &cell) noexcept {
     }
 }
 
+/// True for a row that alone would be read as something else: an array of rows, an array of objects, a document, nothing.
+bool needs_outer_array(const Payload &payload, std::uint32_t begin, std::uint32_t count, bool keyed) noexcept {
+    if (!keyed) return count == 0 || payload.cells[begin].kind == CellKind::json;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (payload.cells[begin + i].kind == CellKind::absent) continue;
+        const std::string_view name = payload.names[i];
+        return name == "data" || name == "columns" || name == "rows";
+    }
+    return false;
+}
+
 /// A row of JSON made of cells: an array, or an object where the payload has names.
 std::string_view write_json_row(const Payload &payload, std::uint32_t row, Arena &arena) noexcept {
     Writer out(&arena);
@@ -48,7 +59,9 @@ std::string_view write_json_row(const Payload &payload, std::uint32_t row, Arena
     const std::uint32_t count = payload.row_ends[row] - begin;
     // A row with a cell too many has one without a name: the array shows it.
     const bool keyed = payload.names != nullptr && count == payload.name_count;
+    const bool wrapped = needs_outer_array(payload, begin, count, keyed);
     bool first = true;
+    if (wrapped) out.append("[");
     out.append(keyed ? "{" : "[");
     for (std::uint32_t i = 0; i < count; ++i) {
         const Cell &cell = payload.cells[begin + i];
@@ -62,6 +75,7 @@ std::string_view write_json_row(const Payload &payload, std::uint32_t row, Arena
         append_cell(&out, cell);
     }
     out.append(keyed ? "}" : "]");
+    if (wrapped) out.append("]");
     return out.finish();
 }
 

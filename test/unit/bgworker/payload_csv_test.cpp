@@ -20,6 +20,7 @@ TEST(Csv, Records) {
     EXPECT_EQ(parsed("a,b,", csv()), "ra,rb,0") << "a field after the last delimiter";
     EXPECT_EQ(parsed(",", csv()), "0,0");
     EXPECT_EQ(parsed("\xef\xbb\xbf" "a,b", csv()), "ra,rb") << "after a byte order mark";
+    EXPECT_EQ(parsed("a\n\xef\xbb\xbf" "b", csv()), "ra;rb") << "files one after the other";
 }
 TEST(Csv, QuotedFields) {
     EXPECT_EQ(parsed("\"a,\"\"b\"\"\nc\",1\n\"\",2", csv()), "ra,\"b\"\nc,r1;r,r2");

@@ -85,6 +85,8 @@ TEST(RowPayload, IsReadAsTheWhole) {
               R"(["a\u000a\u0001",1.50,true,null,{"k":"\""}]|["b"])");
     EXPECT_EQ(rows_again(R"([{"a":1},{"b":"x"}])", kAny), R"({"a":1}|{"b":"x"})");
     EXPECT_EQ(rows_again(R"({"columns":["a","b"],"rows":[[1,2],[3]]})", kAny), R"({"a":1,"b":2}|[3])");
+    EXPECT_EQ(rows_again(R"([[[1],2],[{"a":1}],[]])", kAny), R"([[[1],2]]|[[{"a":1}]]|[[]])") << "alone another form";
+    EXPECT_EQ(rows_again(R"([{"rows":[[1]]},{"a":2}])", kAny), R"([{"rows":[[1]]}]|{"a":2})");
     EXPECT_EQ(rows_again("{\"a\": 1}\n{\"b\":}\n", kNdjson), "{\"a\": 1}|{\"b\":}");
 }
 
