@@ -30,8 +30,8 @@ include $(PGXS)
 # The codecs are loops over columns, let the compiler vectorise them; search is a loop over bytes.
 src/codec/%.o src/search/%.o src/format/%.o src/planner/number_comparisons.o: override CXXFLAGS += -O3
 
-# Boost.JSON throws; nothing leaves these two files but an error value.
-bgworker/payload_json.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions
+# Boost.JSON throws; nothing leaves these files but an error value.
+bgworker/payload_json.o bgworker/json_tree.o bgworker/boost_json.o: override CXXFLAGS += -fexceptions
 
 # PGXS tracks no headers: rebuild everything when one changes.
 $(OBJS): $(wildcard src/*.h src/*/*.h bgworker/*.h) Makefile

@@ -15,6 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 layers='codec search format engine table_am planner sql_functions'
 pure_files='bgworker/boost_json.cpp bgworker/decompress.h bgworker/decompress.cpp bgworker/nanoseconds.h bgworker/nanoseconds.cpp'
 pure_files="$pure_files $(echo bgworker/payload*.h bgworker/payload*.cpp bgworker/table_shape.h bgworker/table_shape.cpp)"
+pure_files="$pure_files $(echo bgworker/mapping*.h bgworker/mapping*.cpp bgworker/json_tree.h bgworker/json_tree.cpp)"
 pure_files="$pure_files bgworker/topic.h bgworker/topic.cpp bgworker/mqtt_connection.h bgworker/mqtt_connection.cpp"
 header_folders='access|catalog|commands|common|executor|lib|libpq|nodes|optimizer|parser|port|postmaster|replication|storage'
 header_folders="$header_folders|tcop|utils"
