@@ -22,7 +22,7 @@ override with_llvm = no
 PG_CPPFLAGS  = -I$(CURDIR)/src -I$(CURDIR) -DNDEBUG '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CXXFLAGS  = -std=c++20 -fno-exceptions -fno-rtti -fvisibility=hidden -Wall -Wextra -Wno-register -Wno-volatile \
                -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers
-SHLIB_LINK   = -lzstd -lz -lutf8proc -lmosquitto -lstdc++
+SHLIB_LINK   = -lzstd -lz -lutf8proc -lmosquitto -lssl -lcrypto -lstdc++
 PG_CONFIG   ?= pg_config
 PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)

@@ -2,10 +2,13 @@
 
 #include "bgworker/payload.h"
 #include "bgworker/session.h"
+#include "bgworker/worker_state.h"
 
 namespace historian::bgworker {
 
 namespace {
+
+char last_error[kProblemBytes];
 
 /// A topic that the database can store whatever its bytes: where they are not text of its encoding, the bytes above ASCII become
 /// \xNN.
@@ -50,6 +53,7 @@ SPIPlanPtr prepare_once() {
 }  // namespace
 
 void insert_dead_letter(const Subscription &subscription, const ReceivedMessage &message, const char *error, int sqlstate) {
+    copy_problem(last_error, error);
     as_historian_owner([&subscription, &message, error, sqlstate] {
         Datum values[] = {CStringGetTextDatum(subscription.name),
                           ObjectIdGetDatum(subscription.owner),
@@ -64,5 +68,7 @@ void insert_dead_letter(const Subscription &subscription, const ReceivedMessage 
         if (result != SPI_OK_INSERT) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
     });
 }
+
+const char *last_dead_letter_error() { return last_error; }
 
 }  // namespace historian::bgworker

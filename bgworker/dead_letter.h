@@ -13,4 +13,7 @@ namespace historian::bgworker {
 /// sqlstate  packed, as in ErrorData
 void insert_dead_letter(const Subscription &subscription, const ReceivedMessage &message, const char *error, int sqlstate);
 
+/// The error of the last one that was written, cut to a line of mqtt_status.
+const char *last_dead_letter_error();
+
 }  // namespace historian::bgworker

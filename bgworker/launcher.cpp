@@ -142,8 +142,8 @@ void start_worker(const WorkerKind &kind, Process *process, int slot_index, uint
         ereport(
             WARNING, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
             errmsg("could not start a background worker of type \"%s\"", kind.type),
-            errhint(
-                "Raise max_worker_processes; historian needs one, one more per database and one more per MQTT subscription."));
+            errhint("Raise max_worker_processes; historian needs one, one more per database, and one per MQTT subscription or as "
+                    "many as its option workers says."));
     }
 }
 

@@ -8,7 +8,6 @@
 
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
-#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -21,6 +20,8 @@ constexpr int kFirstRefusal = 0x80;
 
 // Never expires: the broker keeps what arrives while the server is away, however long (MQTT 5, section 3.1.2.11.2).
 constexpr std::uint32_t kSessionNeverExpires = 0xFFFFFFFF;
+
+constexpr const char *kNeedsNewProtocol = "it knows MQTT 3.1.1 only, and several workers need the shared subscriptions of MQTT 5";
 
 const char *reason_text(int code) noexcept {
     return code >= kFirstRefusal ? mosquitto_reason_string(code) : mosquitto_connack_string(code);
@@ -63,25 +64,51 @@ char *copy_text(const char *text, char **room) noexcept {
 
 /// What libmosquitto calls. Nothing here may longjmp or throw: the library holds its locks (rule 9).
 struct Callbacks {
-    static void connected(mosquitto *, void *self, int code, int flags, const mosquitto_property *) {
+    static void connected(mosquitto *, void *self, int code, int flags, const mosquitto_property *properties) {
         auto *connection = static_cast<MqttConnection *>(self);
         mosquitto_log_callback_set(connection->handle_, nullptr);
         if (code == 0) {
             connection->accepted_ = true;
             connection->session_present_ = (flags & 1) != 0;
+            read_terms(connection, properties);
             return;
         }
         connection->refused_ = true;
-        connection->older_protocol_ = code == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION || code == 1;
-        connection->set_problem("broker refused the connection", reason_text(code));
+        const bool older = code == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION || code == 1;
+        connection->older_protocol_ = older && !connection->options_.is_shared;
+        connection->set_problem("broker refused the connection",
+                                older && connection->options_.is_shared ? kNeedsNewProtocol : reason_text(code));
+    }
+
+    /// What the broker makes of our wishes (MQTT 5, section 3.2.2.3).
+    static void read_terms(MqttConnection *connection, const mosquitto_property *properties) {
+        std::uint16_t keepalive_seconds = 0;
+        std::uint8_t has_shared = 1;
+        mosquitto_property_read_int16(properties, MQTT_PROP_SERVER_KEEP_ALIVE, &keepalive_seconds, false);
+        mosquitto_property_read_byte(properties, MQTT_PROP_SHARED_SUB_AVAILABLE, &has_shared, false);
+        mosquitto_property_read_int32(properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL, &connection->session_expiry_seconds_, false);
+        if (keepalive_seconds > 0) connection->keepalive_seconds_ = keepalive_seconds;
+        if (has_shared != 0 || !connection->options_.is_shared) return;
+        connection->refused_ = true;
+        connection->set_problem("broker cannot serve several workers", "it has no shared subscriptions");
     }
 
     static void subscribed(mosquitto *, void *self, int, int count, const int *granted, const mosquitto_property *) {
         auto *connection = static_cast<MqttConnection *>(self);
-        connection->subscribed_ = count == 1 && granted[0] < kFirstRefusal;
+        const char *why = count == connection->options_.topics.count ? nullptr : "malformed answer";
+        connection->granted_qos_ = connection->options_.qos;
+        for (int i = 0; why == nullptr && i < count; ++i) {
+            if (granted[i] >= kFirstRefusal) why = reason_text(granted[i]);
+            if (granted[i] < connection->granted_qos_) connection->granted_qos_ = granted[i];
+        }
+        connection->subscribed_ = why == nullptr;
         if (connection->subscribed_) return;
         connection->refused_ = true;
-        connection->set_problem("broker refused the subscription", count == 1 ? reason_text(granted[0]) : "malformed answer");
+        connection->set_problem("broker refused the subscription", why);
+    }
+
+    static void unsubscribed(mosquitto *, void *self, int, const mosquitto_property *) {
+        static_cast<MqttConnection *>(self)->unsubscribed_ = true;
     }
 
     static void disconnected(mosquitto *, void *self, int code, const mosquitto_property *) {
@@ -150,8 +177,13 @@ struct Callbacks {
     /// connection is accepted: the library formats a text for each message otherwise.
     static void logged(mosquitto *, void *self, int level, const char *text) {
         auto *connection = static_cast<MqttConnection *>(self);
-        if (connection->problem_[0] == '\0' && (level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING)) != 0)
+        if (connection->problem_[0] != '\0' || (level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING)) == 0) return;
+        const char *refusal = connection->tls_.problem();
+        if (refusal[0] != '\0') {
+            connection->set_problem("certificate of the broker was not accepted", refusal);
+        } else {
             connection->set_problem("connection failed", text);
+        }
     }
 };
 
@@ -171,6 +203,7 @@ bool MqttConnection::configure(const ConnectionOptions &options) noexcept {
     mosquitto_connect_v5_callback_set(handle_, Callbacks::connected);
     mosquitto_disconnect_v5_callback_set(handle_, Callbacks::disconnected);
     mosquitto_subscribe_v5_callback_set(handle_, Callbacks::subscribed);
+    mosquitto_unsubscribe_v5_callback_set(handle_, Callbacks::unsubscribed);
     mosquitto_message_v5_callback_set(handle_, Callbacks::received);
     mosquitto_int_option(handle_, MOSQ_OPT_PROTOCOL_VERSION, options.mqtt5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
     mosquitto_int_option(handle_, MOSQ_OPT_RECEIVE_MAXIMUM, options.receive_maximum);
@@ -178,10 +211,14 @@ bool MqttConnection::configure(const ConnectionOptions &options) noexcept {
         const int result = mosquitto_username_pw_set(handle_, options.username, options.password);
         if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not set the user name");
     }
-    if (options.tls) {
-        const int result = options.ca_file != nullptr
-                               ? mosquitto_tls_set(handle_, options.ca_file, nullptr, nullptr, nullptr, nullptr)
-                               : mosquitto_int_option(handle_, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
+    if (options.uses_tls) {
+        if (!tls_.open(options.tls)) {
+            set_problem("could not prepare TLS", tls_.problem());
+            return false;
+        }
+        // The library adds nothing of its own to our context, and takes a reference to it.
+        mosquitto_int_option(handle_, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
+        const int result = mosquitto_void_option(handle_, MOSQ_OPT_SSL_CTX, tls_.handle());
         if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not prepare TLS");
     }
     if (!options.mqtt5 || options.clean_start) return true;
@@ -190,7 +227,7 @@ bool MqttConnection::configure(const ConnectionOptions &options) noexcept {
     int result = mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL, kSessionNeverExpires);
     if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not prepare the session");
     // CONNECT's properties can be given to the blocking connect only. Port -1 makes it keep them and stop before it connects.
-    result = mosquitto_connect_bind_v5(handle_, options.host, -1, options.keepalive_seconds, nullptr, properties);
+    result = mosquitto_connect_bind_v5(handle_, options.tls.host, -1, options.keepalive_seconds, nullptr, properties);
     mosquitto_property_free_all(&properties);
     if (result != MOSQ_ERR_INVAL) return lost(result, "could not prepare the session");
     return true;
@@ -200,39 +237,18 @@ bool MqttConnection::open(const ConnectionOptions &options) noexcept {
     close();
     problem_[0] = '\0';
     options_ = options;
-    connected_ = accepted_ = session_present_ = subscribed_ = refused_ = older_protocol_ = failed_ = false;
+    connected_ = accepted_ = session_present_ = subscribed_ = unsubscribed_ = refused_ = older_protocol_ = failed_ = false;
     received_count_ = 0;
+    granted_qos_ = 0;
+    keepalive_seconds_ = options.keepalive_seconds;
+    session_expiry_seconds_ = kSessionNeverExpires;
     mosquitto_lib_init();
     handle_ = mosquitto_new(options.client_id, options.clean_start, this);
     if (handle_ == nullptr) return lost(MOSQ_ERR_ERRNO, "could not prepare a connection");
     return configure(options);
 }
 
-bool MqttConnection::choose_address(unsigned attempt, char *address, std::size_t room) noexcept {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo *found = nullptr;
-    const int result = getaddrinfo(options_.host, nullptr, &hints, &found);
-    if (result != 0) {
-        set_problem("could not resolve the broker's host", gai_strerror(result));
-        return false;
-    }
-    unsigned count = 0;
-    for (const addrinfo *each = found; each != nullptr; each = each->ai_next) ++count;
-    const addrinfo *chosen = found;
-    for (unsigned skip = attempt % count; skip > 0; --skip) chosen = chosen->ai_next;
-    const bool named = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, address, room, nullptr, 0, NI_NUMERICHOST) == 0;
-    freeaddrinfo(found);
-    if (!named) set_problem("could not resolve the broker's host", "its address has no text form");
-    return named;
-}
-
-bool MqttConnection::start_connecting(unsigned attempt) noexcept {
-    // A connect that does not wait tries one address only, so we choose it. With TLS the name is needed to verify the
-    // certificate.
-    char address[256];
-    std::snprintf(address, sizeof address, "%s", options_.host);
-    if (!options_.tls && !choose_address(attempt, address, sizeof address)) return false;
+bool MqttConnection::start_connecting(const char *address) noexcept {
     mosquitto_log_callback_set(handle_, Callbacks::logged);
     const int result = mosquitto_connect_bind_async(handle_, address, options_.port, options_.keepalive_seconds, nullptr);
     if (result > MOSQ_ERR_SUCCESS) return lost(result, "could not connect to the broker");
@@ -253,7 +269,7 @@ bool MqttConnection::check_connected() noexcept {
 }
 
 bool MqttConnection::check_handshake() noexcept {
-    if (!options_.tls || accepted_) return true;
+    if (!options_.uses_tls || accepted_) return true;
     char byte;
     const ssize_t peeked = recv(socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (peeked > 0 || (peeked < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))) return true;
@@ -275,15 +291,17 @@ bool MqttConnection::receive_packet() noexcept {
     return check_handshake();
 }
 
-void MqttConnection::give_up(const char *why) noexcept {
-    if (problem_[0] == '\0') set_problem("gave up the connection to the broker", why);
+void MqttConnection::give_up(const char *why) noexcept { fail("gave up the connection to the broker", why); }
+
+void MqttConnection::fail(const char *doing, const char *why) noexcept {
+    if (problem_[0] == '\0') set_problem(doing, why);
 }
 
 bool MqttConnection::write_pending() noexcept {
     if (held_count_ > 0) return true;  // rule 2
     if (!check_connected()) return false;
     // The TLS handshake is driven by loop_read, also when it is a write that it waits for.
-    if (options_.tls && !accepted_ && !receive_packet()) return false;
+    if (options_.uses_tls && !accepted_ && !receive_packet()) return false;
     const int result = mosquitto_loop_write(handle_, 1);
     return result == MOSQ_ERR_SUCCESS || lost(result, "connection to the broker was lost");
 }
@@ -296,8 +314,19 @@ bool MqttConnection::keep_alive() noexcept {
 bool MqttConnection::subscribe() noexcept {
     if (held_count_ > 0) return true;  // rule 2: the caller tries again
     const int flags = options_.mqtt5 ? MQTT_SUB_OPT_SEND_RETAIN_NEW : 0;
-    const int result = mosquitto_subscribe_v5(handle_, nullptr, options_.topic, options_.qos, flags, nullptr);
+    // The library takes the texts as they are and changes none of them, whatever its type says.
+    auto *filters = const_cast<char *const *>(options_.topics.filters);
+    const int result =
+        mosquitto_subscribe_multiple(handle_, nullptr, options_.topics.count, filters, options_.qos, flags, nullptr);
     return result == MOSQ_ERR_SUCCESS || lost(result, "could not subscribe");
+}
+
+bool MqttConnection::unsubscribe(TopicFilters topics) noexcept {
+    if (held_count_ > 0) return true;  // rule 2
+    unsubscribed_ = false;
+    auto *filters = const_cast<char *const *>(topics.filters);
+    const int result = mosquitto_unsubscribe_multiple(handle_, nullptr, topics.count, filters, nullptr);
+    return result == MOSQ_ERR_SUCCESS || lost(result, "could not unsubscribe");
 }
 
 void MqttConnection::say_goodbye() noexcept {
@@ -308,6 +337,7 @@ void MqttConnection::say_goodbye() noexcept {
 void MqttConnection::close() noexcept {
     if (handle_ != nullptr) mosquitto_destroy(handle_);
     handle_ = nullptr;
+    tls_.close();
     release_messages();
 }
 

@@ -5,15 +5,19 @@
 //
 // Life: open() -> start_connecting() -> [receive_packet() | write_pending() | keep_alive()]* -> close(). An object that was
 // closed can be opened again; each connection is a fresh mosquitto handle, so nothing unsent survives from one to the next.
+// Nothing here waits: names are resolved elsewhere (resolver.h), sockets are not blocking.
 //
 // Invariants:
-//   1. While held_count() > 0 nothing is written to the broker: write_pending(), subscribe() and say_goodbye() do nothing then.
+//   1. While held_count() > 0 nothing is written to the broker: write_pending(), subscribe(), unsubscribe() and say_goodbye() do
+//      nothing then.
 //   2. Messages are held in the order of arrival until release_messages() or close().
 //   3. close() writes nothing.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+#include "bgworker/tls_context.h"
 
 struct mosquitto;
 
@@ -42,21 +46,27 @@ struct ReceivedMessage {
     bool retained;
 };
 
+/// Topic filters, NUL-terminated UTF-8.
+struct TopicFilters {
+    const char *const *filters = nullptr;
+    int count = 0;
+};
+
 /// What to connect to, and how. All texts must outlive the connection.
 struct ConnectionOptions {
     const char *client_id = nullptr;
-    const char *host = nullptr;
     const char *username = nullptr;  ///< nullptr: none
     const char *password = nullptr;
-    const char *ca_file = nullptr;  ///< nullptr: the system's certificate authorities
-    const char *topic = nullptr;
+    TlsOptions tls;  ///< its host is the broker's, TLS or not
+    TopicFilters topics;
     std::size_t payload_max_bytes = 0;
     int port = 0;
     int keepalive_seconds = 0;
     int qos = 1;
     std::uint16_t receive_maximum = 0;  ///< messages in flight before the first acknowledgement; MQTT 5 only
-    bool tls = false;
+    bool uses_tls = false;
     bool mqtt5 = true;
+    bool is_shared = false;    ///< the topics are shared subscriptions, which a broker may not have
     bool clean_start = false;  ///< true: the session ends with this connection, and an older one is deleted
 };
 
@@ -65,10 +75,10 @@ public:
     /// Prepares a handle; false with a reason in problem(). An open connection is closed first.
     bool open(const ConnectionOptions &options) noexcept;
 
-    /// Begins to connect without waiting; false with a reason in problem(). Blocks only in the resolver.
+    /// Begins to connect without waiting; false with a reason in problem().
     ///
-    /// attempt  counts from 0: a host with several addresses is tried at one address an attempt
-    bool start_connecting(unsigned attempt) noexcept;
+    /// address  numeric
+    bool start_connecting(const char *address) noexcept;
 
     /// Reads at most one packet (TLS: what one record holds). False: the connection is lost.
     bool receive_packet() noexcept;
@@ -82,6 +92,9 @@ public:
     /// Queues the SUBSCRIBE. Retained messages come only with a new subscription (MQTT 5).
     bool subscribe() noexcept;
 
+    /// Queues an UNSUBSCRIBE: what the broker holds for the session already still comes.
+    bool unsubscribe(TopicFilters topics) noexcept;
+
     /// Queues and writes a DISCONNECT; the session stays at the broker unless clean_start was set.
     void say_goodbye() noexcept;
 
@@ -91,12 +104,15 @@ public:
     /// Notes why the caller is about to close(), unless a reason is known already.
     void give_up(const char *why) noexcept;
 
+    /// Notes what the caller could not do and why, likewise.
+    void fail(const char *doing, const char *why) noexcept;
+
     /// Frees the held messages: they are stored. Their acknowledgements may now be written.
     void release_messages() noexcept;
 
     int socket() const noexcept;  ///< -1 when closed
     bool wants_write() const noexcept;
-    bool is_tls_handshake() const noexcept { return options_.tls && !accepted_; }
+    bool is_tls_handshake() const noexcept { return options_.uses_tls && !accepted_; }
     bool is_connected() const noexcept { return connected_; }  ///< TCP
     bool is_readable() const noexcept;  ///< bytes wait at the socket
     const ReceivedMessage *first_message() const noexcept { return first_; }
@@ -106,8 +122,13 @@ public:
     bool is_accepted() const noexcept { return accepted_; }  ///< the broker accepted our CONNECT
     bool session_present() const noexcept { return session_present_; }
     bool is_subscribed() const noexcept { return subscribed_; }  ///< the broker accepted our SUBSCRIBE
-    bool is_refused() const noexcept { return refused_; }        ///< the broker refused one of them
+    bool is_unsubscribed() const noexcept { return unsubscribed_; }  ///< it answered the last UNSUBSCRIBE
+    bool is_refused() const noexcept { return refused_; }            ///< the broker refused CONNECT or SUBSCRIBE
     bool wants_older_protocol() const noexcept { return older_protocol_; }
+    int granted_qos() const noexcept { return granted_qos_; }              ///< the lowest; of the last SUBSCRIBE
+    int keepalive_seconds() const noexcept { return keepalive_seconds_; }  ///< the broker's, when it has its own mind (MQTT 5)
+    bool session_expires() const noexcept { return accepted_ && session_expiry_seconds_ != 0xFFFFFFFF; }
+    std::uint32_t session_expiry_seconds() const noexcept { return session_expiry_seconds_; }  ///< as the broker grants it
     const char *problem() const noexcept { return problem_; }
 
 private:
@@ -116,11 +137,11 @@ private:
     bool lost(int result, const char *doing) noexcept;
     void set_problem(const char *doing, const char *why) noexcept;
     bool configure(const ConnectionOptions &options) noexcept;
-    bool choose_address(unsigned attempt, char *address, std::size_t room) noexcept;
     bool check_connected() noexcept;
     bool check_handshake() noexcept;
 
     mosquitto *handle_ = nullptr;
+    TlsContext tls_;
     ConnectionOptions options_;
     ReceivedMessage *first_ = nullptr;
     ReceivedMessage *last_ = nullptr;
@@ -131,9 +152,13 @@ private:
     bool accepted_ = false;
     bool session_present_ = false;
     bool subscribed_ = false;
+    bool unsubscribed_ = false;
     bool refused_ = false;
     bool older_protocol_ = false;
     bool failed_ = false;  ///< a callback ran out of memory: the connection must go before its ack is written
+    int granted_qos_ = 0;
+    int keepalive_seconds_ = 0;
+    std::uint32_t session_expiry_seconds_ = 0;
     char problem_[256] = "";
 };
 

@@ -11,6 +11,7 @@ int mqtt_batch_ms = 200;
 int maintenance_interval_ms = 1000;
 int debug_mqtt_delay_ms = 0;
 int debug_mqtt_ack_delay_ms = 0;
+int debug_mqtt_name_delay_ms = 0;
 
 void define_worker_settings() {
     DefineCustomIntVariable("historian.mqtt_payload_max", "Largest MQTT payload that is stored.",
@@ -37,6 +38,10 @@ void define_worker_settings() {
     DefineCustomIntVariable("historian.debug_mqtt_ack_delay_ms",
                             "Sleep between the transaction of MQTT messages and their acknowledgement.",
                             "For tests that kill the worker at this point.", &debug_mqtt_ack_delay_ms, 0, 0, kBatchMsMax,
+                            PGC_SIGHUP, GUC_UNIT_MS | GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("historian.debug_mqtt_name_delay_ms",
+                            "How long the name of an MQTT broker takes to resolve, at least.",
+                            "For tests of a name server that does not answer.", &debug_mqtt_name_delay_ms, 0, 0, 600'000,
                             PGC_SIGHUP, GUC_UNIT_MS | GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
 }
 

@@ -44,7 +44,7 @@ struct RowWriter {
 
 using namespace historian::bgworker;
 
-/// historian.mqtt_worker_status(): one row per subscription of this database that has a slot.
+/// historian.mqtt_worker_status(): one row per worker of a subscription of this database that has a slot.
 HISTORIAN_SQL_FUNCTION(historian_mqtt_worker_status) {
     require_preloaded();
     InitMaterializedSRF(fcinfo, 0);
@@ -60,6 +60,7 @@ HISTORIAN_SQL_FUNCTION(historian_mqtt_worker_status) {
         if (slot.database != MyDatabaseId || !(sees_all || has_privs_of_role(GetUserId(), slot.owner))) continue;
         RowWriter row{};
         row.add(Int64GetDatum(slot.subscription));
+        row.add(Int32GetDatum(slot.worker));
         row.add_text(describe_link(slot));
         row.add(Int32GetDatum(slot.process.pid), slot.process.pid == 0);
         row.add_time(slot.connected_since);

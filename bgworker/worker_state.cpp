@@ -90,9 +90,9 @@ DatabaseSlot *find_database_slot(Oid database) {
     return nullptr;
 }
 
-SubscriptionSlot *find_subscription_slot(Oid database, int64 subscription) {
+SubscriptionSlot *find_subscription_slot(Oid database, int64 subscription, int worker) {
     for (SubscriptionSlot &slot : shared_state->subscriptions) {
-        if (slot.database == database && slot.subscription == subscription) return &slot;
+        if (slot.database == database && slot.subscription == subscription && slot.worker == worker) return &slot;
     }
     return nullptr;
 }

@@ -48,8 +48,12 @@ enum class LinkState : uint8 { stopped, connecting, subscribing, receiving, wait
 struct SubscriptionSlot {
     Oid database;  ///< InvalidOid: the slot is free
     int64 subscription;
+    int worker;  ///< counts from 1
     Oid owner;
-    bool forget_session;  ///< the subscription was dropped: delete the session at the broker before leaving
+    bool forget_session;           ///< the worker is not needed any more: delete its session at the broker before leaving
+    bool drain_session;            ///< before that, take what the broker holds for it: the subscription goes on without it
+    TransactionId stored_version;  ///< of the subscription's row, as last seen by the database's `historian` worker
+    TransactionId loaded_version;  ///< as this worker has read it; invalid until then
     Process process;
     NameData name;  ///< cut to a name's length; for the log
     LinkState link;
@@ -82,9 +86,9 @@ void install_shared_memory_hooks();
 /// Raises 55000 unless the library was preloaded.
 void require_preloaded();
 
-/// The slot of a database or of a subscription, or nullptr. The caller holds the lock.
+/// The slot of a database or of a subscription's worker, or nullptr. The caller holds the lock.
 DatabaseSlot *find_database_slot(Oid database);
-SubscriptionSlot *find_subscription_slot(Oid database, int64 subscription);
+SubscriptionSlot *find_subscription_slot(Oid database, int64 subscription, int worker);
 
 /// Wakes the launcher. The caller holds the lock.
 void wake_launcher();

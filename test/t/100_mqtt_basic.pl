@@ -289,7 +289,7 @@ refused("SET ROLE no_login; SELECT mqtt_subscribe('s', broker => '$url', topic =
 refused("SET ROLE feeder; SELECT mqtt_subscribe('s', broker => '$url', topic => '#', target => 'forbidden')",
     qr/ERROR:  42501: permission denied for table forbidden/, 'target needs INSERT');
 refused('SET ROLE feeder; SELECT * FROM historian.mqtt_subscription', qr/ERROR:  42501/, 'passwords are hidden');
-refused("SET ROLE feeder; SELECT mqtt_subscribe('s', broker => 'mqtts://h', topic => '#', ca_file => '/etc/passwd')",
+refused("SET ROLE feeder; SELECT mqtt_subscribe('s', broker => 'mqtts://h', topic => '#', cafile => '/etc/passwd')",
     qr/ERROR:  42501: permission denied to name a file/, 'files need a right');
 
 # --- a topic never makes a stranger's code run with the owner's rights

@@ -194,12 +194,12 @@ END
     $secure->start;
     my $secure_url = 'mqtts://localhost:' . $secure->port;
     $node->safe_psql('postgres', <<END);
-SELECT mqtt_subscribe('tls', broker => '$secure_url', topic => '#', ca_file => '$folder/cert.pem',
+SELECT mqtt_subscribe('tls', broker => '$secure_url', topic => '#', cafile => '$folder/cert.pem',
     username => 'meter', password => 's3cret');
 SELECT mqtt_subscribe('untrusted', broker => '$secure_url', topic => '#', username => 'meter', password => 's3cret');
-SELECT mqtt_subscribe('misnamed', broker => 'mqtts://127.0.0.1:@{[$secure->port]}', topic => '#', ca_file => '$folder/cert.pem');
+SELECT mqtt_subscribe('misnamed', broker => 'mqtts://127.0.0.1:@{[$secure->port]}', topic => '#', cafile => '$folder/cert.pem');
 SELECT mqtt_subscribe('stranger', broker => 'mqtts://meter:wrong\@localhost:@{[$secure->port]}', topic => '#',
-    ca_file => '$folder/cert.pem');
+    cafile => '$folder/cert.pem');
 END
     Broker::wait_receiving($node, 'tls');
     $secure->publish('db/append/sensor', '["tls", 1, 1]',
