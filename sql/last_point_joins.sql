@@ -63,6 +63,20 @@ SELECT asked('SELECT DISTINCT ON (m.id) m.id, s.time, count(*) OVER () FROM mach
 SELECT asked('SELECT m.line, count(*) FROM machine AS m JOIN {s} AS s USING (name) GROUP BY m.line ORDER BY m.line');
 SELECT asked('SELECT m.id, s.n FROM machine AS m JOIN {s} AS s USING (name) WHERE s.n < 50 ORDER BY m.id, s.n');
 SELECT asked('SELECT DISTINCT ON (m.id) m.id, s.time FROM machine AS m JOIN {s} AS s USING (name) WHERE EXISTS (SELECT FROM line WHERE line.line = m.line) ORDER BY m.id, s.time DESC NULLS LAST');
+-- Of partitions all rows are read.
+CREATE TABLE parted (LIKE plain) PARTITION BY RANGE (n);
+CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (MINVALUE) TO (10000) USING tag;
+CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (10000) TO (MAXVALUE) USING tag;
+INSERT INTO parted SELECT * FROM plain;
+CALL compact('parted_low');
+CALL compact('parted_high');
+CREATE TABLE moment (name text, time timestamptz);
+INSERT INTO moment SELECT name, time FROM plain WHERE n % 1000 < 100 AND n < 15000;
+ANALYZE parted, moment;
+SELECT DISTINCT ON (m.name) m.name, p.n FROM moment AS m JOIN parted AS p ON p.name = m.name AND p.time = m.time ORDER BY m.name, p.time DESC LIMIT 3;
+SELECT DISTINCT ON (m.name) m.name, p.n FROM moment AS m JOIN plain AS p ON p.name = m.name AND p.time = m.time ORDER BY m.name, p.time DESC LIMIT 3;
+SELECT count(*), sum(n) FROM (SELECT DISTINCT ON (m.id) m.id, p.n FROM machine AS m JOIN parted AS p USING (name) ORDER BY m.id, p.time DESC NULLS LAST) AS s;
+SELECT count(*), sum(n) FROM (SELECT DISTINCT ON (m.id) m.id, p.n FROM machine AS m JOIN plain AS p USING (name) ORDER BY m.id, p.time DESC NULLS LAST) AS s;
 \pset format aligned
-DROP TABLE plain, sensor, machine, line;
+DROP TABLE plain, sensor, machine, line, parted, moment;
 DROP FUNCTION asked;

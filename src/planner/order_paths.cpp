@@ -185,6 +185,7 @@ bool is_joined_by_tag(const ScannedTable &scanned) {
     const PlannerInfo *root = scanned.root;
     const Index relid = scanned.rel->relid;
     if (root->join_info_list != NIL || root->placeholder_list != NIL || root->hasLateralRTEs) return false;
+    if (scanned.rel->reloptkind != RELOPT_BASEREL) return false;  // of a partition the equivalence classes do not tell
     ListCell *cell;
     foreach (cell, scanned.rel->joininfo) {
         Node *clause = reinterpret_cast<Node *>(lfirst_node(RestrictInfo, cell)->clause);
