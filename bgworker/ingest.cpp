@@ -55,6 +55,7 @@ struct Attempt {
     Group *groups;
     int group_count;
     bool careful;
+    TimestampTz *newest_time;  ///< of the rows that are stored so far
 };
 
 enum class Outcome : uint8 { stored, refused, transient };
@@ -188,8 +189,11 @@ bool settle_rejected_rows(const Attempt &attempt, Incoming *incoming, const Mess
 
 void insert_rows(RowBuffer *buffer) {
     if (buffer->row_count() > 0) buffer->insert(0, buffer->row_count());
+    buffer->note_times(0, buffer->row_count());
     buffer->clear();
 }
+
+void note_newest(const Attempt &attempt, TimestampTz time) { *attempt.newest_time = Max(*attempt.newest_time, time); }
 
 /// Adds the rows of a message to `buffer`, inserting whenever that is full; any error is the caller's to handle.
 void add_message(const Attempt &attempt, TargetTable *target, Incoming *incoming, RowBuffer *buffer) {
@@ -209,8 +213,9 @@ void add_message(const Attempt &attempt, TargetTable *target, Incoming *incoming
     }
 }
 
-/// Inserts the rows of some messages of one table; any error is the caller's to handle.
-void insert_messages(const Attempt &attempt, const Group &group, Incoming **messages, int count, CellPosition *position) {
+/// Inserts the rows of some messages of one table, and returns the newest time; any error is the caller's to handle.
+TimestampTz insert_messages(const Attempt &attempt, const Group &group, Incoming **messages, int count, CellPosition *position) {
+    TimestampTz newest = DT_NOBEGIN;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT insert", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(context);
     if (TargetTable *target = open_group_target(attempt, group, messages, count)) {
@@ -218,20 +223,24 @@ void insert_messages(const Attempt &attempt, const Group &group, Incoming **mess
         buffer.begin(target, position);
         for (int i = 0; i < count; ++i) add_message(attempt, target, messages[i], &buffer);
         insert_rows(&buffer);
+        newest = buffer.newest_time();
     }
     MemoryContextSwitchTo(before);
     MemoryContextDelete(context);
+    return newest;
 }
 
 /// insert_messages in a subtransaction, deferred constraints checked at once. False: nothing of it remains, and *error says why.
 bool try_messages(const Attempt &attempt, const Group &group, Incoming **messages, int count, const char **error, int *sqlstate) {
     CellPosition position{};
     ErrorData *data = nullptr;
+    TimestampTz newest = DT_NOBEGIN;
     const bool stored =
-        try_in_subtransaction(attempt.batch->context, &data, [&attempt, &group, messages, count, &position] {
-            insert_messages(attempt, group, messages, count, &position);
+        try_in_subtransaction(attempt.batch->context, &data, [&attempt, &group, messages, count, &position, &newest] {
+            newest = insert_messages(attempt, group, messages, count, &position);
             check_deferred_constraints();
         });
+    if (stored) note_newest(attempt, newest);
     if (stored) return true;
     MemoryContext before = MemoryContextSwitchTo(attempt.batch->context);
     *error = describe_error(data, position);
@@ -243,7 +252,8 @@ bool try_messages(const Attempt &attempt, const Group &group, Incoming **message
 /// Stores the rows of one message that can be stored, and rejects the others.
 void store_rows(const Attempt &attempt, const Group &group, Incoming *incoming) {
     ErrorData *data = nullptr;
-    const bool stored = try_in_subtransaction(attempt.batch->context, &data, [&attempt, &group, incoming] {
+    TimestampTz newest = DT_NOBEGIN;
+    const bool stored = try_in_subtransaction(attempt.batch->context, &data, [&attempt, &group, incoming, &newest] {
         MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT rows", ALLOCSET_DEFAULT_SIZES);
         MemoryContext before = MemoryContextSwitchTo(context);
         Incoming *messages[] = {incoming};
@@ -254,13 +264,17 @@ void store_rows(const Attempt &attempt, const Group &group, Incoming *incoming) 
             RejectedRows rejected;
             rejected.begin(incoming->row_count);
             reject_unfit_rows(*target, binding, &rejected);
-            insert_rows_carefully(target, rows, binding, &rejected);
+            newest = insert_rows_carefully(target, rows, binding, &rejected);
             settle_rejected_rows(attempt, incoming, rows, &rejected);
         }
         MemoryContextSwitchTo(before);
         MemoryContextDelete(context);
     });
-    if (!stored) reject(incoming, data->message, data->sqlerrcode);
+    if (stored) {
+        note_newest(attempt, newest);
+    } else {
+        reject(incoming, data->message, data->sqlerrcode);
+    }
 }
 
 /// Stores what can be stored of some messages, and rejects the rest: halves them until the bad ones stand alone.
@@ -279,23 +293,47 @@ void store_carefully(const Attempt &attempt, const Group &group, Incoming **mess
     store_carefully(attempt, group, messages + count / 2, count - count / 2);
 }
 
-void run_attempt(const Attempt &attempt) {
-    SPI_connect();
+void store_groups(const Attempt &attempt) {
+    *attempt.newest_time = DT_NOBEGIN;
     for (int i = 0; i < attempt.group_count; ++i) {
         const Group &group = attempt.groups[i];
         CellPosition position{};
         if (attempt.careful) {
             store_carefully(attempt, group, group.messages, group.count);
         } else {
-            insert_messages(attempt, group, group.messages, group.count, &position);
+            note_newest(attempt, insert_messages(attempt, group, group.messages, group.count, &position));
         }
     }
+}
+
+BatchCounts count_messages(const Incoming *messages, int message_count) {
+    BatchCounts counts{message_count, 0, 0, 0, 0, DT_NOBEGIN};
+    for (int i = 0; i < message_count; ++i) {
+        const Incoming &incoming = messages[i];
+        counts.byte_count += static_cast<int64>(incoming.message->payload_bytes);
+        counts.redelivered_count += incoming.message->redelivered ? 1 : 0;
+        if (incoming.error == nullptr) {
+            counts.row_count += incoming.row_count - incoming.rejected_row_count;
+            counts.dead_letter_count += incoming.rejected_row_count;
+        } else {
+            ++counts.dead_letter_count;
+        }
+    }
+    return counts;
+}
+
+void run_attempt(const Attempt &attempt) {
+    SPI_connect();
+    store_groups(attempt);
     for (int i = 0; i < attempt.message_count; ++i) {
         const Incoming &incoming = attempt.messages[i];
         if (incoming.error != nullptr) {
             insert_dead_letter(*attempt.batch->subscription, *incoming.message, incoming.error, incoming.sqlstate);
         }
     }
+    BatchCounts counts = count_messages(attempt.messages, attempt.message_count);
+    counts.newest_time = *attempt.newest_time;
+    add_progress(*attempt.batch->subscription, counts);
     SPI_finish();
 }
 
@@ -329,16 +367,17 @@ Outcome try_attempt(const Attempt &attempt, const char **error, int *sqlstate) {
 /// The last resort: each message in its own transaction; one whose COMMIT is refused becomes a dead letter in the next.
 bool store_one_by_one(const Batch &batch, const char **problem) {
     int sqlstate;
+    TimestampTz newest;
     for (int i = 0; i < batch.group_count; ++i) {
         for (int j = 0; j < batch.groups[i].count; ++j) {
             Incoming **message = &batch.groups[i].messages[j];
             Group alone{batch.groups[i].name, message, 1, 1};
-            Outcome outcome = try_attempt({&batch, *message, 1, &alone, 1, true}, problem, &sqlstate);
+            Outcome outcome = try_attempt({&batch, *message, 1, &alone, 1, true, &newest}, problem, &sqlstate);
             if (outcome == Outcome::refused) {
                 (*message)->error = *problem;
                 (*message)->sqlstate = sqlstate;
                 (*message)->rejected_here = false;
-                outcome = try_attempt({&batch, *message, 1, nullptr, 0, true}, problem, &sqlstate);
+                outcome = try_attempt({&batch, *message, 1, nullptr, 0, true, &newest}, problem, &sqlstate);
             }
             if (outcome != Outcome::stored) return false;
         }
@@ -347,7 +386,7 @@ bool store_one_by_one(const Batch &batch, const char **problem) {
     for (int i = 0; i < batch.message_count; ++i) {
         Incoming *message = &batch.messages[i];
         if (message->grouped) continue;
-        if (try_attempt({&batch, message, 1, nullptr, 0, true}, problem, &sqlstate) != Outcome::stored) return false;
+        if (try_attempt({&batch, message, 1, nullptr, 0, true, &newest}, problem, &sqlstate) != Outcome::stored) return false;
     }
     return true;
 }
@@ -372,11 +411,13 @@ bool refuse_for_now(const Batch &batch, const char **problem, int sqlstate) {
     message->error = *problem;
     message->sqlstate = sqlstate;
     message->rejected_here = false;
-    return try_attempt({&batch, message, 1, nullptr, 0, true}, problem, &sqlstate) == Outcome::stored;
+    TimestampTz newest;
+    return try_attempt({&batch, message, 1, nullptr, 0, true, &newest}, problem, &sqlstate) == Outcome::stored;
 }
 
 bool store_prepared(const Batch &batch, const char **problem) {
-    Attempt whole{&batch, batch.messages, batch.message_count, batch.groups, batch.group_count, false};
+    TimestampTz newest;
+    Attempt whole{&batch, batch.messages, batch.message_count, batch.groups, batch.group_count, false, &newest};
     int sqlstate;
     Outcome outcome = Outcome::refused;
     if (!inserts_fail) outcome = try_attempt(whole, problem, &sqlstate);
@@ -387,19 +428,6 @@ bool store_prepared(const Batch &batch, const char **problem) {
     }
     if (outcome == Outcome::transient) return refuse_for_now(batch, problem, sqlstate);
     return outcome == Outcome::stored || store_one_by_one(batch, problem);
-}
-
-void count_batch(const Batch &batch, BatchCounts *counts) {
-    *counts = {batch.message_count, 0, 0};
-    for (int i = 0; i < batch.message_count; ++i) {
-        const Incoming &incoming = batch.messages[i];
-        if (incoming.error == nullptr) {
-            counts->row_count += incoming.row_count - incoming.rejected_row_count;
-            counts->dead_letter_count += incoming.rejected_row_count;
-        } else {
-            ++counts->dead_letter_count;
-        }
-    }
 }
 
 }  // namespace
@@ -417,13 +445,36 @@ bool store_batch(const Subscription &subscription, const ReceivedMessage *messag
     batch.parsed = AllocSetContextCreate(batch_context, "historian MQTT cells", ALLOCSET_DEFAULT_SIZES);
     prepare_batch(&batch, messages, message_count);
     const bool stored = store_prepared(batch, &reason);
-    if (stored) count_batch(batch, counts);
+    if (stored) *counts = count_messages(batch.messages, batch.message_count);
     strlcpy(batch_problem, reason, sizeof batch_problem);
     *problem = batch_problem;
     MemoryContextSwitchTo(before);
     // One huge message must not hold its memory until the next.
     MemoryContextReset(batch_context);
     return stored;
+}
+
+void store_within_transaction(const Subscription &subscription, const ReceivedMessage *messages, size_t message_count,
+                              Verdict *verdicts, BatchCounts *counts) {
+    MemoryContext caller = CurrentMemoryContext;
+    MemoryContext context = AllocSetContextCreate(caller, "historian MQTT batch", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(context);
+    Batch batch{};
+    batch.subscription = &subscription;
+    batch.context = context;
+    batch.parsed = AllocSetContextCreate(context, "historian MQTT cells", ALLOCSET_DEFAULT_SIZES);
+    prepare_batch(&batch, messages, message_count);
+    TimestampTz newest;
+    store_groups({&batch, batch.messages, batch.message_count, batch.groups, batch.group_count, true, &newest});
+    MemoryContextSwitchTo(caller);
+    for (int i = 0; i < batch.message_count; ++i) {
+        const Incoming &incoming = batch.messages[i];
+        const bool stored = incoming.error == nullptr;
+        verdicts[i] = {stored ? nullptr : pstrdup(incoming.error), incoming.sqlstate, stored ? incoming.rejected_row_count : 0};
+    }
+    *counts = count_messages(batch.messages, batch.message_count);
+    counts->newest_time = newest;
+    MemoryContextDelete(context);
 }
 
 }  // namespace historian::bgworker

@@ -16,23 +16,34 @@
 //   1. When store_batch returns true every row of every message is durable, as a row or in a dead letter; otherwise none must be
 //      acknowledged.
 //   2. Messages of one table are stored in the order of arrival.
+//   3. The transaction that stores messages counts them (progress.h).
 #pragma once
 
 #include "bgworker/mqtt_connection.h"
+#include "bgworker/progress.h"
 #include "bgworker/server.h"
 #include "bgworker/subscriptions.h"
 
 namespace historian::bgworker {
 
-struct BatchCounts {
-    int64 message_count;
-    int64 row_count;
-    int64 dead_letter_count;
-};
-
 /// Stores messages (a list of message_count); true when they are durable. False: nothing may be acknowledged; *problem says why,
 /// in memory that lives until the next call.
 bool store_batch(const Subscription &subscription, const ReceivedMessage *messages, size_t message_count, BatchCounts *counts,
                  const char **problem);
+
+/// What became of one message within a transaction of the caller's.
+struct Verdict {
+    const char *error;  ///< nullptr: it is stored, but for rows that are dead letters of their own now
+    int sqlstate;
+    uint32 rejected_row_count;  ///< these
+};
+
+/// Stores what can be stored of messages in subtransactions of the caller's transaction, with the rights of the current user. A
+/// message of which nothing can be stored makes no dead letter; nothing is counted. Deferred constraints are checked at once.
+/// Errors of the server's are raised. Needs SPI.
+///
+/// verdicts  one a message; their texts live in the current context
+void store_within_transaction(const Subscription &subscription, const ReceivedMessage *messages, size_t message_count,
+                              Verdict *verdicts, BatchCounts *counts);
 
 }  // namespace historian::bgworker

@@ -66,7 +66,8 @@ char *copy_text(const char *text, char **room) noexcept {
 struct Callbacks {
     static void connected(mosquitto *, void *self, int code, int flags, const mosquitto_property *properties) {
         auto *connection = static_cast<MqttConnection *>(self);
-        mosquitto_log_callback_set(connection->handle_, nullptr);
+        // The log goes on for what a resumed session brings once more: only there the library tells of DUP.
+        if (code != 0 || (flags & 1) == 0) mosquitto_log_callback_set(connection->handle_, nullptr);
         if (code == 0) {
             connection->accepted_ = true;
             connection->session_present_ = (flags & 1) != 0;
@@ -113,6 +114,7 @@ struct Callbacks {
 
     static void disconnected(mosquitto *, void *self, int code, const mosquitto_property *) {
         auto *connection = static_cast<MqttConnection *>(self);
+        connection->taken_over_ = code == MQTT_RC_SESSION_TAKEN_OVER;
         if (connection->problem_[0] == '\0' && code >= kFirstRefusal) {
             connection->set_problem("broker closed the connection", mosquitto_reason_string(code));
         }
@@ -166,6 +168,7 @@ struct Callbacks {
         copy->arrived_at = microseconds_since_1970();
         copy->qos = static_cast<std::uint8_t>(message->qos);
         copy->retained = message->retain;
+        copy->redelivered = take_duplicate_flag(connection, message->qos);
         (connection->last_ == nullptr ? connection->first_ : connection->last_->next) = copy;
         connection->last_ = copy;
         ++connection->held_count_;
@@ -173,10 +176,25 @@ struct Callbacks {
         connection->held_bytes_ += block_bytes;
     }
 
-    /// Keeps the library's own words on a failure: they are the only place where TLS errors are explained. Set until the
-    /// connection is accepted: the library formats a text for each message otherwise.
+    /// Whether the message that is being received was sent before. Such messages come first and in order (MQTT 5, sections 4.4
+    /// and 4.6): none follows the first new one.
+    static bool take_duplicate_flag(MqttConnection *connection, int qos) {
+        const bool duplicate = connection->duplicate_;
+        connection->duplicate_ = false;
+        if (qos > 0 && !duplicate) mosquitto_log_callback_set(connection->handle_, nullptr);
+        return duplicate;
+    }
+
+    /// Keeps the library's own words on a failure: they are the only place where TLS errors are explained; and of a message, that
+    /// it is sent again: "Client ID received PUBLISH (d1, q1, ...". Set until the first new message: the library formats a text
+    /// for each one otherwise.
     static void logged(mosquitto *, void *self, int level, const char *text) {
         auto *connection = static_cast<MqttConnection *>(self);
+        if (connection->accepted_) {
+            if (std::strstr(text, " received PUBLISH (") != nullptr)
+                connection->duplicate_ = std::strstr(text, " received PUBLISH (d1,") != nullptr;
+            return;
+        }
         if (connection->problem_[0] != '\0' || (level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING)) == 0) return;
         const char *refusal = connection->tls_.problem();
         if (refusal[0] != '\0') {
@@ -238,6 +256,7 @@ bool MqttConnection::open(const ConnectionOptions &options) noexcept {
     problem_[0] = '\0';
     options_ = options;
     connected_ = accepted_ = session_present_ = subscribed_ = unsubscribed_ = refused_ = older_protocol_ = failed_ = false;
+    taken_over_ = duplicate_ = false;
     received_count_ = 0;
     granted_qos_ = 0;
     keepalive_seconds_ = options.keepalive_seconds;

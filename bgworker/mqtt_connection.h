@@ -44,6 +44,7 @@ struct ReceivedMessage {
     std::int64_t arrived_at;   ///< microseconds since 1970-01-01 UTC
     std::uint8_t qos;
     bool retained;
+    bool redelivered;  ///< the broker says that it has sent the message before (DUP); it may be the first that arrives
 };
 
 /// Topic filters, NUL-terminated UTF-8.
@@ -125,6 +126,7 @@ public:
     bool is_unsubscribed() const noexcept { return unsubscribed_; }  ///< it answered the last UNSUBSCRIBE
     bool is_refused() const noexcept { return refused_; }            ///< the broker refused CONNECT or SUBSCRIBE
     bool wants_older_protocol() const noexcept { return older_protocol_; }
+    bool is_taken_over() const noexcept { return taken_over_; }            ///< by another client with our id (MQTT 5)
     int granted_qos() const noexcept { return granted_qos_; }              ///< the lowest; of the last SUBSCRIBE
     int keepalive_seconds() const noexcept { return keepalive_seconds_; }  ///< the broker's, when it has its own mind (MQTT 5)
     bool session_expires() const noexcept { return accepted_ && session_expiry_seconds_ != 0xFFFFFFFF; }
@@ -155,6 +157,8 @@ private:
     bool unsubscribed_ = false;
     bool refused_ = false;
     bool older_protocol_ = false;
+    bool taken_over_ = false;
+    bool duplicate_ = false;  ///< the message that is being received has DUP set
     bool failed_ = false;  ///< a callback ran out of memory: the connection must go before its ack is written
     int granted_qos_ = 0;
     int keepalive_seconds_ = 0;

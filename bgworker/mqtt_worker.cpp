@@ -6,6 +6,7 @@
 
 #include "bgworker/dead_letter.h"
 #include "bgworker/ingest.h"
+#include "bgworker/link_history.h"
 #include "bgworker/session.h"
 #include "bgworker/settings.h"
 
@@ -53,15 +54,9 @@ bool acknowledge() {
     return true;
 }
 
-void count_stored(const BatchCounts &counts) {
-    update_slot([&counts](SubscriptionSlot *slot) {
-        slot->message_count += counts.message_count;
-        slot->row_count += counts.row_count;
-        slot->dead_letter_count += counts.dead_letter_count;
-        ++slot->batch_count;
-        slot->last_commit = GetCurrentTimestamp();
-        if (counts.dead_letter_count > 0) copy_problem(slot->problem, last_dead_letter_error());
-    });
+void report_dead_letters(const BatchCounts &counts) {
+    if (counts.dead_letter_count > 0)
+        update_slot([](SubscriptionSlot *slot) { copy_problem(slot->problem, last_dead_letter_error()); });
     worker.unlogged_dead_letters += counts.dead_letter_count;
     if (worker.unlogged_dead_letters == 0 || !has_passed(worker.dead_letters_logged_at, kDeadLetterLogMs)) return;
     ereport(LOG, errmsg("MQTT subscription \"%s\" put %lld messages into mqtt_dead_letter", worker.subscription.name,
@@ -105,7 +100,7 @@ bool store_held_messages() {
         return false;
     }
     adjust_batch_limit(begin);
-    count_stored(counts);
+    report_dead_letters(counts);
     if (debug_mqtt_ack_delay_ms > 0) pause_for(debug_mqtt_ack_delay_ms);
     CHECK_FOR_INTERRUPTS();
     const bool acknowledged = acknowledge();
@@ -159,14 +154,14 @@ void announce_connection() {
     worker.problem_logged = false;
     const bool resumed = worker.link.session_present();
     const bool lost = !resumed && known_session() != nullptr;
-    update_slot([resumed, lost](SubscriptionSlot *slot) {
+    note_connection(worker.subscription, {known_session() != nullptr, worker.broker_index, &worker.link});
+    write_link_history(worker.subscription);
+    update_slot([resumed](SubscriptionSlot *slot) {
         slot->session_present = resumed;
         slot->protocol = worker.options.mqtt5 ? 5 : 3;
         slot->connected_since = GetCurrentTimestamp();
         // A resumed session delivers at once; the answer to our SUBSCRIBE stands behind what the broker kept.
         slot->link = resumed ? LinkState::receiving : LinkState::subscribing;
-        ++slot->connect_count;
-        if (lost) ++slot->session_lost_count;
     });
     ereport(
         LOG,
@@ -175,7 +170,7 @@ void announce_connection() {
         errdetail("Protocol MQTT %s, %s session.", worker.options.mqtt5 ? "5" : "3.1.1", resumed ? "resumed" : "new"));
     if (!lost) return;
     ereport(WARNING, errmsg("broker has lost the session of MQTT subscription \"%s\"", worker.subscription.name),
-            errdetail("Messages published while it was not connected may be missing."),
+            errdetail("Messages published while it was not connected may be missing; mqtt_gap says when that was."),
             errhint("Let the broker keep sessions across restarts; for mosquitto: persistence true."));
 }
 
@@ -233,6 +228,7 @@ bool receive() {
 bool run_round() {
     const bool nothing_held = worker.link.held_count() == 0;
     if (nothing_held && worker.link.is_subscribed() && !worker.subscribed) mark_subscribed();
+    if (nothing_held) write_link_history(worker.subscription);
     if (nothing_held && !subscribe_once()) return false;
     if (nothing_held && worker.link.wants_write() && !worker.link.write_pending()) return false;
     // Reading while writes wait would put new acknowledgements behind them; only a handshake needs both.
@@ -292,7 +288,9 @@ void serve_connection() {
     if (alive && !ProcDiePending && worker.link.is_accepted() && is_session_abandoned()) alive = drain_session();
     if (alive && worker.link.held_count() == 0) worker.link.say_goodbye();
     close_events();
+    note_disconnection(worker.link.is_taken_over());
     worker.link.close();
+    if (!ProcDiePending) write_link_history(worker.subscription);
 }
 
 void start_connection() {
@@ -338,6 +336,7 @@ void load_subscription() {
     begin_transaction("read the MQTT subscription");
     const bool found =
         read_subscription(worker.slot->subscription, worker.slot->worker, TopMemoryContext, &worker.subscription);
+    if (found) open_link_history(worker.subscription);
     commit_transaction();
     if (found) {
         worker.options.mqtt5 = worker.subscription.protocol == 5;

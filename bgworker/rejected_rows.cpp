@@ -64,7 +64,7 @@ void insert_run(CarefulInsert *insert, int first, int count) {
         insert->buffer.insert(first, count);
         check_deferred_constraints();
     });
-    if (inserted) return;
+    if (inserted) return insert->buffer.note_times(first, count);
     if (count == 1) return reject_row(insert, insert->buffer.source_row(first), error);
     MemoryContextReset(insert->errors);
     insert_run(insert, first, count / 2);
@@ -148,7 +148,8 @@ void reject_unfit_rows(const TargetTable &target, const RowBinding &binding, Rej
     }
 }
 
-void insert_rows_carefully(TargetTable *target, const MessageRows &rows, const RowBinding &binding, RejectedRows *rejected) {
+TimestampTz insert_rows_carefully(TargetTable *target, const MessageRows &rows, const RowBinding &binding,
+                                  RejectedRows *rejected) {
     CarefulInsert insert{};
     insert.errors = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT errors", ALLOCSET_DEFAULT_SIZES);
     insert.rows = &rows;
@@ -163,6 +164,7 @@ void insert_rows_carefully(TargetTable *target, const MessageRows &rows, const R
         insert.buffer.clear();
         limit = rejected->count() == rejected_before ? Min(limit * 2, kRowsPerInsert) : Max(limit / 2, kRunRowsMin);
     }
+    return insert.buffer.newest_time();
 }
 
 const char *describe_error(const ErrorData *error, const CellPosition &position) {

@@ -55,8 +55,10 @@ private:
 /// Adds the rows that cannot be stored whatever their values.
 void reject_unfit_rows(const TargetTable &target, const RowBinding &binding, RejectedRows *rejected);
 
-/// Inserts the rows of a message that can be inserted, and adds the others to `rejected`. Needs SPI and a subtransaction around.
-void insert_rows_carefully(TargetTable *target, const MessageRows &rows, const RowBinding &binding, RejectedRows *rejected);
+/// Inserts the rows of a message that can be inserted, and adds the others to `rejected`; returns the newest time of the former.
+/// Needs SPI and a subtransaction around.
+TimestampTz insert_rows_carefully(TargetTable *target, const MessageRows &rows, const RowBinding &binding,
+                                  RejectedRows *rejected);
 
 /// The reason for a dead letter, from an error and where it happened; in the current context.
 const char *describe_error(const ErrorData *error, const CellPosition &position);

@@ -235,6 +235,24 @@ void RowBuffer::insert(int first, int count) {
     MemoryContextReset(arrays_);
 }
 
+void RowBuffer::note_times(int first, int count) {
+    const int i = target_->time_column;
+    if (count == 0) return;
+    if (i < 0 || !statement_->sent[i]) {
+        newest_time_ = Max(newest_time_, GetCurrentTimestamp());
+        return;
+    }
+    const bool has_zone = target_->columns[i].type == TIMESTAMPTZOID;
+    for (int row = first; row < first + count; ++row) {
+        if (nulls_[i][row]) continue;
+        int overflow;
+        const TimestampTz time = has_zone
+                                     ? DatumGetTimestampTz(values_[i][row])
+                                     : timestamp2timestamptz_opt_overflow(DatumGetTimestamp(values_[i][row]), &overflow);
+        newest_time_ = Max(newest_time_, time);
+    }
+}
+
 void RowBuffer::clear() {
     MemoryContextReset(rows_);
     row_count_ = 0;

@@ -61,6 +61,10 @@ public:
     /// Inserts `count` of the waiting rows, from number `first` on.
     void insert(int first, int count);
 
+    /// Takes the times of rows that insert() has stored into account: a row without one counts as of now.
+    void note_times(int first, int count);
+    TimestampTz newest_time() const { return newest_time_; }  ///< DT_NOBEGIN: no row is stored
+
     /// Forgets the rows that wait.
     void clear();
 
@@ -79,6 +83,7 @@ private:
     Datum **values_ = nullptr;  ///< [column][row]
     bool **nulls_ = nullptr;
     uint32 *source_rows_ = nullptr;
+    TimestampTz newest_time_ = DT_NOBEGIN;
     int row_count_ = 0;
 };
 

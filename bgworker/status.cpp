@@ -66,13 +66,6 @@ HISTORIAN_SQL_FUNCTION(historian_mqtt_worker_status) {
         row.add_time(slot.connected_since);
         row.add_text(slot.protocol == 0 ? nullptr : slot.protocol == 5 ? "5" : "3.1.1");
         row.add(BoolGetDatum(slot.session_present), slot.protocol == 0);
-        row.add(Int64GetDatum(slot.connect_count));
-        row.add(Int64GetDatum(slot.session_lost_count));
-        row.add(Int64GetDatum(slot.message_count));
-        row.add(Int64GetDatum(slot.row_count));
-        row.add(Int64GetDatum(slot.dead_letter_count));
-        row.add(Int64GetDatum(slot.batch_count));
-        row.add_time(slot.last_commit);
         row.add_text(slot.problem);
         tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
     }

@@ -29,11 +29,12 @@ enum Column {
     kKeepalive,
     kWorkers,
     kVersion,
+    kId,
 };
 constexpr const char *kReadSubscription =
     "SELECT name, owner, broker, username, password, cafile, certfile, keyfile, keypassword, insecure, client_id, topic,"
-    " pg_catalog.array_to_string(former_topics, ','), in_schema, target, qos, protocol, keepalive, workers, xmin"
-    " FROM historian.mqtt_subscription WHERE id OPERATOR(pg_catalog.=) $1 AND enabled";
+    " pg_catalog.array_to_string(former_topics, ','), in_schema, target, qos, protocol, keepalive, workers, xmin, id"
+    " FROM historian.mqtt_subscription WHERE ";
 
 /// Copies a column of SPI's current row into the current context; nullptr when it is null.
 char *copy_column(uint64 row, int column) {
@@ -126,6 +127,8 @@ void fill_topics(MemoryContext context, Subscription *subscription) {
 // ------------------------------------------------------------------------------------------------------- one subscription
 
 void fill_subscription(MemoryContext context, int worker, Subscription *subscription) {
+    subscription->id = DatumGetInt64(column_datum(0, kId));
+    subscription->worker = worker;
     subscription->name = copy_text(context, copy_column(0, kName));
     subscription->owner = DatumGetObjectId(column_datum(0, kOwner));
     const char *fault = parse_broker_list(copy_column(0, kBroker), &subscription->brokers);
@@ -166,6 +169,20 @@ void fill_sessions(MemoryContext context, Subscription *subscription) {
             subscription->session_topic_keys[i] = copy_text(context, copy_column(row, 2));
         }
     }
+}
+
+/// Reads the subscription that a condition on $1 finds.
+bool read_one(const char *condition, Oid type, Datum value, int worker, MemoryContext context, Subscription *subscription) {
+    bool found = false;
+    SPI_connect();
+    as_historian_owner([&] {
+        SPI_execute_with_args(psprintf("%s%s", kReadSubscription, condition), 1, &type, &value, nullptr, true, 1);
+        found = SPI_processed == 1;
+        if (found) fill_subscription(context, worker, subscription);
+        if (found) fill_sessions(context, subscription);
+    });
+    SPI_finish();
+    return found;
 }
 
 /// Runs a statement on a worker's session at one broker: $1 subscription, $2 client id, $3 broker, $4 topic.
@@ -244,19 +261,11 @@ void withdraw_unlisted(const Listed *listed, uint64 listed_count) {
 }  // namespace
 
 bool read_subscription(int64 id, int worker, MemoryContext context, Subscription *subscription) {
-    bool found = false;
-    subscription->id = id;
-    SPI_connect();
-    as_historian_owner([&] {
-        Oid types[] = {INT8OID};
-        Datum values[] = {Int64GetDatum(id)};
-        SPI_execute_with_args(kReadSubscription, 1, types, values, nullptr, true, 1);
-        found = SPI_processed == 1;
-        if (found) fill_subscription(context, worker, subscription);
-        if (found) fill_sessions(context, subscription);
-    });
-    SPI_finish();
-    return found;
+    return read_one("id OPERATOR(pg_catalog.=) $1 AND enabled", INT8OID, Int64GetDatum(id), worker, context, subscription);
+}
+
+bool find_subscription(const char *name, MemoryContext context, Subscription *subscription) {
+    return read_one("name OPERATOR(pg_catalog.=) $1", TEXTOID, CStringGetTextDatum(name), 1, context, subscription);
 }
 
 char *compose_client_id(int64 id, int worker, const char *chosen) {

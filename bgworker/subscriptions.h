@@ -18,6 +18,7 @@ inline constexpr int kWorkerCountMax = 32;
 /// One subscription, as one of its workers sees it.
 struct Subscription {
     int64 id;
+    int worker;  ///< counts from 1
     const char *name;
     Oid owner;
     BrokerList brokers;
@@ -47,6 +48,9 @@ struct Subscription {
 ///
 /// worker  counts from 1; more than the subscription has: that one is not needed any more
 bool read_subscription(int64 id, int worker, MemoryContext context, Subscription *subscription);
+
+/// The same by name, enabled or not, for no worker.
+bool find_subscription(const char *name, MemoryContext context, Subscription *subscription);
 
 /// The client id by which the broker knows a worker of a subscription of this database: it names the session there.
 ///

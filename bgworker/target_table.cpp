@@ -223,6 +223,13 @@ bool is_trusted_owner(const Subscription &subscription, Oid table_owner) {
     return has_privs_of_role(table_owner, subscription.owner);
 }
 
+int find_time_column(const TargetTable &target) {
+    for (int i = 0; i < target.column_count; ++i) {
+        if (target.columns[i].type == TIMESTAMPTZOID || target.columns[i].type == TIMESTAMPOID) return i;
+    }
+    return -1;
+}
+
 /// What rows need to know of an open table. Its lock stays: until the transaction ends the columns are what was seen here.
 TargetTable *describe_target(Relation rel, const char *display_name) {
     auto *target = static_cast<TargetTable *>(palloc0(sizeof(TargetTable)));
@@ -231,6 +238,7 @@ TargetTable *describe_target(Relation rel, const char *display_name) {
     target->qualified_name = quote_qualified_identifier(schema, RelationGetRelationName(rel));
     target->display_name = display_name;
     describe_columns(rel, target);
+    target->time_column = find_time_column(*target);
     describe_shape(rel, target);
     target->sends_nulls = pg_class_aclcheck(target->table, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
     target->statements_generation = plans_generation;

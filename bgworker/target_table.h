@@ -43,6 +43,7 @@ struct TargetTable {
     int column_count;
     int positional_count;  ///< the first of them: those that a row without names brings
     TargetColumn *columns;
+    int time_column;       ///< the first of timestamps; -1: there is none
     TableShape shape;      ///< their names, UTF-8
     bool sends_nulls;      ///< the owner may insert into all columns, so nulls may be named too
     InsertStatement *statements;

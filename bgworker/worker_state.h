@@ -1,7 +1,7 @@
 // What the background workers and the sessions share: which workers should run, which do, and how they fare.
 //
 // One fixed block of shared memory under one lock. A slot stands for one worker that may be running or not; it outlives the
-// process, so counters survive a restart of the worker (not of the server).
+// process. What a subscription has stored is counted in historian.mqtt_progress.
 //
 // Invariants (under the lock):
 //   1. phase == running  <=>  pid and latch belong to a live process of ours; its exit callback clears them.
@@ -60,13 +60,6 @@ struct SubscriptionSlot {
     bool session_present;
     uint8 protocol;  ///< 5 or 3; 0: never connected
     TimestampTz connected_since;
-    TimestampTz last_commit;
-    int64 message_count;
-    int64 row_count;
-    int64 dead_letter_count;
-    int64 batch_count;
-    int64 connect_count;
-    int64 session_lost_count;
     char problem[kProblemBytes];  ///< the last one; stays until the next
 };
 

@@ -102,7 +102,10 @@ my ($distinct, $total, $low, $high) = split /\|/,
     ask('SELECT count(DISTINCT value), count(*), min(value), max(value) FROM sensor');
 is($distinct, $messages, 'no message is lost');
 is("$low-$high", "1-$messages", 'nothing was made up');
-diag 'duplicates: ' . ($total - $distinct);
+my ($counted, $redelivered) = split /\|/, ask('SELECT messages, redelivered FROM mqtt_status');
+diag 'duplicates: ' . ($total - $distinct) . ", redelivered: $redelivered";
+is($counted, $total, 'exactly the messages that are stored are counted');
+cmp_ok($total - $distinct, '<=', $redelivered, 'only what was redelivered is there twice');
 is(ask('SELECT count(*) FROM mqtt_dead_letter'), 0, 'no dead letter');
 is(ask("SELECT count(*) FROM sensor WHERE name <> 'tag' || (value::bigint % 100) OR extract(epoch FROM time) * 1000 <> value"), 0,
     'every row is as published');
