@@ -26,13 +26,6 @@ bool is_zone_name(std::string_view name) {
     return is_offset && name.size() - digit <= 2;
 }
 
-const char *find_zone(std::string_view name, pg_tz **zone) {
-    *zone = nullptr;
-    if (name.empty()) return nullptr;
-    if (is_zone_name(name)) *zone = pg_tzset(pnstrdup(name.data(), name.size()));
-    return *zone != nullptr ? nullptr : "is not the name of a time zone";
-}
-
 /// How the message is to be read. The more particular wins: subscription, content type, topic, user properties.
 const char *choose_options(const ReceivedMessage &message, const TopicTable &topic, PayloadOptions *options) {
     if (message.content_type != nullptr) set_content_type(message.content_type, options);
@@ -70,14 +63,20 @@ const char *decompress_message(std::string_view bytes, Arena &arena, std::string
 
 }  // namespace
 
+pg_tz *find_time_zone(std::string_view name) {
+    return is_zone_name(name) ? pg_tzset(pnstrdup(name.data(), name.size())) : nullptr;
+}
+
 const char *read_message(const Subscription &subscription, const ReceivedMessage &message, const TopicTable &topic,
                          const TargetTable &target, MemoryContext context, MessageRows *rows, int *sqlstate) {
     Arena arena(grow_in_context, context);
     ParseContext parse;
     *sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
+    parse.options = subscription.payload;
     if (const char *fault = choose_options(message, topic, &parse.options)) return fault;
-    pg_tz *zone;
-    if (const char *fault = find_zone(parse.options.time_zone, &zone)) return psprintf("user property \"tz\" %s", fault);
+    const std::string_view zone_name = parse.options.time_zone;
+    pg_tz *zone = zone_name.empty() ? nullptr : find_time_zone(zone_name);
+    if (zone == nullptr && !zone_name.empty()) return "user property \"tz\" is not the name of a time zone";
     rows->times = {parse.options.time_unit, zone,
                    static_cast<TimestampTz>(message.arrived_at) - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY};
     rows->bytes = {message.payload, message.kept_bytes};

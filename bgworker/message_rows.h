@@ -25,6 +25,9 @@ const char *read_message(const Subscription &subscription, const ReceivedMessage
 /// An errcode() from five characters.
 inline int pack_sqlstate(const char *text) { return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]); }
 
+/// A time zone of PostgreSQL's tables by its name, or nullptr.
+pg_tz *find_time_zone(std::string_view name);
+
 /// One row of a message as a payload of its own; memory is the current context's.
 std::string_view write_message_row(const MessageRows &rows, uint32 row);
 

@@ -1,5 +1,6 @@
 #include "bgworker/subscription_options.h"
 
+#include "bgworker/message_rows.h"
 #include "bgworker/settings.h"
 #include "bgworker/subscriptions.h"
 
@@ -15,7 +16,9 @@ const OptionKind kOptions[kOptionCount] = {
     {"certfile", TEXTOID, false},    {"keyfile", TEXTOID, false},    {"keypassword", TEXTOID, false},
     {"insecure", BOOLOID, true},     {"qos", INT4OID, true},         {"workers", INT4OID, true},
     {"protocol", INT4OID, true},     {"keepalive", INT4OID, true},   {"client_id", TEXTOID, false},
-    {"in_schema", NAMEOID, true},    {"enabled", BOOLOID, true},
+    {"in_schema", NAMEOID, true},    {"format", TEXTOID, false},     {"timeformat", TEXTOID, false},
+    {"tz", TEXTOID, false},          {"header", TEXTOID, false},     {"delimiter", TEXTOID, false},
+    {"enabled", BOOLOID, true},
 };
 
 namespace {
@@ -182,6 +185,22 @@ void check_client_id(const SubscriptionDraft &draft) {
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid client_id"), errdetail("The cause: %s.", fault));
 }
 
+/// How payloads are read that do not say it themselves; the words are those of user properties.
+void check_payload_options(const SubscriptionDraft &draft) {
+    PayloadOptions options;
+    for (const Option option : {kOptionFormat, kOptionTimeformat, kOptionTz, kOptionHeader, kOptionDelimiter}) {
+        const char *value = option_text(draft, option);
+        if (value == nullptr) continue;
+        const char *fault = set_payload_option(kOptions[option].name, value, &options);
+        if (option == kOptionTz && !options.time_zone.empty() && find_time_zone(options.time_zone) == nullptr) {
+            fault = "is not the name of a time zone";
+        }
+        if (fault == nullptr) continue;
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("%s of an MQTT subscription %s", kOptions[option].name, fault));
+    }
+}
+
 void hide_statement(void *) {
     errhidestmt(true);
     errhidecontext(true);
@@ -239,6 +258,7 @@ void check_options(SubscriptionDraft *draft) {
     check_workers(*draft);
     check_keepalive(*draft);
     check_client_id(*draft);
+    check_payload_options(*draft);
 }
 
 void hide_secret_statement(FunctionCallInfo fcinfo, const char *function, SecretStatement *secret) {

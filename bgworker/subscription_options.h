@@ -26,6 +26,11 @@ enum Option : int {
     kOptionKeepalive,
     kOptionClientId,
     kOptionInSchema,
+    kOptionFormat,
+    kOptionTimeformat,
+    kOptionTz,
+    kOptionHeader,
+    kOptionDelimiter,
     kOptionEnabled,
     kOptionCount,
 };

@@ -30,10 +30,16 @@ enum Column {
     kWorkers,
     kVersion,
     kId,
+    kFormat,
+    kTimeformat,
+    kTz,
+    kHeader,
+    kDelimiter,
 };
 constexpr const char *kReadSubscription =
     "SELECT name, owner, broker, username, password, cafile, certfile, keyfile, keypassword, insecure, client_id, topic,"
-    " pg_catalog.array_to_string(former_topics, ','), in_schema, target, qos, protocol, keepalive, workers, xmin, id"
+    " pg_catalog.array_to_string(former_topics, ','), in_schema, target, qos, protocol, keepalive, workers, xmin, id,"
+    " format, timeformat, tz, header, delimiter"
     " FROM historian.mqtt_subscription WHERE ";
 
 /// Copies a column of SPI's current row into the current context; nullptr when it is null.
@@ -126,6 +132,24 @@ void fill_topics(MemoryContext context, Subscription *subscription) {
 
 // ------------------------------------------------------------------------------------------------------- one subscription
 
+void fill_payload_options(MemoryContext context, Subscription *subscription) {
+    constexpr struct {
+        Column column;
+        const char *name;
+    } kPayloadColumns[] = {
+        {kFormat, "format"}, {kTimeformat, "timeformat"}, {kTz, "tz"}, {kHeader, "header"}, {kDelimiter, "delimiter"},
+    };
+    subscription->payload = PayloadOptions{};
+    for (const auto &each : kPayloadColumns) {
+        const char *value = copy_text(context, copy_column(0, each.column));
+        if (value == nullptr) continue;
+        const char *fault = set_payload_option(each.name, value, &subscription->payload);
+        if (fault == nullptr) continue;
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("%s of MQTT subscription \"%s\" %s", each.name, subscription->name, fault));
+    }
+}
+
 void fill_subscription(MemoryContext context, int worker, Subscription *subscription) {
     subscription->id = DatumGetInt64(column_datum(0, kId));
     subscription->worker = worker;
@@ -151,6 +175,7 @@ void fill_subscription(MemoryContext context, int worker, Subscription *subscrip
     subscription->keepalive_seconds = DatumGetInt32(column_datum(0, kKeepalive));
     subscription->worker_count = DatumGetInt32(column_datum(0, kWorkers));
     subscription->version = DatumGetTransactionId(column_datum(0, kVersion));
+    fill_payload_options(context, subscription);
     fill_topics(context, subscription);
 }
 

@@ -9,6 +9,7 @@
 //
 #include "bgworker/mqtt_connection.h"
 #include "bgworker/option_lists.h"
+#include "bgworker/payload_options.h"
 
 namespace historian::bgworker {
 
@@ -35,6 +36,7 @@ struct Subscription {
     const char *topic_key;         ///< stands for `topics` in historian.mqtt_session
     const char *default_schema;    ///< where topics name tables; UTF-8
     Oid target;                    ///< InvalidOid: the topic names the table
+    PayloadOptions payload;        ///< of payloads that do not say it themselves
     int qos;
     int protocol;  ///< 5, or 3 for 3.1.1
     int keepalive_seconds;

@@ -523,6 +523,11 @@ CREATE TABLE historian.mqtt_subscription (
     keepalive integer NOT NULL CHECK (keepalive BETWEEN 5 AND 65535),
     client_id text,
     in_schema name NOT NULL,
+    format text,                                         -- these five: of payloads that do not say it themselves
+    timeformat text,
+    tz text,
+    header text,
+    delimiter text,
     enabled boolean NOT NULL,
     former_topics text[] NOT NULL DEFAULT '{}',          -- of before mqtt_alter: sessions are unsubscribed from these
     created_at timestamptz NOT NULL DEFAULT now()
@@ -630,7 +635,8 @@ CREATE FUNCTION @extschema@.mqtt_subscribe(name text, broker text, topic text, t
     username text DEFAULT NULL, password text DEFAULT NULL, cafile text DEFAULT NULL, certfile text DEFAULT NULL,
     keyfile text DEFAULT NULL, keypassword text DEFAULT NULL, insecure boolean DEFAULT false, qos integer DEFAULT 1,
     workers integer DEFAULT 1, protocol integer DEFAULT 5, keepalive integer DEFAULT 60, client_id text DEFAULT NULL,
-    in_schema name DEFAULT current_schema(), enabled boolean DEFAULT true)
+    in_schema name DEFAULT current_schema(), format text DEFAULT NULL, timeformat text DEFAULT NULL, tz text DEFAULT NULL,
+    header text DEFAULT NULL, delimiter text DEFAULT NULL, enabled boolean DEFAULT true)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_subscribe';
 COMMENT ON FUNCTION @extschema@.mqtt_subscribe IS
     'Stores what arrives at an MQTT broker, from COMMIT on and whenever the server runs, with the rights of the caller. '
@@ -644,7 +650,8 @@ CREATE FUNCTION @extschema@.mqtt_alter(name text, broker text DEFAULT NULL, topi
     username text DEFAULT NULL, password text DEFAULT NULL, cafile text DEFAULT NULL, certfile text DEFAULT NULL,
     keyfile text DEFAULT NULL, keypassword text DEFAULT NULL, insecure boolean DEFAULT NULL, qos integer DEFAULT NULL,
     workers integer DEFAULT NULL, protocol integer DEFAULT NULL, keepalive integer DEFAULT NULL, client_id text DEFAULT NULL,
-    in_schema name DEFAULT NULL, enabled boolean DEFAULT NULL, owner regrole DEFAULT NULL)
+    in_schema name DEFAULT NULL, format text DEFAULT NULL, timeformat text DEFAULT NULL, tz text DEFAULT NULL,
+    header text DEFAULT NULL, delimiter text DEFAULT NULL, enabled boolean DEFAULT NULL, owner regrole DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_alter';
 COMMENT ON FUNCTION @extschema@.mqtt_alter IS
     'Changes the options of an MQTT subscription that are given; the empty text, and the table ''-'', take an option away. '

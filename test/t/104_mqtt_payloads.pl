@@ -205,6 +205,25 @@ is(query('SELECT topic, error FROM mqtt_dead_letter ORDER BY topic'),
     . 'probe/3|payload is not valid JSON at offset 0', 'no name, no number');
 query('TRUNCATE sensor; DELETE FROM mqtt_dead_letter');
 
+# --- how payloads are read that do not say it themselves
+query("SELECT mqtt_subscribe('devices', broker => '$url', topic => 'device/+', target => 'sensor', format => 'csv', "
+        . "timeformat => 's', tz => 'Asia/Seoul', delimiter => ';', header => 'skip')");
+Broker::wait_receiving($node, 'devices');
+publish('device/1', "name;time;value\na;1700000000;1\nb;2023-11-15 07:13:21;2\n");
+publish('device/2', '["a", 1700000000000, 3]', with(format => 'json', timeformat => 'ms'));
+wait_for_messages();
+is(query($select{sensor}), "a|$a|1\na|$a|3\nb|$b|2", 'options of the subscription, and properties that outweigh them');
+query("SELECT mqtt_alter('devices', format => 'json', tz => '')");
+$node->poll_query_until('postgres', "SELECT state = 'receiving' FROM mqtt_status WHERE name = 'devices'") or die;
+for my $bad (['format', 'xml', 'is not one of json, ndjson, csv, influx, number, auto'],
+    ['tz', 'X5', 'is not the name of a time zone']) {
+    my ($code, $out, $err) =
+        $node->psql('postgres', "SELECT mqtt_subscribe('bad', broker => '$url', topic => 'x', $bad->[0] => '$bad->[1]')");
+    like($err, qr/ERROR:  $bad->[0] of an MQTT subscription $bad->[2]/, "option $bad->[0]");
+}
+query("TRUNCATE sensor; SELECT mqtt_unsubscribe('devices')");
+$expected_messages = query('SELECT sum(messages) FROM mqtt_status');
+
 # --- bad rows among good ones: of a kind that is seen, of a value, of a constraint; each in its own words and form
 query('CREATE TABLE checked (name text, n int CHECK (n % 10 <> 3), time timestamptz)');
 publish('db/append/checked', '[["a", 1, 0], ["b", 2], ["c", "x", 0], ["d", 3, 0], ["e", 4, 0]]');
