@@ -8,7 +8,6 @@
 // The readings of one period are interleaved, in the order of the tags within one second: of 1,000 tags, tag i (points.h) comes i
 // milliseconds after the full second. A late point comes where it would come in time, but is an hour to 30 days older, at random.
 // Rows are (name, time, value).
-#include <charconv>
 #include <cstdlib>
 #include <ctime>
 
@@ -21,12 +20,6 @@ constexpr int kTagCountMax = 100000;
 constexpr std::uint64_t kLateSeed = 3;
 constexpr std::int64_t kLateSecondsMin = 3600;
 constexpr std::int64_t kLateSecondsMax = 30 * 86400;
-
-char *write_value(char *at, char *end, bench::Kind kind, double value) {
-    if (kind == bench::Kind::decimal_walk) return std::to_chars(at, end, value, std::chars_format::fixed, 2).ptr;
-    if (kind == bench::Kind::integer) return std::to_chars(at, end, static_cast<std::int64_t>(value)).ptr;
-    return std::to_chars(at, end, value).ptr;  // the shortest text that reads back as the same double
-}
 
 // The text of a second; the last one is kept, as most rows have the same.
 const char *clock_text(std::time_t seconds) {
@@ -74,7 +67,7 @@ int main(int argument_count, char **arguments) {
             seconds -= kLateSecondsMin + static_cast<std::int64_t>(late.bits() % (kLateSecondsMax - kLateSecondsMin));
         at += std::snprintf(at, 128, "%s\t%s.%03d+00\t", tag.name, clock_text(seconds),
                             static_cast<int>(i * std::int64_t{1000} / tag_count));
-        at = write_value(at, at + 64, tag.kind, bench::next_value(tag, second, random));
+        at = bench::write_value(at, at + 64, tag.kind, bench::next_value(tag, second, random));
         *at++ = '\n';
         if (at > buffer + sizeof(buffer) - 256) {
             std::fwrite(buffer, 1, at - buffer, stdout);

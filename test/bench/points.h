@@ -4,6 +4,7 @@
 // slow walks), and a third are a sine with Gaussian noise at a double's full precision. Names have about 22 bytes.
 #pragma once
 
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -69,6 +70,13 @@ inline double next_value(Tag &tag, std::int64_t second, Random &random) {
         case Kind::noise: return 50 + 10 * std::sin(tag.phase + static_cast<double>(second) / 95.5) + 1.5 * random.gaussian();
     }
     return 0;
+}
+
+// Writes a value as its sensor would, without a NUL; gives the end. 32 bytes are enough.
+inline char *write_value(char *at, char *end, Kind kind, double value) {
+    if (kind == Kind::decimal_walk) return std::to_chars(at, end, value, std::chars_format::fixed, 2).ptr;
+    if (kind == Kind::integer) return std::to_chars(at, end, static_cast<std::int64_t>(value)).ptr;
+    return std::to_chars(at, end, value).ptr;  // the shortest text that reads back as the same double
 }
 
 }  // namespace bench
