@@ -8,6 +8,8 @@
 
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -59,6 +61,10 @@ char *copy_text(const char *text, char **room) noexcept {
     *room += bytes;
     return copy;
 }
+
+/// Keeps small packets together while it is on: the library writes each acknowledgement by itself, and the broker would be woken
+/// for each.
+void set_cork(int socket, int on) noexcept { setsockopt(socket, IPPROTO_TCP, TCP_CORK, &on, sizeof on); }
 
 }  // namespace
 
@@ -225,6 +231,7 @@ bool MqttConnection::configure(const ConnectionOptions &options) noexcept {
     mosquitto_message_v5_callback_set(handle_, Callbacks::received);
     mosquitto_int_option(handle_, MOSQ_OPT_PROTOCOL_VERSION, options.mqtt5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
     mosquitto_int_option(handle_, MOSQ_OPT_RECEIVE_MAXIMUM, options.receive_maximum);
+    mosquitto_int_option(handle_, MOSQ_OPT_TCP_NODELAY, 1);
     if (options.username != nullptr) {
         const int result = mosquitto_username_pw_set(handle_, options.username, options.password);
         if (result != MOSQ_ERR_SUCCESS) return lost(result, "could not set the user name");
@@ -321,8 +328,11 @@ bool MqttConnection::write_pending() noexcept {
     if (!check_connected()) return false;
     // The TLS handshake is driven by loop_read, also when it is a write that it waits for.
     if (options_.uses_tls && !accepted_ && !receive_packet()) return false;
+    set_cork(socket(), 1);
     const int result = mosquitto_loop_write(handle_, 1);
-    return result == MOSQ_ERR_SUCCESS || lost(result, "connection to the broker was lost");
+    if (result != MOSQ_ERR_SUCCESS) return lost(result, "connection to the broker was lost");
+    set_cork(socket(), 0);
+    return true;
 }
 
 bool MqttConnection::keep_alive() noexcept {

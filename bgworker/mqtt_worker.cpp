@@ -24,6 +24,9 @@ namespace {
 constexpr size_t kBatchBytesMax = 64 * 1024 * 1024;
 // MQTT 3.1.1 brokers stop at a window of their own, mosquitto's is 20: a batch must not wait for more than that.
 constexpr int kQuietMsOldProtocol = 2;
+// A batch collects for so many times what a COMMIT takes, and at least for this part of historian.mqtt_batch_ms.
+constexpr int kCommitsPerHold = 2;
+constexpr int kHoldPartMin = 20;
 constexpr int kHandshakeTimeoutMs = 30'000;
 constexpr int kHandshakeStepMs = 100;  // TLS may have read what it goes on with: the socket alone does not tell
 constexpr int kFlushTimeoutMs = kKeepaliveSeconds * 1000;
@@ -116,12 +119,18 @@ bool batch_is_full() {
 /// The setting may be longer than a subscription's own keepalive allows.
 int batch_ms() { return Min(mqtt_batch_ms, hold_ms_max(worker.link.keepalive_seconds())); }
 
-/// How long to go on without a message before a batch is closed: senders that pause are not made to wait for the full time.
-int quiet_ms() { return worker.options.mqtt5 ? batch_ms() / 10 : Min(batch_ms() / 10, kQuietMsOldProtocol); }
+/// How long to collect messages for one transaction. What a COMMIT costs, mostly the disk's flush, decides: where it is slow,
+/// transactions are fewer and larger; where it is fast nobody waits for long, but no more of them than the processor likes.
+int hold_ms() {
+    const int64 hold = kCommitsPerHold * commit_microseconds() / 1000;
+    return static_cast<int>(Max(Min(hold, int64{batch_ms()}), int64{batch_ms() / kHoldPartMin}));
+}
 
+/// After receive(): the socket is dry, or the batch as large or as old as it may become.
 bool batch_is_due() {
     if (worker.link.held_count() == 0) return false;
-    return batch_is_full() || has_passed(worker.first_held_at, batch_ms()) || has_passed(worker.last_arrival_at, quiet_ms());
+    if (batch_is_full() || has_passed(worker.first_held_at, hold_ms())) return true;
+    return !worker.options.mqtt5 && has_passed(worker.last_arrival_at, kQuietMsOldProtocol);
 }
 
 // ---------------------------------------------------------------------------------------------------------- one connection
@@ -203,9 +212,11 @@ bool subscribe_once() {
     return worker.link.subscribe();
 }
 
-/// Reads until the socket is dry or the batch is full.
+bool batch_is_old() { return worker.link.held_count() > 0 && has_passed(worker.first_held_at, mqtt_batch_ms); }
+
+/// Reads until the socket is dry, or the batch is full or old.
 bool receive() {
-    while (!batch_is_full() && !leaving()) {
+    while (!batch_is_full() && !batch_is_old() && !leaving()) {
         // A peer that never lets the socket run dry must not make this process deaf.
         CHECK_FOR_INTERRUPTS();
         const size_t before = worker.link.received_count();
@@ -244,9 +255,8 @@ long wait_milliseconds() {
     if (worker.link.is_tls_handshake()) return kHandshakeStepMs;
     if (worker.link.held_count() == 0) return kIdleWaitMs;
     const TimestampTz now = GetCurrentTimestamp();
-    const long until_old = batch_ms() - TimestampDifferenceMilliseconds(worker.first_held_at, now);
-    const long until_quiet = quiet_ms() - TimestampDifferenceMilliseconds(worker.last_arrival_at, now);
-    return Max(Min(until_old, until_quiet), 0L) + 1;
+    const long until_due = hold_ms() - TimestampDifferenceMilliseconds(worker.first_held_at, now);
+    return Max(worker.options.mqtt5 ? until_due : Min(until_due, long{kQuietMsOldProtocol}), 1L);
 }
 
 /// Takes what the broker still has for a session that is to end, and nothing new. False: the connection is over.
@@ -281,7 +291,12 @@ void serve_connection() {
         }
         const bool waits =
             alive && !leaving() && !(worker.link.is_accepted() && !worker.subscribe_sent && worker.link.held_count() == 0);
-        if (waits) wait_for_socket(wanted_socket_events(), wait_milliseconds());
+        if (waits && worker.link.held_count() > 0 && worker.options.mqtt5) {
+            // Nobody is woken for each message: what comes meanwhile is read at once when the time is over.
+            pause_for(static_cast<int>(wait_milliseconds()));
+        } else if (waits) {
+            wait_for_socket(wanted_socket_events(), wait_milliseconds());
+        }
     }
     // An orderly end stores what is held; after SIGTERM there is no time, and the broker delivers it again.
     if (alive && !ProcDiePending && worker.link.held_count() > 0) alive = store_held_messages();

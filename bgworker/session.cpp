@@ -4,6 +4,8 @@ namespace historian::bgworker {
 
 namespace {
 
+int64 usual_commit_microseconds = 0;
+
 void pin(const char *name, const char *value) { SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION); }
 
 }  // namespace
@@ -42,9 +44,13 @@ void commit_durably() {
     PopActiveSnapshot();
     // Not by the setting: a deferred trigger runs inside CommitTransactionCommand and could set it again.
     ForceSyncCommit();
+    const TimestampTz begin = GetCurrentTimestamp();
     CommitTransactionCommand();
+    usual_commit_microseconds += (GetCurrentTimestamp() - begin - usual_commit_microseconds) / 4;
     pgstat_report_activity(STATE_IDLE, nullptr);
 }
+
+int64 commit_microseconds() { return Max(usual_commit_microseconds, int64{0}); }
 
 void abort_transaction() {
     // Also out of a subtransaction whose own clean-up failed: what stayed open would swallow the next COMMIT.

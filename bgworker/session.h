@@ -24,6 +24,9 @@ void commit_transaction();
 /// server.
 void commit_durably();
 
+/// How long commit_durably() takes here, in microseconds: what it took lately counts most.
+int64 commit_microseconds();
+
 /// After an error was caught: aborts the transaction and forgets the error.
 void abort_transaction();
 
