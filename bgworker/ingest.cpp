@@ -187,12 +187,6 @@ bool settle_rejected_rows(const Attempt &attempt, Incoming *incoming, const Mess
     return true;
 }
 
-void insert_rows(RowBuffer *buffer) {
-    if (buffer->row_count() > 0) buffer->insert(0, buffer->row_count());
-    buffer->note_times(0, buffer->row_count());
-    buffer->clear();
-}
-
 void note_newest(const Attempt &attempt, TimestampTz time) { *attempt.newest_time = Max(*attempt.newest_time, time); }
 
 /// Adds the rows of a message to `buffer`, inserting whenever that is full; any error is the caller's to handle.
@@ -209,7 +203,7 @@ void add_message(const Attempt &attempt, TargetTable *target, Incoming *incoming
     for (uint32 row = 0; row < incoming->row_count; ++row) {
         CHECK_FOR_INTERRUPTS();
         if (rejected.has(row)) continue;
-        while (!buffer->convert(binding, rows.times, row)) insert_rows(buffer);
+        while (!buffer->convert(binding, rows.times, row)) buffer->insert_all();
     }
 }
 
@@ -222,7 +216,8 @@ TimestampTz insert_messages(const Attempt &attempt, const Group &group, Incoming
         RowBuffer buffer;
         buffer.begin(target, position);
         for (int i = 0; i < count; ++i) add_message(attempt, target, messages[i], &buffer);
-        insert_rows(&buffer);
+        buffer.insert_all();
+        buffer.finish();
         newest = buffer.newest_time();
     }
     MemoryContextSwitchTo(before);

@@ -1,5 +1,6 @@
 #include "bgworker/nanoseconds.h"
 
+#include <charconv>
 #include <limits>
 
 namespace historian::bgworker {
@@ -76,9 +77,20 @@ int digits_to_nanoseconds(TimeUnit unit) noexcept {
     }
 }
 
+/// The commonest way to write a time, figures only: the same as below, in fewer steps.
+bool parse_integral_nanoseconds(std::string_view number, std::int64_t *microseconds) noexcept {
+    std::int64_t nanoseconds;
+    const char *end = number.data() + number.size();
+    const std::from_chars_result result = std::from_chars(number.data(), end, nanoseconds);
+    if (result.ec != std::errc{} || result.ptr != end) return false;
+    *microseconds = nanoseconds / 1000 - (nanoseconds % 1000 < 0) - kMicrosecondsFrom1970To2000;
+    return true;
+}
+
 }  // namespace
 
 TimeFault parse_time(std::string_view number, TimeUnit unit, std::int64_t *microseconds) noexcept {
+    if (unit == TimeUnit::nanoseconds && parse_integral_nanoseconds(number, microseconds)) return TimeFault::none;
     Decimal decimal;
     if (!read_decimal(number, &decimal)) return TimeFault::not_a_number;
     decimal.exponent += digits_to_nanoseconds(unit);

@@ -26,7 +26,7 @@ public:
 private:
     bool grow(Arena &arena, std::size_t more) noexcept {
         std::size_t capacity = capacity_ < 8 ? 16 : capacity_ * 2;
-        if (capacity < size_ + more) capacity = size_ + more;
+        if (capacity < size_ + more + 1) capacity = size_ + more + 1;  // the NUL that ends a text
         T *data = arena.array<T>(capacity);
         if (data == nullptr) return false;
         if (size_ > 0) std::memcpy(data, data_, size_ * sizeof(T));

@@ -1,5 +1,7 @@
 #include "bgworker/row_buffer.h"
 
+#include "bgworker/plain_value.h"
+
 namespace historian::bgworker {
 
 namespace {
@@ -80,6 +82,8 @@ Datum convert_cell(TargetColumn *column, const Cell &cell, const MessageTimes &t
         if (cell.kind == CellKind::arrival) return TimestampTzGetDatum(times.arrival);
         return convert_time(column, cell, times);
     }
+    Datum value;
+    if (convert_plainly(column->type, cell, &value)) return value;
     char *text = cell.kind == CellKind::arrival ? pstrdup(timestamptz_to_str(times.arrival))
                                                 : pg_any_to_server(cell.text, static_cast<int>(cell.bytes), PG_UTF8);
     if (column->sent_type == TEXTOID) return CStringGetTextDatum(text);
@@ -156,6 +160,7 @@ const char *find_row_fault(const TargetTable &target, const RowBinding &binding,
 void RowBuffer::begin(TargetTable *target, CellPosition *position) {
     target_ = target;
     position_ = position;
+    context_ = CurrentMemoryContext;
     rows_ = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT rows", ALLOCSET_DEFAULT_SIZES);
     arrays_ = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT arrays", ALLOCSET_DEFAULT_SIZES);
     sent_ = static_cast<bool *>(palloc0(sizeof(bool) * Max(target->column_count, 1)));
@@ -185,7 +190,9 @@ bool RowBuffer::choose_statement(const RowBinding &binding, const Cell *cells) {
     }
     if (statement_ != nullptr && memcmp(statement_->sent, sent_, sizeof(bool) * target_->column_count) == 0) return true;
     if (row_count_ > 0) return false;
+    finish();
     statement_ = find_statement(target_, sent_);
+    is_direct_tried_ = false;
     return true;
 }
 
@@ -251,6 +258,45 @@ void RowBuffer::note_times(int first, int count) {
                                      : timestamp2timestamptz_opt_overflow(DatumGetTimestamp(values_[i][row]), &overflow);
         newest_time_ = Max(newest_time_, time);
     }
+}
+
+/// Columns that are sent as text want the cast of an INSERT.
+void RowBuffer::begin_direct_insert() {
+    is_direct_tried_ = true;
+    const int count = statement_->column_count;
+    auto *numbers = static_cast<AttrNumber *>(palloc(sizeof(AttrNumber) * Max(count, 1)));
+    direct_values_ = static_cast<Datum **>(palloc(sizeof(Datum *) * Max(count, 1)));
+    direct_nulls_ = static_cast<bool **>(palloc(sizeof(bool *) * Max(count, 1)));
+    for (int s = 0; s < count; ++s) {
+        const int i = statement_->columns[s];
+        const TargetColumn &column = target_->columns[i];
+        if (column.sent_type != column.type) return;
+        numbers[s] = column.number;
+        direct_values_[s] = values_[i];
+        direct_nulls_[s] = nulls_[i];
+    }
+    direct_.begin(target_->table, numbers, count);
+}
+
+void RowBuffer::insert_all() {
+    if (row_count_ > 0) {
+        position_->row = 0;
+        MemoryContext before = MemoryContextSwitchTo(context_);
+        if (!is_direct_tried_) begin_direct_insert();
+        MemoryContextSwitchTo(rows_);
+        if (direct_.is_open()) {
+            direct_.insert(direct_values_, direct_nulls_, row_count_);
+        } else {
+            insert(0, row_count_);
+        }
+        MemoryContextSwitchTo(before);
+        note_times(0, row_count_);
+    }
+    clear();
+}
+
+void RowBuffer::finish() {
+    if (direct_.is_open()) direct_.finish();
 }
 
 void RowBuffer::clear() {

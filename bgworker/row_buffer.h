@@ -1,7 +1,7 @@
 // Rows on their way into a table: cells become values of the columns' types, and enter by one INSERT for many rows.
 //
 // Values go through the columns' own input functions, one cell at a time, so that a cell that does not fit is known by row and
-// column.
+// column. The commonest values and tables have shorter ways to the same end: plain_value.h and direct_insert.h.
 //
 // Invariants:
 //   1. Rows enter in the order in which they were added.
@@ -10,6 +10,7 @@
 
 #include "bgworker/server.h"
 //
+#include "bgworker/direct_insert.h"
 #include "bgworker/payload.h"
 #include "bgworker/target_table.h"
 
@@ -58,8 +59,15 @@ public:
     /// binding   has no fault in this row
     bool convert(const RowBinding &binding, const MessageTimes &times, uint32 row);
 
-    /// Inserts `count` of the waiting rows, from number `first` on.
+    /// Inserts `count` of the waiting rows, from number `first` on, by a statement.
     void insert(int first, int count);
+
+    /// Inserts all waiting rows, without a statement where the table allows it, and forgets them. An error ends the buffer's use:
+    /// only the abort of the (sub)transaction may follow.
+    void insert_all();
+
+    /// After insert_all(): all is stored, and later statements see it.
+    void finish();
 
     /// Takes the times of rows that insert() has stored into account: a row without one counts as of now.
     void note_times(int first, int count);
@@ -73,12 +81,18 @@ public:
 
 private:
     bool choose_statement(const RowBinding &binding, const Cell *cells);
+    void begin_direct_insert();
 
     TargetTable *target_ = nullptr;
     CellPosition *position_ = nullptr;
-    MemoryContext rows_ = nullptr;    ///< values of the waiting rows
+    MemoryContext context_ = nullptr;  ///< of begin()
+    MemoryContext rows_ = nullptr;     ///< values of the waiting rows
     MemoryContext arrays_ = nullptr;  ///< of one INSERT
     const InsertStatement *statement_ = nullptr;
+    bool is_direct_tried_ = false;  ///< for statement_
+    DirectInsert direct_;           ///< open when it may stand for statement_
+    Datum **direct_values_ = nullptr;  ///< values_ and nulls_, those of statement_
+    bool **direct_nulls_ = nullptr;
     bool *sent_ = nullptr;      ///< by column, of the row being converted
     Datum **values_ = nullptr;  ///< [column][row]
     bool **nulls_ = nullptr;

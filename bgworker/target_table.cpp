@@ -142,6 +142,7 @@ bool may_default(Relation rel, const FormData_pg_attribute *attribute) {
 
 void describe_column(Relation rel, const FormData_pg_attribute *attribute, TargetColumn *column) {
     column->name = pstrdup(NameStr(attribute->attname));
+    column->number = attribute->attnum;
     column->type = attribute->atttypid;
     column->typmod = attribute->atttypmod;
     column->may_default = may_default(rel, attribute);

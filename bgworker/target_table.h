@@ -1,8 +1,8 @@
 // A table as the rows of messages meet it: its columns, how cells find them, and the INSERTs that take many rows at once.
 //
 // Rows enter by ordinary statements over arrays: defaults, generated columns, constraints, triggers, partitions, rights, all as
-// usual. A statement names the columns that its rows bring, and those that would be null without it, so that rows of differing
-// columns can share one; there is a statement for each such set of columns.
+// usual (or by a shorter way to the same end: direct_insert.h). A statement names the columns that its rows bring, and those that
+// would be null without it, so that rows of differing columns can share one; there is a statement for each such set of columns.
 #pragma once
 
 #include "bgworker/server.h"
@@ -14,6 +14,7 @@ namespace historian::bgworker {
 
 struct TargetColumn {
     const char *name;
+    AttrNumber number;
     Oid type;
     int32 typmod;
     Oid sent_type;  ///< the array's element: type, or text when type has no array that unnest leaves whole
