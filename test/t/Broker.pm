@@ -76,12 +76,36 @@ sub start {
 sub stop {
     my ($self) = @_;
     return unless $self->{pid};
-    kill 'TERM', $self->{pid};
+    CORE::kill 'TERM', $self->{pid};
     waitpid $self->{pid}, 0;
     $self->{pid} = undef;
 }
 
 sub restart { $_[0]->stop; $_[0]->start }
+
+# Writes sessions to disk now; returns when they are there.
+sub save {
+    my ($self) = @_;
+    my $file = "$self->{folder}/mosquitto.db";
+    my $before = -e $file ? (stat _)[1] : 0;
+    CORE::kill 'USR1', $self->{pid};
+    for (1 .. 500) {
+        return if -e $file && (stat _)[1] != $before;    # it is renamed into place
+        usleep(20_000);
+    }
+    die "mosquitto does not write $file";
+}
+
+# At once: what is not on disk is lost.
+sub kill {
+    my ($self) = @_;
+    CORE::kill 'KILL', $self->{pid};
+    waitpid $self->{pid}, 0;
+    $self->{pid} = undef;
+}
+
+sub freeze { CORE::kill 'STOP', $_[0]->{pid} }
+sub thaw { CORE::kill 'CONT', $_[0]->{pid} }
 
 # Publishes one message; returns when the broker has it.
 sub publish {
