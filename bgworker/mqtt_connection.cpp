@@ -62,6 +62,11 @@ char *copy_text(const char *text, char **room) noexcept {
     return copy;
 }
 
+bool has_bytes(int socket) noexcept {
+    pollfd readable{socket, POLLIN, 0};
+    return poll(&readable, 1, 0) > 0 && (readable.revents & POLLIN) != 0;
+}
+
 /// Keeps small packets together while it is on: the library writes each acknowledgement by itself, and the broker would be woken
 /// for each.
 void set_cork(int socket, int on) noexcept { setsockopt(socket, IPPROTO_TCP, TCP_CORK, &on, sizeof on); }
@@ -386,8 +391,12 @@ int MqttConnection::socket() const noexcept { return handle_ == nullptr ? -1 : m
 bool MqttConnection::wants_write() const noexcept { return handle_ != nullptr && mosquitto_want_write(handle_); }
 
 bool MqttConnection::is_readable() const noexcept {
-    pollfd poll_readable{socket(), POLLIN, 0};
-    return poll(&poll_readable, 1, 0) > 0 && (poll_readable.revents & POLLIN) != 0;
+    if (has_bytes(socket())) return true;
+    // A broker that collects small packets (Nagle's algorithm) waits until TCP has acknowledged the one before, and TCP waits for
+    // an answer that could carry that. Told to do it now, the broker's side may send all it has.
+    const int on = 1;
+    setsockopt(socket(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    return has_bytes(socket());
 }
 
 }  // namespace historian::bgworker

@@ -212,7 +212,7 @@ bool subscribe_once() {
     return worker.link.subscribe();
 }
 
-bool batch_is_old() { return worker.link.held_count() > 0 && has_passed(worker.first_held_at, mqtt_batch_ms); }
+bool batch_is_old() { return worker.link.held_count() > 0 && has_passed(worker.first_held_at, batch_ms()); }
 
 /// Reads until the socket is dry, or the batch is full or old.
 bool receive() {

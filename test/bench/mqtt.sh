@@ -73,7 +73,6 @@ persistence_location $folder/broker/
 autosave_interval 10
 max_queued_messages 0
 max_inflight_messages 0
-set_tcp_nodelay true
 log_dest file $folder/broker/log
 SETTINGS
     mosquitto=$(PATH=$PATH:/usr/sbin command -v mosquitto)
