@@ -7,6 +7,7 @@
 #include "bgworker/session.h"
 #include "bgworker/settings.h"
 #include "bgworker/subtransaction.h"
+#include "bgworker/transform.h"
 
 extern "C" {
 #include "common/hashfn.h"
@@ -207,12 +208,30 @@ void add_message(const Attempt &attempt, TargetTable *target, Incoming *incoming
     }
 }
 
+/// The same by the subscription's function. Which message a row came from is not known: the last one counts them all.
+void transform_messages(const Attempt &attempt, const TargetTable &target, Incoming **messages, int count) {
+    TransformBuffer buffer;
+    buffer.begin(attempt.batch->subscription->transform, target, attempt.batch->parsed);
+    int last = -1, sqlstate;
+    for (int i = 0; i < count; ++i) {
+        if (messages[i]->error != nullptr) continue;
+        messages[i]->row_count = messages[i]->rejected_row_count = 0;
+        const char *fault = buffer.add(*messages[i]->message, &sqlstate);
+        if (fault == nullptr) last = i;
+        if (fault != nullptr) reject(messages[i], MemoryContextStrdup(attempt.batch->context, fault), sqlstate);
+    }
+    if (last >= 0) messages[last]->row_count = static_cast<uint32>(Min(buffer.finish(), PG_UINT32_MAX));
+}
+
 /// Inserts the rows of some messages of one table, and returns the newest time; any error is the caller's to handle.
 TimestampTz insert_messages(const Attempt &attempt, const Group &group, Incoming **messages, int count, CellPosition *position) {
     TimestampTz newest = DT_NOBEGIN;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT insert", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(context);
-    if (TargetTable *target = open_group_target(attempt, group, messages, count)) {
+    TargetTable *target = open_group_target(attempt, group, messages, count);
+    if (target != nullptr && attempt.batch->subscription->transform != nullptr) {
+        transform_messages(attempt, *target, messages, count);
+    } else if (target != nullptr) {
         RowBuffer buffer;
         buffer.begin(target, position);
         for (int i = 0; i < count; ++i) add_message(attempt, target, messages[i], &buffer);
@@ -280,7 +299,8 @@ void store_carefully(const Attempt &attempt, const Group &group, Incoming **mess
     if (try_messages(attempt, group, messages, count, &error, &sqlstate)) return;
     if (count == 1) {
         inserts_fail = true;
-        if (messages[0]->row_count == 1) return reject(messages[0], error, sqlstate);
+        const bool whole = messages[0]->row_count == 1 || attempt.batch->subscription->transform != nullptr;
+        if (whole) return reject(messages[0], error, sqlstate);
         return store_rows(attempt, group, messages[0]);
     }
     // The subtransaction took rejections for arity and the like with it; they are found again.

@@ -2,6 +2,7 @@
 
 #include "bgworker/decompress.h"
 #include "bgworker/settings.h"
+#include "bgworker/subscription_mapping.h"
 
 namespace historian::bgworker {
 
@@ -26,8 +27,15 @@ bool is_zone_name(std::string_view name) {
     return is_offset && name.size() - digit <= 2;
 }
 
+/// True for properties that say how times and bytes are to be understood, also of messages in a form of their own.
+bool concerns_mapping(const char *property) {
+    return strcmp(property, "timeformat") == 0 || strcmp(property, "tz") == 0 || strcmp(property, "compress") == 0;
+}
+
 /// How the message is to be read. The more particular wins: subscription, content type, topic, user properties.
-const char *choose_options(const ReceivedMessage &message, const TopicTable &topic, PayloadOptions *options) {
+///
+/// mapped  it has a form of its own: what it says about its format is not meant for us
+const char *choose_options(const ReceivedMessage &message, const TopicTable &topic, bool mapped, PayloadOptions *options) {
     if (message.content_type != nullptr) set_content_type(message.content_type, options);
     if (topic.is_metrics) options->format = PayloadFormat::line_protocol;
     if (topic.format[0] != '\0') {
@@ -40,6 +48,7 @@ const char *choose_options(const ReceivedMessage &message, const TopicTable &top
     }
     for (uint32 i = 0; i < message.property_count; ++i) {
         const UserProperty &property = message.properties[i];
+        if (mapped && !concerns_mapping(property.name)) continue;
         // The value is not repeated: it may be long, and in no encoding of ours.
         if (const char *fault = set_payload_option(property.name, property.value, options))
             return psprintf("user property \"%s\" %s", property.name, fault);
@@ -67,22 +76,29 @@ pg_tz *find_time_zone(std::string_view name) {
     return is_zone_name(name) ? pg_tzset(pnstrdup(name.data(), name.size())) : nullptr;
 }
 
+const char *read_message_bytes(const ReceivedMessage &message, MemoryContext context, std::string_view *bytes, int *sqlstate) {
+    *bytes = {message.payload, message.kept_bytes};
+    if (!is_compressed(*bytes)) return nullptr;
+    Arena arena(grow_in_context, context);
+    return decompress_message(*bytes, arena, bytes, sqlstate);
+}
+
 const char *read_message(const Subscription &subscription, const ReceivedMessage &message, const TopicTable &topic,
                          const TargetTable &target, MemoryContext context, MessageRows *rows, int *sqlstate) {
     Arena arena(grow_in_context, context);
     ParseContext parse;
     *sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
     parse.options = subscription.payload;
-    if (const char *fault = choose_options(message, topic, &parse.options)) return fault;
+    if (const char *fault = choose_options(message, topic, subscription.mapping != nullptr, &parse.options)) return fault;
     const std::string_view zone_name = parse.options.time_zone;
     pg_tz *zone = zone_name.empty() ? nullptr : find_time_zone(zone_name);
     if (zone == nullptr && !zone_name.empty()) return "user property \"tz\" is not the name of a time zone";
     rows->times = {parse.options.time_unit, zone,
                    static_cast<TimestampTz>(message.arrived_at) - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY};
-    rows->bytes = {message.payload, message.kept_bytes};
-    if (is_compressed(rows->bytes)) {
-        if (const char *fault = decompress_message(rows->bytes, arena, &rows->bytes, sqlstate)) return fault;
-    }
+    if (const char *fault = read_message_bytes(message, context, &rows->bytes, sqlstate)) return fault;
+    rows->mapping = subscription.mapping;
+    rows->message = &message;
+    if (rows->mapping != nullptr) return map_received(*rows->mapping, message, rows->bytes, arena, &rows->payload, sqlstate);
     parse.shape = &target.shape;
     if (OidIsValid(subscription.target)) parse.topic = message.topic;
     const PayloadError error = parse_payload(rows->bytes, parse, arena, &rows->payload);
@@ -95,7 +111,9 @@ const char *read_message(const Subscription &subscription, const ReceivedMessage
 
 std::string_view write_message_row(const MessageRows &rows, uint32 row) {
     Arena arena(grow_in_context, CurrentMemoryContext);
-    const std::string_view payload = write_row(rows.bytes, rows.payload, row, arena);
+    const std::string_view payload = rows.mapping != nullptr
+                                         ? write_received_row(*rows.mapping, *rows.message, rows.bytes, row, arena)
+                                         : write_row(rows.bytes, rows.payload, row, arena);
     if (payload.data() == nullptr) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
     return payload;
 }

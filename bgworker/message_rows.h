@@ -1,5 +1,5 @@
 // A message's rows: its bytes, decompressed where they are compressed, read in the format that the message, its topic or its
-// subscription names.
+// subscription names, or by the subscription's mapping.
 #pragma once
 
 #include "bgworker/mqtt_connection.h"
@@ -13,7 +13,14 @@ struct MessageRows {
     std::string_view bytes;  ///< what was parsed
     Payload payload;
     MessageTimes times;
+    const Mapping *mapping;  ///< that it was read with; nullptr: none
+    const ReceivedMessage *message;
 };
+
+/// The bytes of a message, decompressed into `context` where they are compressed.
+///
+/// returns  nullptr, or why that is not possible: a phrase
+const char *read_message_bytes(const ReceivedMessage &message, MemoryContext context, std::string_view *bytes, int *sqlstate);
 
 /// Reads a message for `target`.
 ///

@@ -2,7 +2,9 @@
 
 #include "bgworker/message_rows.h"
 #include "bgworker/settings.h"
+#include "bgworker/subscription_mapping.h"
 #include "bgworker/subscriptions.h"
+#include "bgworker/transform.h"
 
 extern "C" {
 #include "catalog/pg_authid.h"
@@ -18,7 +20,7 @@ const OptionKind kOptions[kOptionCount] = {
     {"protocol", INT4OID, true},     {"keepalive", INT4OID, true},   {"client_id", TEXTOID, false},
     {"in_schema", NAMEOID, true},    {"format", TEXTOID, false},     {"timeformat", TEXTOID, false},
     {"tz", TEXTOID, false},          {"header", TEXTOID, false},     {"delimiter", TEXTOID, false},
-    {"enabled", BOOLOID, true},
+    {"enabled", BOOLOID, true},      {"mapping", JSONBOID, false},    {"transform", TEXTOID, false},
 };
 
 namespace {
@@ -87,6 +89,28 @@ void check_target(const SubscriptionDraft &draft) {
     }
     if (pg_class_aclcheck(target, draft.owner, ACL_INSERT) != ACLCHECK_OK) {
         aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(kind), get_rel_name(target));
+    }
+}
+
+const char *mapping_text(Datum mapping) { return DatumGetCString(DirectFunctionCall1(jsonb_out, mapping)); }
+
+/// What becomes of messages must fit the target; a transform is stored with its schema and the types of its arguments.
+void check_forms(SubscriptionDraft *draft) {
+    const bool mapped = !draft->nulls[kOptionMapping];
+    const bool transformed = !draft->nulls[kOptionTransform];
+    if (mapped && transformed) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("an MQTT subscription has either a mapping or a transform"),
+                errhint("mapping => 'null' and transform => '' take one away."));
+    }
+    const bool target_changes = draft->fresh || draft->given[kOptionTarget];
+    const Oid target = draft->nulls[kOptionTarget] ? InvalidOid : DatumGetObjectId(draft->values[kOptionTarget]);
+    if (mapped && (target_changes || draft->given[kOptionMapping])) {
+        check_mapping(target, mapping_text(draft->values[kOptionMapping]));
+    }
+    if (transformed && (target_changes || draft->given[kOptionTransform])) {
+        const char *function = check_transform(target, draft->owner, option_text(*draft, kOptionTransform));
+        set_option(draft, kOptionTransform, CStringGetTextDatum(function));
     }
 }
 
@@ -233,9 +257,10 @@ void take_option_arguments(FunctionCallInfo fcinfo, SubscriptionDraft *draft) {
         }
         draft->given[i] = true;
         Datum value = PG_GETARG_DATUM(i + 1);
-        if (kind.type == TEXTOID) value = PointerGetDatum(PG_DETOAST_DATUM(value));
+        if (kind.type == TEXTOID || kind.type == JSONBOID) value = PointerGetDatum(PG_DETOAST_DATUM(value));
         set_option(draft, option, value);
         const bool none = (kind.type == TEXTOID && VARSIZE_ANY_EXHDR(DatumGetPointer(value)) == 0) ||
+                          (kind.type == JSONBOID && strcmp(mapping_text(value), "null") == 0) ||
                           (kind.type == REGCLASSOID && !OidIsValid(DatumGetObjectId(value)));
         if (none && kind.required) reject_missing(kind.name, true);
         if (none) take_option_away(draft, option);
@@ -252,6 +277,7 @@ void check_options(SubscriptionDraft *draft) {
     check_broker(draft, *brokers);
     check_topic(*draft);
     if (draft->given[kOptionTarget] || draft->fresh) check_target(*draft);
+    check_forms(draft);
     check_tls(*draft, brokers->tls);
     check_qos(draft);
     check_protocol(*draft);

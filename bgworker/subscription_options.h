@@ -32,6 +32,8 @@ enum Option : int {
     kOptionHeader,
     kOptionDelimiter,
     kOptionEnabled,
+    kOptionMapping,
+    kOptionTransform,
     kOptionCount,
 };
 

@@ -1,6 +1,7 @@
 #include "bgworker/subscriptions.h"
 
 #include "bgworker/session.h"
+#include "bgworker/subscription_mapping.h"
 #include "bgworker/worker_state.h"
 
 namespace historian::bgworker {
@@ -35,11 +36,14 @@ enum Column {
     kTz,
     kHeader,
     kDelimiter,
+    kMapping,
+    kTransform,
 };
 constexpr const char *kReadSubscription =
     "SELECT name, owner, broker, username, password, cafile, certfile, keyfile, keypassword, insecure, client_id, topic,"
     " pg_catalog.array_to_string(former_topics, ','), in_schema, target, qos, protocol, keepalive, workers, xmin, id,"
-    " format, timeformat, tz, header, delimiter"
+    " format, timeformat, tz, header, delimiter,"
+    " mapping, transform"
     " FROM historian.mqtt_subscription WHERE ";
 
 /// Copies a column of SPI's current row into the current context; nullptr when it is null.
@@ -176,6 +180,9 @@ void fill_subscription(MemoryContext context, int worker, Subscription *subscrip
     subscription->worker_count = DatumGetInt32(column_datum(0, kWorkers));
     subscription->version = DatumGetTransactionId(column_datum(0, kVersion));
     fill_payload_options(context, subscription);
+    const char *mapping = copy_column(0, kMapping);
+    subscription->mapping = mapping == nullptr ? nullptr : read_mapping(mapping, context);
+    subscription->transform = copy_text(context, copy_column(0, kTransform));
     fill_topics(context, subscription);
 }
 

@@ -7,6 +7,7 @@
 
 #include "bgworker/server.h"
 //
+#include "bgworker/mapping.h"
 #include "bgworker/mqtt_connection.h"
 #include "bgworker/option_lists.h"
 #include "bgworker/payload_options.h"
@@ -37,6 +38,8 @@ struct Subscription {
     const char *default_schema;    ///< where topics name tables; UTF-8
     Oid target;                    ///< InvalidOid: the topic names the table
     PayloadOptions payload;        ///< of payloads that do not say it themselves
+    const Mapping *mapping;        ///< nullptr: messages are in forms of our own
+    const char *transform;         ///< a function's signature, in the database's encoding; nullptr: none
     int qos;
     int protocol;  ///< 5, or 3 for 3.1.1
     int keepalive_seconds;

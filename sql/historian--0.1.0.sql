@@ -529,6 +529,8 @@ CREATE TABLE historian.mqtt_subscription (
     header text,
     delimiter text,
     enabled boolean NOT NULL,
+    mapping jsonb,                                       -- bgworker/mapping.h
+    transform text,                                      -- schema.function(argument types)
     former_topics text[] NOT NULL DEFAULT '{}',          -- of before mqtt_alter: sessions are unsubscribed from these
     created_at timestamptz NOT NULL DEFAULT now()
 ) USING heap;
@@ -636,13 +638,16 @@ CREATE FUNCTION @extschema@.mqtt_subscribe(name text, broker text, topic text, t
     keyfile text DEFAULT NULL, keypassword text DEFAULT NULL, insecure boolean DEFAULT false, qos integer DEFAULT 1,
     workers integer DEFAULT 1, protocol integer DEFAULT 5, keepalive integer DEFAULT 60, client_id text DEFAULT NULL,
     in_schema name DEFAULT current_schema(), format text DEFAULT NULL, timeformat text DEFAULT NULL, tz text DEFAULT NULL,
-    header text DEFAULT NULL, delimiter text DEFAULT NULL, enabled boolean DEFAULT true)
+    header text DEFAULT NULL, delimiter text DEFAULT NULL, enabled boolean DEFAULT true, mapping jsonb DEFAULT NULL,
+    transform text DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_subscribe';
 COMMENT ON FUNCTION @extschema@.mqtt_subscribe IS
     'Stores what arrives at an MQTT broker, from COMMIT on and whenever the server runs, with the rights of the caller. '
     'Topics db/append/TABLE name tables of in_schema that belong to the caller or to a role with the caller''s rights; '
     'with target, every message goes there, whoever owns it. broker: mqtt://host:port or mqtts://host:port, several separated by '
-    'commas are tried in order; topic: filters, separated by commas; keepalive in seconds; protocol 5, or 3 for MQTT 3.1.1. '
+    'commas are tried in order; topic: filters, separated by commas; keepalive in seconds; protocol 5, or 3 for MQTT 3.1.1; '
+    'mapping: columns of target and where their values are in a message; transform: a function (payload, topic [, properties]) '
+    'that returns rows for target. '
     'Errors: 42710 the name is taken, 22023 an option, 42501 rights, 55000 not preloaded or the caller may not log in.';
 REVOKE ALL ON FUNCTION @extschema@.mqtt_subscribe FROM PUBLIC;
 
@@ -651,10 +656,12 @@ CREATE FUNCTION @extschema@.mqtt_alter(name text, broker text DEFAULT NULL, topi
     keyfile text DEFAULT NULL, keypassword text DEFAULT NULL, insecure boolean DEFAULT NULL, qos integer DEFAULT NULL,
     workers integer DEFAULT NULL, protocol integer DEFAULT NULL, keepalive integer DEFAULT NULL, client_id text DEFAULT NULL,
     in_schema name DEFAULT NULL, format text DEFAULT NULL, timeformat text DEFAULT NULL, tz text DEFAULT NULL,
-    header text DEFAULT NULL, delimiter text DEFAULT NULL, enabled boolean DEFAULT NULL, owner regrole DEFAULT NULL)
+    header text DEFAULT NULL, delimiter text DEFAULT NULL, enabled boolean DEFAULT NULL, mapping jsonb DEFAULT NULL,
+    transform text DEFAULT NULL, owner regrole DEFAULT NULL)
     RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'historian_mqtt_alter';
 COMMENT ON FUNCTION @extschema@.mqtt_alter IS
-    'Changes the options of an MQTT subscription that are given; the empty text, and the table ''-'', take an option away. '
+    'Changes the options of an MQTT subscription that are given; the empty text, the table ''-'' and the mapping ''null'' take '
+    'an option away. '
     'At COMMIT its workers finish what they have received and connect again. '
     'Errors: 42704 no such subscription, 42501 not its owner or rights that an option needs, 22023 an option.';
 

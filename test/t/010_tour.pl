@@ -12,7 +12,8 @@ my @pages = ("$top/README.md", sort glob "$top/doc/*.md");
 
 my $node = PostgreSQL::Test::Cluster->new('tour');
 $node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'");
+# One worker for each page's database and for each of its subscriptions.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'historian'\nmax_worker_processes = 40");
 $node->start;
 
 # The broker that mqtt://127.0.0.1:1883 stands for; started when a page needs it, anew for each page.
