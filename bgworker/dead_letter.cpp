@@ -10,6 +10,9 @@ namespace {
 
 char last_error[kProblemBytes];
 
+// Of a reason this much is kept.
+constexpr int kReasonBytesMax = 1000;
+
 /// A topic or property that the database can store whatever its bytes: where they are not text of its encoding, the bytes above
 /// ASCII become \xNN.
 const char *printable_text(const char *topic) {
@@ -64,6 +67,13 @@ Datum bytea_datum(const char *bytes, size_t count) {
     return PointerGetDatum(value);
 }
 
+/// An input function's error repeats what it was given: a number of a million digits, say. The payload has it.
+const char *shorten(const char *error) {
+    const auto bytes = static_cast<int>(strlen(error));
+    if (bytes <= kReasonBytesMax) return error;
+    return psprintf("%.*s ...", pg_mbcliplen(error, bytes, kReasonBytesMax), error);
+}
+
 SPIPlanPtr prepare_once() {
     static SPIPlanPtr kept = nullptr;
     if (kept != nullptr) return kept;
@@ -94,7 +104,7 @@ void insert_dead_letter(const Subscription &subscription, const ReceivedMessage 
                           Int64GetDatum(static_cast<int64>(message.payload_bytes)),
                           Int16GetDatum(message.qos),
                           BoolGetDatum(message.retained),
-                          CStringGetTextDatum(error),
+                          CStringGetTextDatum(shorten(error)),
                           CStringGetTextDatum(unpack_sql_state(sqlstate)),
                           properties != nullptr ? CStringGetTextDatum(properties) : static_cast<Datum>(0),
                           content_type != nullptr ? CStringGetTextDatum(content_type) : static_cast<Datum>(0),
@@ -118,7 +128,8 @@ void delete_dead_letter(int64 id) {
 void keep_dead_letter(int64 id, const char *error, int sqlstate) {
     as_historian_owner([id, error, sqlstate] {
         Oid types[] = {INT8OID, TEXTOID, TEXTOID};
-        Datum values[] = {Int64GetDatum(id), CStringGetTextDatum(error), CStringGetTextDatum(unpack_sql_state(sqlstate))};
+        Datum values[] = {Int64GetDatum(id), CStringGetTextDatum(shorten(error)),
+                          CStringGetTextDatum(unpack_sql_state(sqlstate))};
         SPI_execute_with_args(
             "UPDATE historian.mqtt_dead_letter SET error = $2, sqlstate = $3, attempts = attempts OPERATOR(pg_catalog.+) 1,"
             " last_attempt = pg_catalog.clock_timestamp() WHERE id OPERATOR(pg_catalog.=) $1",
