@@ -44,11 +44,11 @@ TEST(Resolver, SaysWhyANameHasNoAddress) {
 TEST(Resolver, DoesNotWaitForWhatItAbandons) {
     const auto begin = Clock::now();
     Resolver resolver;
-    for (int i = 0; i < 4; ++i) ASSERT_TRUE(resolver.begin("localhost", 2'000));
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(resolver.begin("localhost", 5'000));
     resolver.abandon();
     EXPECT_FALSE(resolver.begin("localhost", 0)) << "a fifth thread";
     EXPECT_STREQ(resolver.problem(), "earlier questions to the name server are still unanswered");
-    EXPECT_LT(Clock::now() - begin, std::chrono::seconds(1));
+    EXPECT_LT(Clock::now() - begin, std::chrono::seconds(4));
     bool again = false;
     while (!again && Clock::now() - begin < std::chrono::seconds(30)) again = resolver.begin("localhost", 0);
     EXPECT_TRUE(again) << "the threads have ended";
