@@ -18,8 +18,8 @@ my $publisher = Broker::build_publisher("$FindBin::RealBin/../publisher.cpp")
     or plan skip_all => 'the publisher cannot be built here';
 
 use constant CHUNKS => 10;
-# What a malloc that is used in a different order each time may move about.
-use constant SLACK_KB => 6 * 1024;
+# What a malloc that is used in a different order each time may move about. Of 150,000 messages: 14 bytes each.
+use constant SLACK_KB => 2 * 1024;
 
 my $messages = $ENV{HISTORIAN_TEST_MEMORY_MESSAGES} // 300_000;
 my $chunk = int($messages / CHUNKS);
@@ -62,9 +62,10 @@ for my $round (0 .. CHUNKS) {
 }
 diag sprintf '%d messages, %.0f a second; RssAnon after each %d: %s kB', $sent, CHUNKS * ($chunk + @odd) / (time - $begin),
     $chunk, join(' ', @samples);
-my ($warm, @later) = @samples;
-my ($most) = sort { $b <=> $a } @later;
-cmp_ok($most, '<=', $warm + SLACK_KB, 'the worker takes no more memory than after the first messages');
+# Batches grow until they are as large as the machine makes them, and memory with them; after half of the messages that is over.
+my ($most_before) = sort { $b <=> $a } @samples[ 0 .. CHUNKS / 2 ];
+my ($most_after) = sort { $b <=> $a } @samples[ CHUNKS / 2 + 1 .. CHUNKS ];
+cmp_ok($most_after, '<=', $most_before + SLACK_KB, 'the worker takes no more memory for the second half of the messages');
 is($node->safe_psql('postgres', "SELECT count(*) FROM sensor WHERE name <> 'large'"), $chunk * (CHUNKS + 1),
     'every message is there');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM checked'), 20 * (CHUNKS + 1), 'and every good one between bad ones');
