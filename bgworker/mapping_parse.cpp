@@ -423,6 +423,11 @@ private:
         if (other->kind == StepKind::every_element && step->kind == StepKind::element) {
             return fail("its path goes by number into the array whose elements become rows");
         }
+        // $.a[1] may be $.a[-1], whose elements become rows.
+        const bool are_numbers = other->kind == StepKind::element && step->kind == StepKind::element;
+        if (are_numbers && (step->index < 0) != (other->index < 0)) {
+            return fail("its path counts from the other end of an array that rows come from");
+        }
         if (other->kind != StepKind::every_member || step->kind != StepKind::member) return true;
         auto *named = make<NamedMember>(*arena_);
         if (named == nullptr) return fail(kOutOfMemory);

@@ -153,9 +153,12 @@ std::vector<Step> parting_at(const std::vector<Path> &paths, const Path &chain, 
 
 bool is_refused(const std::vector<Path> &paths, const Path &chain) {
     for (std::size_t i = 0; i < chain.size(); ++i) {
-        if (chain[i].kind != 'A') continue;
+        const bool leads_to_rows = std::any_of(chain.begin() + static_cast<std::ptrdiff_t>(i), chain.end(), is_star);
         for (const Step &step : parting_at(paths, chain, i)) {
-            if (step.kind == 'e') return true;
+            if (step.kind != 'e') continue;
+            if (chain[i].kind == 'A') return true;
+            // One element may have both numbers.
+            if (chain[i].kind == 'e' && leads_to_rows && (step.index < 0) != (chain[i].index < 0)) return true;
         }
     }
     return false;

@@ -289,6 +289,9 @@ TEST(Mapping, RefusesIndependentArrays) {
               "b:0: its path goes by number into the array whose elements become rows");
     EXPECT_EQ(refused(R"({"a": "$.x[*].y[*]", "b": "$.x[*].y[0]"})"),
               "b:0: its path goes by number into the array whose elements become rows");
+    EXPECT_EQ(refused(R"({"a": "$.x[-1][*]", "b": "$.x[1].y"})"),
+              "b:0: its path counts from the other end of an array that rows come from");
+    EXPECT_EQ(refused(R"({"a": "$.x[-1][*].z[0]", "b": "$.x[-2].y", "c": "$.x[-1][*].z[-1]"})"), "accepted");
 }
 TEST(Mapping, OneRowOfAMessage) {
     const auto row_of = [](const char *mapping_text, std::string_view payload, std::uint32_t row) {
