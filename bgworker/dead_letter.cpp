@@ -74,20 +74,16 @@ const char *shorten(const char *error) {
     return psprintf("%.*s ...", pg_mbcliplen(error, bytes, kReasonBytesMax), error);
 }
 
-SPIPlanPtr prepare_once() {
+SPIPlanPtr prepare_insert() {
     static SPIPlanPtr kept = nullptr;
-    if (kept != nullptr) return kept;
     Oid types[] = {TEXTOID, OIDOID,  TEXTOID, BYTEAOID, INT8OID, INT2OID,
                    BOOLOID, TEXTOID, TEXTOID, TEXTOID,  TEXTOID, TIMESTAMPTZOID};
-    SPIPlanPtr plan = SPI_prepare(
+    return prepare_once(
+        &kept,
         "INSERT INTO historian.mqtt_dead_letter"
         " (subscription, owner, topic, payload, payload_bytes, qos, retained, error, sqlstate, properties, content_type,"
         " received_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::pg_catalog.jsonb, $11, $12)",
-        lengthof(types), types);
-    if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-    SPI_keepplan(plan);
-    kept = plan;
-    return plan;
+        types, lengthof(types));
 }
 
 }  // namespace
@@ -109,9 +105,10 @@ void insert_dead_letter(const Subscription &subscription, const ReceivedMessage 
                           properties != nullptr ? CStringGetTextDatum(properties) : static_cast<Datum>(0),
                           content_type != nullptr ? CStringGetTextDatum(content_type) : static_cast<Datum>(0),
                           TimestampTzGetDatum(message.arrived_at - kEpochMicroseconds)};
-        const char nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', properties != nullptr ? ' ' : 'n',
-                              content_type != nullptr ? ' ' : 'n', ' ', '\0'};
-        const int result = SPI_execute_plan(prepare_once(), values, nulls, false, 0);
+        const char nulls[] = {
+            ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', properties != nullptr ? ' ' : 'n', content_type != nullptr ? ' ' : 'n',
+            ' ', '\0'};
+        const int result = SPI_execute_plan(prepare_insert(), values, nulls, false, 0);
         if (result != SPI_OK_INSERT) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
     });
 }

@@ -18,21 +18,17 @@ NewestTime clamp_newest(TimestampTz time) {
     return {TimestampTzGetDatum(Min(time, GetCurrentTimestamp())), ' '};
 }
 
-SPIPlanPtr prepare_once() {
+SPIPlanPtr prepare_update() {
     static SPIPlanPtr kept = nullptr;
-    if (kept != nullptr) return kept;
     Oid types[] = {INT8OID, INT2OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-    SPIPlanPtr plan = SPI_prepare(
+    return prepare_once(
+        &kept,
         "UPDATE historian.mqtt_progress SET messages = messages OPERATOR(pg_catalog.+) $3, rows = rows OPERATOR(pg_catalog.+) $4,"
         " bytes = bytes OPERATOR(pg_catalog.+) $5, rejected = rejected OPERATOR(pg_catalog.+) $6,"
         " redelivered = redelivered OPERATOR(pg_catalog.+) $7, batches = batches OPERATOR(pg_catalog.+) 1,"
         " newest_time = GREATEST(newest_time, $8), last_commit = $9, last_seen = $9"
         " WHERE subscription OPERATOR(pg_catalog.=) $1 AND worker OPERATOR(pg_catalog.=) $2",
-        lengthof(types), types);
-    if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-    SPI_keepplan(plan);
-    kept = plan;
-    return plan;
+        types, lengthof(types));
 }
 
 }  // namespace
@@ -50,7 +46,7 @@ void add_progress(const Subscription &subscription, const BatchCounts &counts) {
                           newest.value,
                           TimestampTzGetDatum(GetCurrentTimestamp())};
         const char nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', newest.null, ' ', '\0'};
-        const int result = SPI_execute_plan(prepare_once(), values, nulls, false, 0);
+        const int result = SPI_execute_plan(prepare_update(), values, nulls, false, 0);
         if (result != SPI_OK_UPDATE) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
     });
 }

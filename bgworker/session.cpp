@@ -72,6 +72,14 @@ Oid historian_owner() {
     return owner;
 }
 
+SPIPlanPtr prepare_once(SPIPlanPtr *kept, const char *statement, Oid *types, int type_count) {
+    if (*kept != nullptr) return *kept;
+    SPIPlanPtr plan = SPI_prepare(statement, type_count, types);
+    if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+    SPI_keepplan(plan);
+    return *kept = plan;
+}
+
 void reload_settings_if_asked() {
     if (!ConfigReloadPending) return;
     ConfigReloadPending = false;

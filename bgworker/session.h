@@ -46,6 +46,11 @@ void as_historian_owner(Use use) {
     SetUserIdAndSecContext(user, security_context);
 }
 
+/// A statement of ours that is prepared once, for the life of the session. Needs SPI.
+///
+/// kept   where the plan stays: a static of the caller's, nullptr at first
+SPIPlanPtr prepare_once(SPIPlanPtr *kept, const char *statement, Oid *types, int type_count);
+
 /// Reloads the configuration files when that was asked for.
 void reload_settings_if_asked();
 

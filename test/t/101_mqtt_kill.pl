@@ -8,7 +8,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Broker;
+use Broker qw(ask);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -34,13 +34,6 @@ my $am = Broker::access_method($node);
 $node->safe_psql('postgres', "CREATE TABLE sensor (name text, time timestamptz, value float8) USING $am");
 $node->safe_psql('postgres', "SELECT mqtt_subscribe('plant', broker => '" . $broker->url . "', topic => 'db/append/#')");
 Broker::wait_receiving($node, 'plant');
-
-# The answer, or undef when the server is not there.
-sub ask {
-    my ($sql) = @_;
-    my ($code, $out) = $node->psql('postgres', $sql, timeout => 30);
-    return $code == 0 ? $out : undef;
-}
 
 sub worker_pid {
     for (1 .. 200) {

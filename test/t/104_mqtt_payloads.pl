@@ -3,7 +3,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Broker;
+use Broker qw(query);
 use IO::Compress::Gzip qw(gzip $GzipError);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -18,7 +18,6 @@ my $am = Broker::access_method($node);
 my $url = $broker->url;
 my $expected_messages = 0;
 
-sub query { return $node->safe_psql('postgres', $_[0]) }
 sub publish { ++$expected_messages; $broker->publish(@_) }
 sub wait_for_messages {
     $node->poll_query_until('postgres', "SELECT sum(messages) >= $expected_messages FROM mqtt_status")

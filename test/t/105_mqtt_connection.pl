@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Broker;
+use Broker qw(query refused wait_for);
 use IO::Socket::INET;
 use POSIX ();
 use PostgreSQL::Test::Cluster;
@@ -20,12 +20,6 @@ my $url = $broker->url;
 my $node = Broker::start_server('connection', "historian.mqtt_batch_ms = 50\nlog_statement = none\n");
 my $folder = PostgreSQL::Test::Utils::tempdir();
 
-sub query { return $node->safe_psql('postgres', $_[0]) }
-sub wait_for {
-    my ($sql, $name) = @_;
-    ok($node->poll_query_until('postgres', "SELECT ($sql)"), $name)
-        or diag(query('SELECT name, state, last_error FROM mqtt_status'));
-}
 sub wait_error {
     my ($name, $pattern, $test) = @_;
     wait_for("SELECT bool_or(last_error ~ '$pattern') FROM mqtt_status WHERE name = '$name'", $test);
@@ -36,7 +30,6 @@ sub said {
     my ($code, $out, $err) = $node->psql($database // 'postgres', "\\set VERBOSITY verbose\n$sql", on_error_stop => 1);
     return $err;
 }
-sub refused { my ($sql, $expected, $name) = @_; like(said($sql), $expected, $name) }
 sub quickly {
     my ($seconds, $name, $action) = @_;
     my $begin = time;

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Broker;
+use Broker qw(query wait_for);
 use IO::Socket::INET;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,12 +19,6 @@ my $url = $broker->url;
 
 # Anonymous memory of a worker, that which is not shared with others.
 use constant MEMORY_KB_MAX => 700_000;
-
-sub query { return $node->safe_psql('postgres', $_[0]) }
-sub wait_for {
-    my ($sql, $name) = @_;
-    ok($node->poll_query_until('postgres', "SELECT ($sql)"), $name);
-}
 
 sub memory_kb {
     my ($subscription) = @_;

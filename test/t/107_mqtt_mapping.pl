@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Broker;
+use Broker qw(query refused wait_for);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -16,16 +16,6 @@ my $node = Broker::start_server('mapping', "timezone = 'UTC'\n");
 my $am = Broker::access_method($node);
 my $url = $broker->url;
 
-sub query { return $node->safe_psql('postgres', $_[0]) }
-sub refused {
-    my ($sql, $expected, $name) = @_;
-    my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$sql", on_error_stop => 1);
-    like($err, $expected, $name);
-}
-sub wait_for {
-    my ($sql, $name) = @_;
-    ok($node->poll_query_until('postgres', "SELECT ($sql)"), $name);
-}
 my $expected_messages = 0;
 sub publish { ++$expected_messages; $broker->publish(@_) }
 sub wait_for_messages { wait_for("(SELECT sum(messages) FROM mqtt_status) >= $expected_messages", $_[0]) }

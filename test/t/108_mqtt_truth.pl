@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Broker;
+use Broker qw(query refused wait_for);
 use IO::Socket::INET;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -18,16 +18,6 @@ my $url = $broker->url;
 my $node = Broker::start_server('truth', "restart_after_crash = on\n");
 my $am = Broker::access_method($node);
 
-sub query { return $node->safe_psql('postgres', $_[0]) }
-sub wait_for {
-    my ($sql, $name) = @_;
-    ok($node->poll_query_until('postgres', "SELECT ($sql)"), $name);
-}
-sub refused {
-    my ($sql, $expected, $name) = @_;
-    my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$sql", on_error_stop => 1);
-    like($err, $expected, $name);
-}
 sub worker_pid {
     my ($name) = @_;
     for (1 .. 400) {

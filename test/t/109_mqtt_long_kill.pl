@@ -15,7 +15,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Broker;
+use Broker qw(ask);
 use Proxy;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -44,13 +44,6 @@ my $am = Broker::access_method($node);
 $node->safe_psql('postgres', "CREATE TABLE sensor (name text, time timestamptz, value float8) USING $am");
 $node->safe_psql('postgres', "SELECT mqtt_subscribe('plant', broker => '" . $proxy->url . "', topic => 'db/append/#')");
 Broker::wait_receiving($node, 'plant');
-
-# The answer, or undef when the server is not there.
-sub ask {
-    my ($sql) = @_;
-    my ($code, $out) = $node->psql('postgres', $sql, timeout => 30);
-    return $code == 0 ? $out : undef;
-}
 
 # The worker's process, or undef when there is none for long: the broker or the connection may be away, the worker may not.
 sub worker_pid {

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
-use Broker;
+use Broker qw(query);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -20,8 +20,6 @@ my $node = Broker::start_server('shortcuts');
 my $am = Broker::access_method($node);
 my $url = $broker->url;
 my $sent = 0;
-
-sub query { return $node->safe_psql('postgres', $_[0]) }
 
 # Publishes, and waits until all of it is dealt with.
 sub publish {

@@ -1,13 +1,18 @@
-# A mosquitto broker of a test's own: loopback, a free port, persistent sessions, no limit on queued messages.
+# A mosquitto broker of a test's own: loopback, a free port, persistent sessions, no limit on queued messages. And what tests of
+# MQTT ask of the server that start_server() started last.
 package Broker;
 
 use strict;
 use warnings;
+use Exporter qw(import);
 use IO::Socket::INET;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
+
+our @EXPORT_OK = qw(ask query refused wait_for);
+my $server;
 
 # The path of a program, also where administrators' programs are.
 sub find_program {
@@ -158,7 +163,31 @@ sub start_server {
     $node->append_conf('postgresql.conf', $configuration // '');
     $node->start;
     $node->safe_psql('postgres', 'CREATE EXTENSION historian');
+    $server = $node;
     return $node;
+}
+
+sub query { return $server->safe_psql('postgres', $_[0]) }
+
+# The answer, or undef when the server is not there.
+sub ask {
+    my ($sql) = @_;
+    my ($code, $out) = $server->psql('postgres', $sql, timeout => 30);
+    return $code == 0 ? $out : undef;
+}
+
+# A test: the answer becomes true.
+sub wait_for {
+    my ($sql, $name) = @_;
+    ok($server->poll_query_until('postgres', "SELECT ($sql)"), $name)
+        or diag(query('SELECT name, state, last_error FROM mqtt_status'));
+}
+
+# A test: the statement fails, and what psql says of it, SQLSTATE included, matches.
+sub refused {
+    my ($sql, $expected, $name) = @_;
+    my ($code, $out, $err) = $server->psql('postgres', "\\set VERBOSITY verbose\n$sql", on_error_stop => 1);
+    like($err, $expected, $name);
 }
 
 # The access method that the target tables use: HISTORIAN_TEST_AM, or tag where there is one.
