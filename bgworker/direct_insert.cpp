@@ -47,6 +47,14 @@ bool is_blind(Node *expression) {
     return function == F_CLOCK_TIMESTAMP || function == F_GEN_RANDOM_UUID;
 }
 
+/// True where a constraint might look at the table, for rows of the same INSERT that were stored before.
+bool has_volatile_checks(const TupleConstr *constraints) {
+    for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i) {
+        if (contain_volatile_functions(static_cast<Node *>(stringToNode(constraints->check[i].ccbin)))) return true;
+    }
+    return false;
+}
+
 bool is_among(AttrNumber number, const AttrNumber *columns, int column_count) {
     for (int i = 0; i < column_count; ++i) {
         if (columns[i] == number) return true;
@@ -79,12 +87,16 @@ bool DirectInsert::prepare_defaults(const AttrNumber *columns, int column_count)
 
 bool DirectInsert::begin(Oid table, const AttrNumber *columns, int column_count) {
     rel_ = table_open(table, NoLock);
-    if (!is_plain_table(rel_) || !may_insert(rel_) || !prepare_defaults(columns, column_count)) {
+    context_ = AllocSetContextCreate(CurrentMemoryContext, "historian direct insert", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(context_);
+    const bool is_plain = is_plain_table(rel_) && !has_volatile_checks(RelationGetDescr(rel_)->constr);
+    if (!is_plain || !may_insert(rel_) || !prepare_defaults(columns, column_count)) {
+        MemoryContextSwitchTo(before);
+        MemoryContextDelete(context_);
         table_close(rel_, NoLock);
         rel_ = nullptr;
         return false;
     }
-    context_ = CurrentMemoryContext;
     columns_ = columns;
     column_count_ = column_count;
     // Functions of defaults and constraints see what a statement of now would.
@@ -98,6 +110,7 @@ bool DirectInsert::begin(Oid table, const AttrNumber *columns, int column_count)
     descriptor_ = CreateTupleDescCopyConstr(RelationGetDescr(rel_));
     slots_ = static_cast<TupleTableSlot **>(palloc(sizeof(TupleTableSlot *) * kSlotCountMax));
     slot_count_ = 0;
+    MemoryContextSwitchTo(before);
     return true;
 }
 
@@ -163,6 +176,7 @@ void DirectInsert::finish() {
     for (int i = 0; i < slot_count_; ++i) ExecDropSingleTupleTableSlot(slots_[i]);
     FreeExecutorState(estate_);
     PopActiveSnapshot();
+    MemoryContextDelete(context_);
     table_close(rel_, NoLock);
     rel_ = nullptr;
     CommandCounterIncrement();

@@ -4,7 +4,7 @@
 // What an INSERT does is done here too: rights, defaults, NOT NULL and CHECK constraints, indexes and what they refuse.
 // Where it would do more, begin() refuses, and the caller uses an INSERT: views, partitions and partitioned or foreign tables;
 // rules; triggers of any kind for INSERT (foreign keys and deferrable constraints are such); row security; generated columns;
-// rights to some columns only; a default that might look at the table; a hook that watches who may do what.
+// rights to some columns only; a default or a CHECK that might look at the table; a hook that watches who may do what.
 //
 // An error leaves everything to the abort of the (sub)transaction.
 #pragma once
@@ -16,7 +16,7 @@ namespace historian::bgworker {
 class DirectInsert {
 public:
     /// Begins a command, for rows that bring the columns with these numbers; the others get their defaults. The caller holds
-    /// RowExclusiveLock until the transaction ends. `columns` and the memory of the current context must last until finish().
+    /// RowExclusiveLock until the transaction ends. `columns` and the current context must last until finish().
     ///
     /// returns  false: the table wants an INSERT; nothing was begun
     bool begin(Oid table, const AttrNumber *columns, int column_count);
@@ -45,7 +45,7 @@ private:
     static constexpr int kSlotCountMax = 1000;
 
     Relation rel_ = nullptr;
-    MemoryContext context_ = nullptr;  ///< of begin()
+    MemoryContext context_ = nullptr;  ///< of one command
     const AttrNumber *columns_ = nullptr;
     int column_count_ = 0;
     Default *defaults_ = nullptr;

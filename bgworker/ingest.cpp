@@ -21,9 +21,9 @@ namespace {
 struct Incoming {
     const ReceivedMessage *message;
     TopicTable topic;
-    uint32 row_count;    ///< of the latest attempt
+    uint32 row_count;  ///< of the latest attempt
     uint32 rejected_row_count;
-    bool grouped;        ///< its topic names a table
+    bool grouped;       ///< its topic names a table
     const char *error;  ///< nullptr: to be stored; otherwise the dead letter's reason
     int sqlstate;
     bool rejected_here;  ///< `error` was found by this attempt, not before: the next attempt judges afresh
@@ -102,11 +102,9 @@ bool name_table(const Batch *batch, Incoming *incoming) {
 }
 
 bool check_size(Incoming *incoming) {
-    const ReceivedMessage *message = incoming->message;
-    if (message->kept_bytes == message->payload_bytes) return true;
-    incoming->error = psprintf("payload of %zu bytes is larger than historian.mqtt_payload_max", message->payload_bytes);
+    incoming->error = find_size_fault(*incoming->message);
     incoming->sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-    return false;
+    return incoming->error == nullptr;
 }
 
 Group *find_group(Batch *batch, const TopicTable &name) {
@@ -152,9 +150,8 @@ TargetTable *open_group_target(const Attempt &attempt, const Group &group, Incom
     const Subscription &subscription = *attempt.batch->subscription;
     const char *refusal = nullptr;
     int sqlstate = 0;
-    TargetTable *target = OidIsValid(subscription.target)
-                              ? open_fixed_target(subscription.target, &refusal, &sqlstate)
-                              : open_topic_target(subscription, group.name, &refusal, &sqlstate);
+    TargetTable *target = OidIsValid(subscription.target) ? open_fixed_target(subscription.target, &refusal, &sqlstate)
+                                                          : open_topic_target(subscription, group.name, &refusal, &sqlstate);
     if (target != nullptr) return target;
     refusal = MemoryContextStrdup(attempt.batch->context, refusal);
     for (int i = 0; i < count; ++i) reject(messages[i], refusal, sqlstate);
@@ -249,27 +246,34 @@ bool try_messages(const Attempt &attempt, const Group &group, Incoming **message
     CellPosition position{};
     ErrorData *data = nullptr;
     TimestampTz newest = DT_NOBEGIN;
+    // What fails leaves its memory behind: there may be as many failures as messages.
+    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT attempt", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(scratch);
     const bool stored =
         try_in_subtransaction(attempt.batch->context, &data, [&attempt, &group, messages, count, &position, &newest] {
             newest = insert_messages(attempt, group, messages, count, &position);
             check_deferred_constraints();
         });
-    if (stored) note_newest(attempt, newest);
-    if (stored) return true;
-    MemoryContext before = MemoryContextSwitchTo(attempt.batch->context);
-    *error = describe_error(data, position);
-    *sqlstate = data->sqlerrcode;
+    if (stored) {
+        note_newest(attempt, newest);
+    } else {
+        // The column's name is in the memory of the attempt.
+        MemoryContextSwitchTo(attempt.batch->context);
+        *error = describe_error(data, position);
+        *sqlstate = data->sqlerrcode;
+    }
     MemoryContextSwitchTo(before);
-    return false;
+    MemoryContextDelete(scratch);
+    return stored;
 }
 
 /// Stores the rows of one message that can be stored, and rejects the others.
 void store_rows(const Attempt &attempt, const Group &group, Incoming *incoming) {
     ErrorData *data = nullptr;
     TimestampTz newest = DT_NOBEGIN;
+    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT rows", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(scratch);
     const bool stored = try_in_subtransaction(attempt.batch->context, &data, [&attempt, &group, incoming, &newest] {
-        MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT rows", ALLOCSET_DEFAULT_SIZES);
-        MemoryContext before = MemoryContextSwitchTo(context);
         Incoming *messages[] = {incoming};
         MessageRows rows{};
         TargetTable *target = open_group_target(attempt, group, messages, 1);
@@ -281,9 +285,9 @@ void store_rows(const Attempt &attempt, const Group &group, Incoming *incoming) 
             newest = insert_rows_carefully(target, rows, binding, &rejected);
             settle_rejected_rows(attempt, incoming, rows, &rejected);
         }
-        MemoryContextSwitchTo(before);
-        MemoryContextDelete(context);
     });
+    MemoryContextSwitchTo(before);
+    MemoryContextDelete(scratch);
     if (stored) {
         note_newest(attempt, newest);
     } else {

@@ -76,6 +76,15 @@ pg_tz *find_time_zone(std::string_view name) {
     return is_zone_name(name) ? pg_tzset(pnstrdup(name.data(), name.size())) : nullptr;
 }
 
+const char *find_size_fault(const ReceivedMessage &message) {
+    if (message.is_crowded) {
+        return psprintf("message has more than %zu user properties, or more bytes of them than historian.mqtt_payload_max",
+                        kUserPropertiesMax);
+    }
+    if (message.kept_bytes == message.payload_bytes) return nullptr;
+    return psprintf("payload of %zu bytes is larger than historian.mqtt_payload_max", message.payload_bytes);
+}
+
 const char *read_message_bytes(const ReceivedMessage &message, MemoryContext context, std::string_view *bytes, int *sqlstate) {
     *bytes = {message.payload, message.kept_bytes};
     if (!is_compressed(*bytes)) return nullptr;

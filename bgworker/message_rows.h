@@ -17,6 +17,9 @@ struct MessageRows {
     const ReceivedMessage *message;
 };
 
+/// Why a message is too large to be read: a phrase in the current context; nullptr when it is not.
+const char *find_size_fault(const ReceivedMessage &message);
+
 /// The bytes of a message, decompressed into `context` where they are compressed.
 ///
 /// returns  nullptr, or why that is not possible: a phrase

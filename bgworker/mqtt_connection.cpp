@@ -141,6 +141,8 @@ struct Callbacks {
             ++property_count;
             property_bytes += sizeof(UserProperty) + std::strlen(name) + 1 + std::strlen(value) + 1;
         });
+        const bool is_crowded = property_count > kUserPropertiesMax || property_bytes > connection->options_.payload_max_bytes;
+        if (is_crowded) property_count = property_bytes = 0;
         (void)mosquitto_property_read_string(properties, MQTT_PROP_CONTENT_TYPE, &content_type.text, false);
         if (content_type.text != nullptr) property_bytes += std::strlen(content_type.text) + 1;
         const std::size_t topic_bytes = std::strlen(message->topic);
@@ -159,11 +161,12 @@ struct Callbacks {
         *copy = {};
         copy->properties = property;
         copy->property_count = static_cast<std::uint32_t>(property_count);
-        good = for_each_user_property(properties, [&property, &room](const char *name, const char *value) {
+        const auto keep = [&property, &room](const char *name, const char *value) {
             property->name = copy_text(name, &room);
             property->value = copy_text(value, &room);
             ++property;
-        });
+        };
+        if (!is_crowded) good = for_each_user_property(properties, keep);
         if (!good) {
             std::free(copy);
             connection->failed_ = true;
@@ -179,6 +182,7 @@ struct Callbacks {
         copy->arrived_at = microseconds_since_1970();
         copy->qos = static_cast<std::uint8_t>(message->qos);
         copy->retained = message->retain;
+        copy->is_crowded = is_crowded;
         copy->redelivered = take_duplicate_flag(connection, message->qos);
         (connection->last_ == nullptr ? connection->first_ : connection->last_->next) = copy;
         connection->last_ = copy;
@@ -333,6 +337,7 @@ bool MqttConnection::write_pending() noexcept {
     if (!check_connected()) return false;
     // The TLS handshake is driven by loop_read, also when it is a write that it waits for.
     if (options_.uses_tls && !accepted_ && !receive_packet()) return false;
+    if (held_count_ > 0) return true;  // it came with the end of the handshake
     set_cork(socket(), 1);
     const int result = mosquitto_loop_write(handle_, 1);
     if (result != MOSQ_ERR_SUCCESS) return lost(result, "connection to the broker was lost");

@@ -25,6 +25,8 @@ namespace historian::bgworker {
 
 // Of a payload above the limit this much is kept, for the dead letter.
 inline constexpr std::size_t kOversizeKeptBytes = 1024;
+// They are looked through one by one, for each other and for columns.
+inline constexpr std::size_t kUserPropertiesMax = 1000;
 
 /// A user property of MQTT 5. Names may repeat.
 struct UserProperty {
@@ -34,16 +36,17 @@ struct UserProperty {
 
 struct ReceivedMessage {
     ReceivedMessage *next;
-    const char *topic;          ///< NUL-terminated
-    const char *payload;        ///< NUL-terminated; kept_bytes of it
-    std::size_t payload_bytes;  ///< as published
-    std::size_t kept_bytes;     ///< less than payload_bytes only when the payload was above the limit
+    const char *topic;               ///< NUL-terminated
+    const char *payload;             ///< NUL-terminated; kept_bytes of it
+    std::size_t payload_bytes;       ///< as published
+    std::size_t kept_bytes;          ///< less than payload_bytes only when the payload was above the limit
     const UserProperty *properties;  ///< in the order of the message; texts NUL-terminated
     std::uint32_t property_count;
     const char *content_type;  ///< nullptr: none
     std::int64_t arrived_at;   ///< microseconds since 1970-01-01 UTC
     std::uint8_t qos;
     bool retained;
+    bool is_crowded;   ///< it had more user properties than kUserPropertiesMax; none is kept
     bool redelivered;  ///< the broker says that it has sent the message before (DUP); it may be the first that arrives
 };
 
@@ -115,14 +118,14 @@ public:
     bool wants_write() const noexcept;
     bool is_tls_handshake() const noexcept { return options_.uses_tls && !accepted_; }
     bool is_connected() const noexcept { return connected_; }  ///< TCP
-    bool is_readable() const noexcept;  ///< bytes wait at the socket
+    bool is_readable() const noexcept;                         ///< bytes wait at the socket
     const ReceivedMessage *first_message() const noexcept { return first_; }
     std::size_t held_count() const noexcept { return held_count_; }
     std::size_t held_bytes() const noexcept { return held_bytes_; }
     std::size_t received_count() const noexcept { return received_count_; }
     bool is_accepted() const noexcept { return accepted_; }  ///< the broker accepted our CONNECT
     bool session_present() const noexcept { return session_present_; }
-    bool is_subscribed() const noexcept { return subscribed_; }  ///< the broker accepted our SUBSCRIBE
+    bool is_subscribed() const noexcept { return subscribed_; }      ///< the broker accepted our SUBSCRIBE
     bool is_unsubscribed() const noexcept { return unsubscribed_; }  ///< it answered the last UNSUBSCRIBE
     bool is_refused() const noexcept { return refused_; }            ///< the broker refused CONNECT or SUBSCRIBE
     bool wants_older_protocol() const noexcept { return older_protocol_; }
@@ -159,7 +162,7 @@ private:
     bool older_protocol_ = false;
     bool taken_over_ = false;
     bool duplicate_ = false;  ///< the message that is being received has DUP set
-    bool failed_ = false;  ///< a callback ran out of memory: the connection must go before its ack is written
+    bool failed_ = false;     ///< a callback ran out of memory: the connection must go before its ack is written
     int granted_qos_ = 0;
     int keepalive_seconds_ = 0;
     std::uint32_t session_expiry_seconds_ = 0;

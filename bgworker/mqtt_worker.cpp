@@ -172,11 +172,10 @@ void announce_connection() {
         // A resumed session delivers at once; the answer to our SUBSCRIBE stands behind what the broker kept.
         slot->link = resumed ? LinkState::receiving : LinkState::subscribing;
     });
-    ereport(
-        LOG,
-        errmsg("MQTT subscription \"%s\" connected to %s:%d", worker.subscription.name, worker.options.tls.host,
-               worker.options.port),
-        errdetail("Protocol MQTT %s, %s session.", worker.options.mqtt5 ? "5" : "3.1.1", resumed ? "resumed" : "new"));
+    ereport(LOG,
+            errmsg("MQTT subscription \"%s\" connected to %s:%d", worker.subscription.name, worker.options.tls.host,
+                   worker.options.port),
+            errdetail("Protocol MQTT %s, %s session.", worker.options.mqtt5 ? "5" : "3.1.1", resumed ? "resumed" : "new"));
     if (!lost) return;
     ereport(WARNING, errmsg("broker has lost the session of MQTT subscription \"%s\"", worker.subscription.name),
             errdetail("Messages published while it was not connected may be missing; mqtt_gap says when that was."),
@@ -263,6 +262,8 @@ long wait_milliseconds() {
 bool drain_session() {
     const TimestampTz begin = GetCurrentTimestamp();
     worker.lingers = true;
+    // A session that delivered before its first SUBSCRIBE gets none any more.
+    worker.subscribe_sent = worker.subscribed = true;
     worker.last_arrival_at = begin;
     bool alive = worker.link.unsubscribe(worker.subscription.topics);
     while (alive && !worker.session_drained && !ProcDiePending && !has_passed(begin, kDrainTimeoutMs)) {
@@ -349,8 +350,7 @@ int reconnect_delay_ms(unsigned failure_count) {
 /// Reads what this worker is for; leaves when it was dropped or disabled meanwhile.
 void load_subscription() {
     begin_transaction("read the MQTT subscription");
-    const bool found =
-        read_subscription(worker.slot->subscription, worker.slot->worker, TopMemoryContext, &worker.subscription);
+    const bool found = read_subscription(worker.slot->subscription, worker.slot->worker, TopMemoryContext, &worker.subscription);
     if (found) open_link_history(worker.subscription);
     commit_transaction();
     if (found) {

@@ -107,6 +107,11 @@ const RejectedRow &RejectedRows::first() const {
 void RejectedRows::write_dead_letters(const Subscription &subscription, const ReceivedMessage &message, const MessageRows &rows) {
     MemoryContext letter = AllocSetContextCreate(CurrentMemoryContext, "historian MQTT dead row", ALLOCSET_DEFAULT_SIZES);
     Size written_bytes = 0;
+    if (rows.mapping != nullptr && count_ * rows.bytes.size() > kReadAgainBytesMax) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                errmsg("%u rows of the message cannot be stored, too many for a mapped message of its size; %s", count_,
+                       first().error));
+    }
     if (count_ > 0) qsort(rows_, count_, sizeof(RejectedRow), compare_rows);
     for (uint32 i = 0; i < count_; ++i) {
         CHECK_FOR_INTERRUPTS();

@@ -19,6 +19,9 @@ namespace historian::bgworker {
 
 inline constexpr uint32 kRejectedRowsMax = 200'000;
 inline constexpr Size kRejectedBytesMax = 256 * 1024 * 1024;
+// A row of a mapped message is found by reading all of it again: this much may be read, a few seconds long. A message that took
+// longer than the keepalive would come again and again.
+inline constexpr Size kReadAgainBytesMax = 512 * 1024 * 1024;
 
 struct RejectedRow {
     uint32 row;  ///< from 0

@@ -32,13 +32,9 @@ Datum read_time_text(TargetColumn *column, char *text, pg_tz *zone) {
     volatile Datum value = 0;
     session_timezone = zone;
     PG_TRY();
-    {
-        value = InputFunctionCall(&column->input, text, column->io_param, column->typmod);
-    }
+    { value = InputFunctionCall(&column->input, text, column->io_param, column->typmod); }
     PG_FINALLY();
-    {
-        session_timezone = before;
-    }
+    { session_timezone = before; }
     PG_END_TRY();
     return value;
 }
@@ -232,9 +228,9 @@ void RowBuffer::insert(int first, int count) {
         const TargetColumn &column = target_->columns[i];
         int size = count;
         int lower_bound = 1;
-        arrays[s] = PointerGetDatum(construct_md_array(values_[i] + first, nulls_[i] + first, 1, &size, &lower_bound,
-                                                       column.sent_type, column.sent_length, column.sent_by_value,
-                                                       column.sent_align));
+        arrays[s] =
+            PointerGetDatum(construct_md_array(values_[i] + first, nulls_[i] + first, 1, &size, &lower_bound, column.sent_type,
+                                               column.sent_length, column.sent_by_value, column.sent_align));
     }
     MemoryContextSwitchTo(before);
     const int result = SPI_execute_plan(statement_->plan, arrays, nullptr, false, 0);
@@ -253,9 +249,8 @@ void RowBuffer::note_times(int first, int count) {
     for (int row = first; row < first + count; ++row) {
         if (nulls_[i][row]) continue;
         int overflow;
-        const TimestampTz time = has_zone
-                                     ? DatumGetTimestampTz(values_[i][row])
-                                     : timestamp2timestamptz_opt_overflow(DatumGetTimestamp(values_[i][row]), &overflow);
+        const TimestampTz time = has_zone ? DatumGetTimestampTz(values_[i][row])
+                                          : timestamp2timestamptz_opt_overflow(DatumGetTimestamp(values_[i][row]), &overflow);
         newest_time_ = Max(newest_time_, time);
     }
 }
@@ -264,18 +259,21 @@ void RowBuffer::note_times(int first, int count) {
 void RowBuffer::begin_direct_insert() {
     is_direct_tried_ = true;
     const int count = statement_->column_count;
-    auto *numbers = static_cast<AttrNumber *>(palloc(sizeof(AttrNumber) * Max(count, 1)));
-    direct_values_ = static_cast<Datum **>(palloc(sizeof(Datum *) * Max(count, 1)));
-    direct_nulls_ = static_cast<bool **>(palloc(sizeof(bool *) * Max(count, 1)));
+    if (direct_numbers_ == nullptr) {
+        const Size room = Max(target_->column_count, 1);
+        direct_numbers_ = static_cast<AttrNumber *>(palloc(sizeof(AttrNumber) * room));
+        direct_values_ = static_cast<Datum **>(palloc(sizeof(Datum *) * room));
+        direct_nulls_ = static_cast<bool **>(palloc(sizeof(bool *) * room));
+    }
     for (int s = 0; s < count; ++s) {
         const int i = statement_->columns[s];
         const TargetColumn &column = target_->columns[i];
         if (column.sent_type != column.type) return;
-        numbers[s] = column.number;
+        direct_numbers_[s] = column.number;
         direct_values_[s] = values_[i];
         direct_nulls_[s] = nulls_[i];
     }
-    direct_.begin(target_->table, numbers, count);
+    direct_.begin(target_->table, direct_numbers_, count);
 }
 
 void RowBuffer::insert_all() {

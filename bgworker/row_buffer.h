@@ -37,9 +37,9 @@ struct MessageTimes {
 /// How the cells of a payload meet the columns of a table.
 struct RowBinding {
     const Payload *payload;
-    uint32 cell_count;           ///< of every row that is good
-    int *cell_of_column;         ///< index in a row, or -1
-    const uint32 *stray_cells;   ///< cells of a row that no column takes: they must be absent
+    uint32 cell_count;          ///< of every row that is good
+    int *cell_of_column;        ///< index in a row, or -1
+    const uint32 *stray_cells;  ///< cells of a row that no column takes: they must be absent
     uint32 stray_cell_count;
 };
 
@@ -87,11 +87,12 @@ private:
     CellPosition *position_ = nullptr;
     MemoryContext context_ = nullptr;  ///< of begin()
     MemoryContext rows_ = nullptr;     ///< values of the waiting rows
-    MemoryContext arrays_ = nullptr;  ///< of one INSERT
+    MemoryContext arrays_ = nullptr;   ///< of one INSERT
     const InsertStatement *statement_ = nullptr;
-    bool is_direct_tried_ = false;  ///< for statement_
-    DirectInsert direct_;           ///< open when it may stand for statement_
-    Datum **direct_values_ = nullptr;  ///< values_ and nulls_, those of statement_
+    bool is_direct_tried_ = false;          ///< for statement_
+    DirectInsert direct_;                   ///< open when it may stand for statement_
+    AttrNumber *direct_numbers_ = nullptr;  ///< of the columns of statement_, as direct_ knows them
+    Datum **direct_values_ = nullptr;       ///< values_ and nulls_, those of statement_
     bool **direct_nulls_ = nullptr;
     bool *sent_ = nullptr;      ///< by column, of the row being converted
     Datum **values_ = nullptr;  ///< [column][row]
