@@ -145,6 +145,20 @@ SET historian.enable_aggregate_join = off;
 SELECT m.line, sum(n), count(*) FROM floated JOIN machine AS m ON m.id = tag GROUP BY m.line ORDER BY 1;
 RESET historian.enable_aggregate_join;
 
+-- What would be an error is not asked of tags that the join leaves out.
+CREATE TABLE divided (name text, time timestamptz NOT NULL, value int) USING tag;
+INSERT INTO divided SELECT 'tag' || i % 50, timestamptz '2026-01-01' + i * interval '1 s', i % 50 FROM generate_series(0, 4999) AS i;
+INSERT INTO divided VALUES ('tag0', '2099-01-01', 0);
+CREATE TABLE joined AS SELECT 'tag' || i AS name, i % 2 AS line FROM generate_series(1, 49) AS i;
+CALL compact('divided');
+ANALYZE divided, joined;
+SELECT j.line, count(*) FILTER (WHERE 100 / d.value > 5) FROM divided AS d JOIN joined AS j USING (name) GROUP BY 1 ORDER BY 1;
+SELECT j.line, extract(epoch FROM d.time)::int / 86400 AS day, count(*) FROM divided AS d JOIN joined AS j USING (name)
+    GROUP BY 1, extract(epoch FROM d.time)::int / 86400 ORDER BY 1, 2;
+SELECT j.line, floor(extract(epoch FROM d.time) / 86400)::int AS day, count(*) FROM divided AS d JOIN joined AS j USING (name)
+    GROUP BY 1, 2 ORDER BY 1, 2;
+DROP TABLE divided, joined;
+
 -- Row-level security of either table.
 CREATE ROLE aggregate_join_reader;
 GRANT SELECT ON sensor, plain, machine TO aggregate_join_reader;

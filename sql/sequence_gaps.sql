@@ -83,6 +83,14 @@ CREATE TABLE lone (n int, at timestamptz);
 INSERT INTO lone VALUES (1, '2026-01-01'), (3, '2026-01-02');
 SELECT * FROM sequence_gaps('lone', 'n');
 
+-- Of a partitioned table of log tables the columns are those of a log table.
+CREATE TABLE parts (message text, sequence bigint, _arrival_time timestamptz NOT NULL) PARTITION BY RANGE (_arrival_time);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (MINVALUE) TO ('2026-01-02') USING log;
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2026-01-02') TO (MAXVALUE) USING log;
+INSERT INTO parts VALUES ('a', 1, '2026-01-01'), ('b', 2, '2026-01-01 01:00'), ('c', 5, '2026-01-03');
+SELECT * FROM sequence_gaps('parts');
+DROP TABLE parts;
+
 -- what is refused
 SELECT * FROM sequence_gaps('lone');
 SELECT * FROM sequence_gaps('lone', 'n', names => '{a}');

@@ -66,6 +66,10 @@ CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (MINVALUE) TO ('2026-01-
 CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2026-01-02') TO (MAXVALUE) USING tag;
 INSERT INTO parts VALUES ('a', '2026-01-01', 1), ('a', '2026-01-03', 2), ('b', '2026-01-01', 3);
 SELECT * FROM silent_tags('parts', '1 day', '2026-01-03 12:00');
+-- for ever is no interval
+INSERT INTO parts VALUES ('old', '-infinity', 4), ('new', 'infinity', 5);
+SELECT * FROM silent_tags('parts', '1 day', '2026-01-03 12:00');
+SELECT * FROM silent_tags('parts', '1 day', 'infinity');
 DROP TABLE parts;
 
 -- what is refused

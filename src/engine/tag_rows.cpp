@@ -4,23 +4,6 @@
 
 namespace historian::engine {
 
-namespace {
-
-// The first row of [first, end) for which is_behind(row).
-template <typename IsBehind>
-uint32 first_row_behind(uint32 first, uint32 end, IsBehind is_behind) {
-    while (first < end) {
-        const uint32 middle = first + (end - first) / 2;
-        if (is_behind(middle))
-            end = middle;
-        else
-            first = middle + 1;
-    }
-    return first;
-}
-
-}  // namespace
-
 RowSpan rows_of_tag(Granule *granule, const TagKey &tag, uint32 position) {
     const format::Granule &about = granule->about;
     const RowSpan all = {0, about.row_count};
@@ -41,7 +24,7 @@ RowSpan rows_of_tag(Granule *granule, const TagKey &tag, uint32 position) {
         if (vector.numbers != nullptr) return (vector.numbers[row] > number) - (vector.numbers[row] < number);
         return (vector.entry_of_row[row] > entry) - (vector.entry_of_row[row] < entry);
     };
-    const uint32 first = first_row_behind(0, all.end, [&](uint32 row) { return compare(row) >= 0; });
+    const uint32 first = first_row_behind(uint32{0}, all.end, [&](uint32 row) { return compare(row) >= 0; });
     return {first, first_row_behind(first, all.end, [&](uint32 row) { return compare(row) > 0; })};
 }
 

@@ -246,19 +246,6 @@ TimeKey time_at(const SourceSetup *setup, const TagSource *source, int64 row) {
     return {times.numbers[row], false};
 }
 
-// The first row of [first, end) for which is_behind(row).
-template <typename IsBehind>
-int64 first_row_behind(int64 first, int64 end, IsBehind is_behind) {
-    while (first < end) {
-        const int64 middle = first + (end - first) / 2;
-        if (is_behind(middle))
-            end = middle;
-        else
-            first = middle + 1;
-    }
-    return first;
-}
-
 // Of a granule of several tags the rows of the only one that is asked for are decoded, in both passes.
 void decode_only_tag(const SourceSetup *setup, const TagSource *source) {
     const ScanFilter *filter = setup->scan->filter;

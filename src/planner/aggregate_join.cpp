@@ -14,7 +14,8 @@
 //                   Tag Filter: (name = m.name)                   ->  Seq Scan on machines
 //
 // Conditions: inner joins only, or a semijoin with the others as a whole; of the tag table the conditions of the join speak of
-// nothing but the tag, and all aggregates are of its columns alone.
+// nothing but the tag, and all aggregates are of its columns alone. Every tag is aggregated at once only where no point of a tag
+// that the join leaves out can raise an error, but for sums of floats that overflow.
 #include "planner/aggregate_paths.h"
 #include "planner/planner.h"
 
@@ -173,6 +174,14 @@ void fill_join(const Join &join, JoinPath *path, NodeTag type, Path *outer, Path
 
 // Adds costs of the rows that a join gives, and makes results of them.
 void finish_join(const Join &join, JoinPath *path, double rows) {
+    if (path->path.pathtype == T_NestLoop && !enable_nestloop) {
+#if PG_VERSION_NUM >= 180000
+        path->path.disabled_nodes++;
+#else
+        path->path.startup_cost += disable_cost;
+        path->path.total_cost += disable_cost;
+#endif
+    }
     path->path.rows = clamp_row_est(rows);
     path->path.total_cost += path->path.rows * (cpu_tuple_cost + join.target->cost.per_tuple);
     path->path.startup_cost += join.target->cost.startup;
@@ -214,9 +223,24 @@ void add_nested_loop(const Join &join, RelOptInfo *upper) {
     finish_join(join, &path->jpath, runs * inner->rows);
 }
 
+// Whether FILTER and the bucket can be asked of points that the join would leave out, and raise no error: comparisons can, and
+// buckets but for those that are cast to integers, whose range a time may leave.
+bool may_see_all_tags(const Aggregation &below) {
+    ListCell *cell;
+    foreach (cell, below.shape.filters) {
+        Node *clause = static_cast<Node *>(lfirst(cell));
+        NumberComparison comparison;
+        const Index varno = below.rel->relid;
+        const bool is_comparison = is_number_comparison(clause, varno, below.keys.columns.tag, &comparison);
+        if (!is_comparison && !scan_decides(below.keys, varno, clause)) return false;
+    }
+    return below.shape.bucket == nullptr || exprType(below.shape.bucket) != INT4OID;
+}
+
 // The table is aggregated once, by every tag. The others are looked up by hash, or are few.
 void add_single_pass(const Join &join, RelOptInfo *upper) {
     Aggregation below = join.of_table;
+    if (!may_see_all_tags(below)) return;
     below.restrictions = below.rel->baserestrictinfo;
     below.rows = below.rel->rows;
     estimate_aggregation(&below);

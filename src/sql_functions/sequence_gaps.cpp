@@ -331,7 +331,7 @@ AttrNumber find_time(Relation rel, AttrNumber usual, const char *name) {
 Counter describe_counter(Oid relid, const char *sequence_name, const char *tag_name, const char *time_name) {
     Relation rel = relation_open(relid, AccessShareLock);
     const TupleDesc desc = RelationGetDescr(rel);
-    const bool is_log = table_am::kind_of_table(relid) == engine::TableKind::log;
+    const bool is_log = consists_of(rel, engine::TableKind::log);
     const engine::KeyColumns keys = engine::derive_key_columns(desc, is_log ? engine::TableKind::log : engine::TableKind::tag);
     const AttrNumber sequence = find_sequence(rel, sequence_name);
     const AttrNumber time = find_time(rel, keys.time, time_name);
@@ -378,8 +378,7 @@ extern "C" PGDLLEXPORT Datum historian_sequence_gaps(PG_FUNCTION_ARGS) {
     Parameters parameters = {};
     const char *from = time_condition(counter, ">=", fcinfo, 3, &parameters);
     const char *to = time_condition(counter, "<", fcinfo, 4, &parameters);
-    const char *names =
-        counter.tag == nullptr ? "" : names_condition(counter.tag, counter.tag_type, fcinfo, 5, &parameters);
+    const char *names = counter.tag == nullptr ? "" : names_condition(counter.tag, counter.tag_type, fcinfo, 5, &parameters);
     const char *tag = counter.tag != nullptr ? counter.tag : "NULL::pg_catalog.text";
     const char *order = counter.tag != nullptr ? psprintf("%s, ", counter.tag) : "";
     init_materialized_result(fcinfo);

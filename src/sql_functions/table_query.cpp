@@ -12,11 +12,6 @@ namespace historian {
 
 namespace {
 
-bool is_tag_table(Oid relid) {
-    const std::optional<engine::TableKind> kind = table_am::kind_of_table(relid);
-    return kind.has_value() && *kind == engine::TableKind::tag;
-}
-
 bool is_number(Oid type) {
     switch (getBaseType(type)) {
         case INT2OID:
@@ -64,14 +59,14 @@ AttrNumber find_value_column(Relation rel, const engine::KeyColumns &keys, Wante
 
 }  // namespace
 
-bool consists_of_tag_tables(Relation rel) {
-    if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE) return is_tag_table(RelationGetRelid(rel));
+bool consists_of(Relation rel, engine::TableKind kind) {
+    if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE) return table_am::kind_of_table(RelationGetRelid(rel)) == kind;
     bool has_partition = false;
     ListCell *cell;
     foreach (cell, find_all_inheritors(RelationGetRelid(rel), AccessShareLock, nullptr)) {
         const Oid relid = lfirst_oid(cell);
         if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE) continue;
-        if (!is_tag_table(relid)) return false;
+        if (table_am::kind_of_table(relid) != kind) return false;
         has_partition = true;
     }
     return has_partition;
@@ -117,7 +112,7 @@ const char *quoted_type(Oid type) {
 
 TagTable describe_tag_table(Oid relid, WantedValue wanted, const char *value_column) {
     Relation rel = relation_open(relid, AccessShareLock);
-    if (!consists_of_tag_tables(rel)) {
+    if (!consists_of(rel, engine::TableKind::tag)) {
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is no tag table", RelationGetRelationName(rel)),
                 errhint("Tag tables are made by CREATE TABLE ... USING tag; a partitioned table counts as one when it has "
                         "partitions and all of them do."));

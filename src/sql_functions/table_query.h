@@ -12,8 +12,8 @@ namespace historian {
 
 // --------------------------------------------------------------------------------------------------------------- the table
 
-/// Whether it is a tag table, or a partitioned table of them.
-bool consists_of_tag_tables(Relation rel);
+/// Whether it is a table of this kind, or a partitioned table of such tables and no others.
+bool consists_of(Relation rel, engine::TableKind kind);
 
 /// With its schema.
 const char *quoted_name(Relation rel);

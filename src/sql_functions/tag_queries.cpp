@@ -162,15 +162,16 @@ extern "C" PGDLLEXPORT Datum historian_silent_tags(PG_FUNCTION_ARGS) {
         table.tag, table.tag, table.time, table.value != nullptr ? table.value : "NULL", table.name, table.time, until, names,
         table.tag, table.time);
     // Of the names that are asked for, those without any point are silent as well.
-    const char *tags = PG_ARGISNULL(3)
-                           ? psprintf("(%s) AS q", newest)
-                           : psprintf("(SELECT DISTINCT pg_catalog.unnest($3::%s[]) AS tag) AS n LEFT JOIN (%s) AS q "
-                                      "ON q.tag %s n.tag",
-                                      table.tag_type, newest, table.tag_equals);
+    const char *tags = PG_ARGISNULL(3) ? psprintf("(%s) AS q", newest)
+                                       : psprintf(
+                                             "(SELECT DISTINCT pg_catalog.unnest($3::%s[]) AS tag) AS n LEFT JOIN (%s) AS q "
+                                             "ON q.tag %s n.tag",
+                                             table.tag_type, newest, table.tag_equals);
     const char *tag = PG_ARGISNULL(3) ? "q.tag" : "n.tag";
     const char *is_wanted = PG_ARGISNULL(3) ? "" : "n.tag IS NOT NULL AND (q.time IS NULL OR ";
     return run_query(fcinfo,
-                     psprintf("SELECT %s::pg_catalog.text, q.time, q.value, $2 OPERATOR(pg_catalog.-) q.time FROM %s "
+                     psprintf("SELECT %s::pg_catalog.text, q.time, q.value, CASE WHEN pg_catalog.isfinite(q.time) "
+                              "AND pg_catalog.isfinite($2) THEN $2 OPERATOR(pg_catalog.-) q.time END FROM %s "
                               "WHERE %sq.time OPERATOR(pg_catalog.<) ($2 OPERATOR(pg_catalog.-) $1)%s ORDER BY %s",
                               tag, tags, is_wanted, PG_ARGISNULL(3) ? "" : ")", tag),
                      &parameters);
