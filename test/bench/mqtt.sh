@@ -10,8 +10,10 @@
 #
 # Numbers of a path and of so many points a message, one a run:
 #   PATH.SIZE.rate          points per second until the last one was committed and acknowledged (the program acknowledges before)
-#   PATH.SIZE.cpu           processor seconds per million points: of the broker, of the program, and of all processes of the
-#                           database, until five seconds after the last point, when what is put off is done
+#   PATH.SIZE.store         processor seconds per million points of what takes them from the broker and stores them: the
+#                           program and all processes of the database, until five seconds after the last point, when what is
+#                           put off is done
+#   PATH.SIZE.cpu           the same and the broker's, which nobody can spare
 #   PATH.SIZE.median, .p99  milliseconds from publish to visible at 10,000 points a second
 
 mqtt_topic=bench/points
@@ -26,15 +28,19 @@ processor_seconds() {
         awk -v hertz="$(getconf CLK_TCK)" '{ ticks += $12 + $13 + $14 + $15 } END { printf "%.2f\n", ticks / hertz }'
 }
 
-# Of the broker and what stores: the database's processes, which come and go below its first one, or InfluxDB. Not of the program.
-processor_seconds_of() {
+# Of what stores: the database's processes, which come and go below its first one, or InfluxDB. Not of the program.
+processor_seconds_of_store() {
     case $1 in
-        influxdb) processor_seconds "$(cat "$folder/influxdb/pid")" "$(cat "$folder/broker/pid")" ;;
+        influxdb) processor_seconds "$(cat "$folder/influxdb/pid")" ;;
         *)
             postmaster=$(head -n 1 "$folder/data/postmaster.pid")
-            processor_seconds "$postmaster" $(pgrep -P "$postmaster") "$(cat "$folder/broker/pid")"
+            processor_seconds "$postmaster" $(pgrep -P "$postmaster")
             ;;
     esac
+}
+
+processor_seconds_of_broker() {
+    processor_seconds "$(cat "$folder/broker/pid")"
 }
 
 # Ends what wrote its process id into a file.
@@ -216,7 +222,8 @@ points_stored() {
 #   measure_rate path points points_per_message
 measure_rate() {
     start_path "$1" "$2"
-    used=$(processor_seconds_of "$1")
+    store_before=$(processor_seconds_of_store "$1")
+    broker_before=$(processor_seconds_of_broker)
     "$folder/mqtt_publish" "$broker_port" $mqtt_topic "$2" "$3" >"$folder/published"
     consumer_cpu=0
     if [ "$1" = tag ]; then
@@ -231,13 +238,16 @@ $(tail -n 1 "$folder/consumed")
 CONSUMED
     fi
     sleep $settle_seconds
-    used_after=$(processor_seconds_of "$1")
+    store_after=$(processor_seconds_of_store "$1")
+    broker_after=$(processor_seconds_of_broker)
     read -r published published_from published_until <"$folder/published"
     stored=$(points_stored "$1")
     if [ "$stored" != "$published" ]; then say "$1: $published points published, $stored stored" >&2; fi
-    echo "$stored $published_from $stored_at $used $used_after $consumer_cpu" | awk -v name="$folder/$1.$3" '{
-        printf "%.0f\n", $1 / ($3 - $2) >> (name ".rate")
-        printf "%.3f\n", ($5 - $4 + $6) / $1 * 1e6 >> (name ".cpu") }'
+    echo "$stored $published_from $stored_at $store_before $store_after $consumer_cpu $broker_before $broker_after" |
+        awk -v name="$folder/$1.$3" '{
+            printf "%.0f\n", $1 / ($3 - $2) >> (name ".rate")
+            printf "%.3f\n", ($5 - $4 + $6) / $1 * 1e6 >> (name ".store")
+            printf "%.3f\n", ($5 - $4 + $6 + $8 - $7) / $1 * 1e6 >> (name ".cpu") }'
     stop_path "$1"
 }
 
@@ -294,8 +304,8 @@ report_mqtt() {
     say "Publisher, $broker with the settings of doc/mqtt.md, and what stores the points are on one machine." \
         "Median (least–most) of $runs runs." "" \
         "- Points per second: until the last of $mqtt_points points ($mqtt_messages where a message is a point) was committed." \
-        "- Processor seconds, user and system, from /proc/PID/stat: of the broker, of all processes of the database, and of" \
-        "  the program, until $settle_seconds s after that; not of the publisher." \
+        "- Processor seconds, user and system, from /proc/PID/stat, until $settle_seconds s after that: of the broker, of the" \
+        "  program, and of all processes of the database; not of the publisher. The broker does the same work for each path." \
         "- Publish to visible: from the making of a point to a query that sees it, asked every millisecond, at $mqtt_rate" \
         "  points per second for $mqtt_seconds s." \
         "- historian's worker has its default settings. The Python program stores 1,000 messages or 10,000 points at once, or" \
@@ -303,8 +313,9 @@ report_mqtt() {
         "- Not at hand: $mqtt_absent."
     for size in 100 1; do
         if [ $size = 1 ]; then what='one point a message'; else what="$size points a message"; fi
-        say "" "| $what | points/s | processor s / million points | publish to visible, median ms | 99th percentile ms |" \
-            '| --- | ---: | ---: | ---: | ---: |'
+        say "" "| $what | points/s | processor s / million points | without the broker |$(
+            ) publish to visible, median ms | 99th percentile ms |" \
+            '| --- | ---: | ---: | ---: | ---: | ---: |'
         for path in $mqtt_paths; do
             case $path in
                 tag) name='historian, tag table' ;;
@@ -317,11 +328,16 @@ report_mqtt() {
                 mqtt_cell "$numbers.median" %.1f) | $(mqtt_cell "$numbers.p99" %.1f) |"
         done
         if [ ! -s "$folder/tag.$size.cpu" ]; then continue; fi
-        ours=$(median "$folder/tag.$size.cpu")
-        for path in $mqtt_paths; do
-            if [ "$path" != tag ]; then echo "$(median "$folder/$path.$size.cpu") $ours $path"; fi
-        done | sort -n | awk -v what="$what" '
-            { list = list (NR > 1 ? ", " : "") sprintf("%.1f times %s", $1 / $2, $3) }
-            END { if (NR > 0) printf "\nPoints per processor second, %s: historian has %s.\n", what, list }'
+        for counted in cpu store; do
+            ours=$(median "$folder/tag.$size.$counted")
+            for path in $mqtt_paths; do
+                if [ "$path" != tag ]; then echo "$(median "$folder/$path.$size.$counted") $ours $path"; fi
+            done | sort -n | awk -v what="$what" -v counted=$counted '
+                { list = list (NR > 1 ? ", " : "") sprintf("%.1f times %s", $1 / $2, $3) }
+                END {
+                    if (NR > 0) printf "\nPoints per processor second, %s, %s the broker: historian has %s.\n", what,
+                        counted == "cpu" ? "with" : "without", list
+                }'
+        done
     done
 }
