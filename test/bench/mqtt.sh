@@ -325,7 +325,7 @@ report_mqtt() {
             esac
             numbers=$path.$size
             say "| $name | $(mqtt_cell "$numbers.rate" %.0f) | $(mqtt_cell "$numbers.cpu" %.2f) | $(
-                mqtt_cell "$numbers.median" %.1f) | $(mqtt_cell "$numbers.p99" %.1f) |"
+                mqtt_cell "$numbers.store" %.2f) | $(mqtt_cell "$numbers.median" %.1f) | $(mqtt_cell "$numbers.p99" %.1f) |"
         done
         if [ ! -s "$folder/tag.$size.cpu" ]; then continue; fi
         for counted in cpu store; do
