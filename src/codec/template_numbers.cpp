@@ -1,5 +1,6 @@
 #include "codec/template_numbers.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace historian::codec {
@@ -64,13 +65,25 @@ Status decode_template_numbers(ByteReader &in, std::uint8_t order, const Followe
     auto *codes = arena.array<std::int64_t>(numbers.size());
     if (codes == nullptr) return {StatusCode::out_of_memory, "no memory to decode template numbers"};
     if (const Status status = decode_integers(in, {codes, numbers.size()}, arena); !status.ok()) return status;
+    const Status outside{StatusCode::corrupt, "a template number lies outside the model"};
+    const std::size_t number_count = followers.usual.size();
+    if (order == 0) {
+        std::uint64_t high_bits = 0;
+        std::uint32_t largest = 0;
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            high_bits |= static_cast<std::uint64_t>(codes[i]) >> 32;
+            numbers[i] = static_cast<std::uint32_t>(codes[i]);
+            largest = std::max(largest, numbers[i]);
+        }
+        return high_bits != 0 || largest >= number_count ? outside : Status::success();
+    }
     Expectation expected{followers, order};
     for (std::size_t i = 0; i < numbers.size(); ++i) {
         const auto code = static_cast<std::uint64_t>(codes[i]);
-        const std::uint64_t number = order == 0 ? code : code == 0 ? expected.number() : code - 1;
-        if (number >= followers.usual.size()) return {StatusCode::corrupt, "a template number lies outside the model"};
+        const std::uint64_t number = code == 0 ? expected.number() : code - 1;
+        if (number >= number_count) return outside;
         numbers[i] = static_cast<std::uint32_t>(number);
-        if (order != 0) expected.learn(numbers[i]);
+        expected.learn(numbers[i]);
     }
     return Status::success();
 }

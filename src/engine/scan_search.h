@@ -14,6 +14,7 @@ namespace historian::engine {
 /// The filter's searches prepared for one segment; lives as long as the memory that the segment was opened for.
 struct SegmentSearches {
     MemoryContext context;
+    Arena *arena;                      // in that memory: searches go on taking memory from it
     format::MessageSearch **prepared;  // one a search of the filter; nullptr: not yet
 };
 
@@ -60,7 +61,18 @@ inline int64 previous_possible_row(const FoundRows &found, int64 row) {
     return -1;
 }
 
+/// Whether no possible row is left to be looked at.
+inline bool all_certain(const FoundRows &found) {
+    uint64 others = 0;
+    for (uint32 word = 0; word < format::kGranuleRowsMax / 64; word++)
+        others |= found.possible.words[word] & ~found.certain.words[word];
+    return others == 0;
+}
+
 inline bool has_bit(const format::RowBits &rows, uint32 row) { return ((rows.words[row / 64] >> (row % 64)) & 1) != 0; }
+
+/// Clears keep[row] for the rows of a span that are not among these.
+void keep_bits(const format::RowBits &rows, RowSpan span, uint8 *keep);
 
 /// Only rows of this span that are possible will be asked for: decodes no others where that saves something.
 void limit_rows(Granule *granule, RowSpan wanted, const FoundRows &found);

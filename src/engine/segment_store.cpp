@@ -208,8 +208,8 @@ void open_segment(Relation rel, uint32 slot, const DirectoryEntry &entry, Memory
         MemoryContextAllocExtended(context, sizeof(Buffer) * page_count, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     const Size models_bytes = sizeof(codec::TemplateModel *) * segment->header.column_count;
     segment->parts->models = static_cast<codec::TemplateModel **>(MemoryContextAllocZero(context, models_bytes));
-    const Size units_bytes = sizeof(format::MessageUnits) * segment->header.column_count;
-    segment->parts->units = static_cast<format::MessageUnits *>(MemoryContextAllocZero(context, units_bytes));
+    const Size units_bytes = sizeof(format::MessageUnits *) * segment->header.column_count;
+    segment->parts->units = static_cast<format::MessageUnits **>(MemoryContextAllocZero(context, units_bytes));
 }
 
 std::span<const std::byte> read_segment_part(Relation rel, const OpenSegment &segment, format::ByteRange range,
@@ -232,17 +232,15 @@ const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segmen
     return *model;
 }
 
-const format::MessageUnits *column_units(Relation rel, const OpenSegment &segment, uint32 column) {
+format::MessageUnits *column_units(Relation rel, const OpenSegment &segment, uint32 column) {
     const codec::TemplateModel *model = column_model(rel, segment, column);
-    if (model == nullptr) return nullptr;
-    format::MessageUnits *units = &segment.parts->units[column];
-    if (units->starts == nullptr) {
-        Arena arena = arena_in(segment.parts->context);
-        format::MessageUnits cut;
-        check_status(format::cut_units(*model, arena, &cut), rel, "prepare a search");
-        *units = cut;
+    format::MessageUnits **units = &segment.parts->units[column];
+    if (*units == nullptr && model != nullptr) {
+        // Units take memory from it as long as they are used.
+        Arena *arena = new (MemoryContextAlloc(segment.parts->context, sizeof(Arena))) Arena(arena_in(segment.parts->context));
+        check_status(format::MessageUnits::create(*model, *arena, units), rel, "prepare a search");
     }
-    return units;
+    return *units;
 }
 
 const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment) {

@@ -54,12 +54,12 @@ struct SegmentParts {
     MemoryContext context;
     Buffer *hints;                  // one a page: the buffer where it was the last time, or InvalidBuffer
     codec::TemplateModel **models;  // one a column; nullptr: not read yet
-    format::MessageUnits *units;    // of each model; without starts: not cut yet
+    format::MessageUnits **units;   // of each model; nullptr: not asked for yet
     bool filter_is_open;
     format::KeyFilter filter;
     format::SegmentStatistics *statistics;  // nullptr: not read yet
-    uint64 last_key;       // that was looked up in the filter: planning asks first, execution again
-    uint64 *key_granules;  // that may have it, as a set of bits; nullptr: none was looked up yet
+    uint64 last_key;                        // that was looked up in the filter: planning asks first, execution again
+    uint64 *key_granules;                   // that may have it, as a set of bits; nullptr: none was looked up yet
 };
 
 /// The header and the parsed index of a segment, in memory of `context`.
@@ -76,7 +76,7 @@ void open_segment(Relation rel, uint32 slot, const format::DirectoryEntry &entry
 const codec::TemplateModel *column_model(Relation rel, const OpenSegment &segment, uint32 column);
 
 /// The units of that model.
-const format::MessageUnits *column_units(Relation rel, const OpenSegment &segment, uint32 column);
+format::MessageUnits *column_units(Relation rel, const OpenSegment &segment, uint32 column);
 
 /// The filter of keys of a segment that has one (format::filter_header_range()).
 const format::KeyFilter &open_filter(Relation rel, const OpenSegment &segment);

@@ -97,31 +97,20 @@ bool ascii_has_pattern(std::string_view text, std::string_view pattern) noexcept
     return false;
 }
 
-/// What may stand in a hole's text, of a time's names of months any letter.
-bool alphabet_allows(HoleKind kind, char letter) noexcept {
-    switch (kind) {
-        case HoleKind::number:
-        case HoleKind::padded:
-        case HoleKind::decimal: return is_digit(letter);
-        case HoleKind::time: return is_digit(letter) || (letter >= 'a' && letter <= 'z');
-        case HoleKind::word: return true;
-        default: return is_hex_digit(letter);
-    }
-}
-
 }  // namespace
 
-Status WordFinder::begin_word(const QueryWord &word, WordChecks *checks) noexcept {
-    const std::uint32_t column_count = codec::column_count(*model_);
-    if (last_of_column_ == nullptr) last_of_column_ = arena_->array<std::uint32_t>(column_count);
-    if (last_of_column_ == nullptr) return {StatusCode::out_of_memory, "no memory to search messages"};
-    std::fill_n(last_of_column_, column_count, UINT32_MAX);
-    sets_.clear();
-    word_ = word;
-    is_ascii_ = word.wanted == Wanted::word && is_ascii(word.bytes);
-    checks_ = checks;
-    return Status::success();
-}
+WordFinder::WordFinder(const codec::TemplateModel &model, const MessageUnits &units, const QueryWord &word,
+                       Arena &arena) noexcept
+    : model_(&model),
+      units_(&units),
+      arena_(&arena),
+      space_(arena),
+      text_(arena),
+      candidates_(arena),
+      sets_(arena),
+      word_(word),
+      letters_(word.wanted == Wanted::any ? LetterSet{0} : letter_set_of(word.bytes)),
+      is_ascii_(word.wanted == Wanted::word && is_ascii(word.bytes)) {}
 
 Status WordFinder::status() const noexcept {
     const bool failed = failed_ || text_.failed() || candidates_.failed() || sets_.failed() || space_.word.failed() ||
@@ -129,24 +118,24 @@ Status WordFinder::status() const noexcept {
     return failed ? Status{StatusCode::out_of_memory, "no memory to search messages"} : Status::success();
 }
 
-bool WordFinder::text_has_word(const QueryWord &word, std::string_view text) noexcept {
-    if (word.wanted == Wanted::word && is_ascii(text)) return is_ascii(word.bytes) && ascii_has_word(text, word.bytes);
-    if (word.wanted == Wanted::pattern && text.size() <= kPatternTextMax && is_ascii(text))
-        return ascii_has_pattern(text, word.bytes);
+bool WordFinder::text_has_word(std::string_view text) noexcept {
+    if (word_.wanted == Wanted::word && is_ascii(text)) return is_ascii_ && ascii_has_word(text, word_.bytes);
+    if (word_.wanted == Wanted::pattern && text.size() <= kPatternTextMax && is_ascii(text))
+        return ascii_has_pattern(text, word_.bytes);
     search::Tokenizer words(text, space_);
     for (search::Word next; words.next(&next);) {
-        if (fits(word, next.bytes, next.is_letter)) return true;
+        if (fits(word_, next.bytes, next.is_letter)) return true;
     }
     return false;
 }
 
-bool WordFinder::value_has_word(const QueryWord &word, const HoleCheck &check, std::string_view value) noexcept {
-    if (check.prefix.empty() && check.suffix.empty()) return text_has_word(word, value);
+bool WordFinder::value_has_word(const HoleCheck &check, std::string_view value) noexcept {
+    if (check.prefix.empty() && check.suffix.empty()) return text_has_word(value);
     text_.clear();
     text_.append(check.prefix.data(), check.prefix.size());
     text_.append(value.data(), value.size());
     text_.append(check.suffix.data(), check.suffix.size());
-    return !text_.failed() && text_has_word(word, {text_.data(), text_.size()});
+    return !text_.failed() && text_has_word({text_.data(), text_.size()});
 }
 
 namespace {
@@ -160,37 +149,45 @@ std::uint32_t context_begin(const MessageUnit &unit, std::string_view text) noex
 
 }  // namespace
 
-Presence WordFinder::find(const MessageUnit &unit, std::uint32_t number) noexcept {
+Presence WordFinder::look_at(const MessageUnit &unit, std::uint32_t number) noexcept {
     const std::string_view text = characters_of(codec::template_text(*model_, number));
     if (unit.is_one_word()) {
         const std::string_view fixed = text.substr(unit.begin, unit.end - unit.begin);
         if (word_.wanted == Wanted::word) {
             return fixed.size() == word_.bytes.size() && is_same(fixed, word_.bytes.data()) ? Presence::fixed : Presence::no;
         }
-        return text_has_word(word_, fixed) ? Presence::fixed : Presence::no;
+        return text_has_word(fixed) ? Presence::fixed : Presence::no;
     }
     if (unit.is_fixed()) {
         const std::uint32_t begin = context_begin(unit, text);
-        return text_has_word(word_, text.substr(begin, unit.end - begin)) ? Presence::fixed : Presence::no;
+        return text_has_word(text.substr(begin, unit.end - begin)) ? Presence::fixed : Presence::no;
     }
     if (word_.wanted == Wanted::any) return Presence::maybe;
-    if (unit.hole_count > 1 || (unit.has_other && !unit.has_word_hole)) {
-        return alphabets_allow(unit, number) ? Presence::maybe : Presence::no;
-    }
-    return find_in_value(unit, number, false);
+    if (unit.hole_count > 1 || (unit.has_other && !unit.has_word_hole)) return Presence::maybe;
+    checks_ = nullptr;
+    return find_in_value(unit, number);
 }
 
-void WordFinder::add_checks(const MessageUnit &unit, std::uint32_t number) noexcept { find_in_value(unit, number, true); }
+void WordFinder::add_checks(const MessageUnit &unit, std::uint32_t number, WordChecks &checks) noexcept {
+    if (last_of_column_ == nullptr) {
+        const std::uint32_t column_count = codec::column_count(*model_);
+        last_of_column_ = arena_->array<std::uint32_t>(column_count);
+        failed_ |= last_of_column_ == nullptr;
+        if (failed_) return;
+        std::fill_n(last_of_column_, column_count, UINT32_MAX);
+    }
+    checks_ = &checks;
+    find_in_value(unit, number);
+}
 
 // Of a unit with one hole.
-Presence WordFinder::find_in_value(const MessageUnit &unit, std::uint32_t number, bool adds) noexcept {
+Presence WordFinder::find_in_value(const MessageUnit &unit, std::uint32_t number) noexcept {
     const std::string_view text = characters_of(codec::template_text(*model_, number));
     HoleCheck check;
     check.column = codec::template_columns(*model_, number)[unit.hole_first];
     const codec::HoleType type = codec::hole_type(*model_, check.column);
     const std::string_view suffix = text.substr(unit.hole_at + 1, unit.end - unit.hole_at - 1);
     template_ = number;
-    adds_ = adds;
     found_ = false;
     if (type.kind == HoleKind::word) {
         const std::uint32_t begin = context_begin(unit, text);
@@ -200,7 +197,6 @@ Presence WordFinder::find_in_value(const MessageUnit &unit, std::uint32_t number
     const std::string_view prefix = text.substr(unit.begin, unit.hole_at - unit.begin);
     const bool is_pattern = word_.wanted == Wanted::pattern;
     if (!is_pattern && !is_ascii_) return Presence::no;
-    if (!alphabets_allow(unit, number)) return Presence::no;
     if (is_pattern) {
         check.test = HoleTest::written;
         check.prefix = prefix;
@@ -327,12 +323,8 @@ void WordFinder::check_dictionary(HoleCheck check, std::string_view prefix, std:
     check.prefix = prefix;
     check.suffix = suffix;
     found_ = true;
-    if (!adds_) return;
-    check.any_fits = true;
-    if (const DictionarySet *set = dictionary_set(prefix, suffix); set != nullptr) {
-        check.fits = set->fits;
-        check.any_fits = set->any_fits;
-    }
+    if (checks_ == nullptr) return;
+    check.set = dictionary_set(prefix, suffix);
     add(check);
 }
 
@@ -351,7 +343,7 @@ bool WordFinder::find_candidates(std::string_view prefix, std::string_view suffi
                             is_same(prefix, word_.bytes.data()) && is_same(suffix, word_.bytes.data() + prefix.size());
     if (is_word(prefix) || is_word(suffix) || are_joined) return false;
     const auto take = [&](std::string_view run, Place place) {
-        const std::span<const std::uint32_t> found = runs_->find(run, place);
+        const std::span<const std::uint32_t> found = units_->runs()->find(run, place);
         candidates_.append(found.data(), found.size());
     };
     const std::string_view word = word_.bytes;
@@ -360,70 +352,69 @@ bool WordFinder::find_candidates(std::string_view prefix, std::string_view suffi
     if (cut_middle(word, prefix, {}, &rest)) take(rest, Place::begin);
     if (cut_middle(word, {}, suffix, &rest)) take(rest, Place::end);
     if (cut_middle(word, prefix, suffix, &rest)) take(rest, Place::whole);
-    candidates_.append(runs_->others().data(), runs_->others().size());
+    candidates_.append(units_->runs()->others().data(), units_->runs()->others().size());
     return !candidates_.failed();
 }
 
-const WordFinder::DictionarySet *WordFinder::dictionary_set(std::string_view prefix, std::string_view suffix) noexcept {
-    const bool are_found = find_candidates(prefix, suffix);
-    if (are_found && candidates_.size() == 0) {
-        if (no_set_.fits == nullptr) no_set_.fits = make_fits();
-        return &no_set_;
+const DictionarySet *WordFinder::dictionary_set(std::string_view prefix, std::string_view suffix) noexcept {
+    const bool has_runs = units_->runs() != nullptr;
+    if (has_runs && find_candidates(prefix, suffix) && candidates_.size() == 0) {
+        if (no_set_ == nullptr) {
+            no_set_ = make_set({}, {});
+            if (no_set_ != nullptr) complete(no_set_);
+        }
+        return no_set_;
     }
-    for (const DictionarySet &set : sets_.items()) {
-        if (set.prefix == prefix && set.suffix == suffix) return &set;
+    for (const DictionarySet *set : sets_.items()) {
+        if (set->prefix == prefix && set->suffix == suffix) return set;
     }
     if (sets_.size() >= kSetsMax) return nullptr;
-    std::uint8_t *fits = make_fits();
-    if (fits == nullptr) return nullptr;
+    DictionarySet *set = make_set(prefix, suffix);
+    if (set == nullptr) return nullptr;
+    if (has_runs) complete(set);
+    sets_.push(set);
+    return set;
+}
+
+/// Not complete; nullptr when there is no memory.
+DictionarySet *WordFinder::make_set(std::string_view prefix, std::string_view suffix) noexcept {
+    const std::size_t bytes = std::size_t{codec::word_count(*model_)} + 1;
+    auto *set = arena_->array<DictionarySet>(1);
+    auto *fits = arena_->array<std::uint8_t>(bytes);
+    failed_ |= set == nullptr || fits == nullptr;
+    if (failed_) return nullptr;
+    std::memset(fits, DictionarySet::kUnknown, bytes);
+    fits[0] = 0;
+    return new (set) DictionarySet{prefix, suffix, fits};
+}
+
+void WordFinder::complete(DictionarySet *set) noexcept {
     HoleCheck between;
-    between.prefix = prefix;
-    between.suffix = suffix;
-    bool any = false;
+    between.prefix = set->prefix;
+    between.suffix = set->suffix;
+    const std::uint32_t count = codec::word_count(*model_);
     const auto look_at = [&](std::uint32_t number) {
-        fits[number] = value_has_word(word_, between, characters_of(codec::word_text(*model_, number)));
-        any |= fits[number] != 0;
+        set->fits[number] = value_has_word(between, characters_of(codec::word_text(*model_, number)));
+        set->any_fits |= set->fits[number] != 0;
     };
-    if (are_found) {
+    if (find_candidates(set->prefix, set->suffix)) {
+        std::memset(set->fits, 0, std::size_t{count} + 1);
         for (const std::uint32_t number : candidates_.items()) look_at(number);
     } else {
-        for (std::uint32_t number = 1; number <= codec::word_count(*model_); ++number) look_at(number);
+        for (std::uint32_t number = 1; number <= count; ++number) look_at(number);
     }
-    sets_.push({prefix, suffix, fits, any});
-    return sets_.failed() ? nullptr : &sets_.back();
+    set->is_complete = true;
 }
 
-/// A set of dictionary words without any; nullptr when there is no memory.
-std::uint8_t *WordFinder::make_fits() noexcept {
-    const std::size_t bytes = std::size_t{codec::word_count(*model_)} + 1;
-    auto *fits = arena_->array<std::uint8_t>(bytes);
-    failed_ |= fits == nullptr;
-    if (fits != nullptr) std::memset(fits, 0, bytes);
-    return fits;
-}
-
-// Whether the letters of the unit and of its holes' values are enough for the word.
-bool WordFinder::alphabets_allow(const MessageUnit &unit, std::uint32_t number) const noexcept {
-    if (unit.has_other || unit.has_word_hole) return true;
-    const std::string_view text = characters_of(codec::template_text(*model_, number));
-    const std::string_view fixed = text.substr(unit.begin, unit.end - unit.begin);
-    const std::span<const std::uint32_t> columns = codec::template_columns(*model_, number);
-    for (const char letter : word_.bytes) {
-        if (letter == '*' && word_.wanted == Wanted::pattern) continue;
-        bool allowed = false;
-        std::size_t hole = unit.hole_first;
-        for (std::size_t at = 0; at < fixed.size() && !allowed; ++at) {
-            allowed = fixed[at] == kHoleByte ? alphabet_allows(codec::hole_type(*model_, columns[hole++]).kind, letter)
-                                             : to_lower(fixed[at]) == letter;
-        }
-        if (!allowed) return false;
+void WordFinder::complete_dictionary_sets() noexcept {
+    for (DictionarySet *set : sets_.items()) {
+        if (!set->is_complete) complete(set);
     }
-    return true;
 }
 
 void WordFinder::add(const HoleCheck &check) noexcept {
     found_ = true;
-    if (!adds_) return;
+    if (checks_ == nullptr) return;
     search::ArenaList<HoleCheck> &checks = checks_->checks;
     std::uint32_t at = last_of_column_[check.column];
     for (; at != UINT32_MAX; at = checks[at].next_of_column) {

@@ -29,6 +29,17 @@ enum class HoleTest : std::uint8_t {
     written,     ///< the value's text holds it between the fixed text beside it
 };
 
+/// Which words of the dictionary hold the wanted one between some fixed text.
+struct DictionarySet {
+    static constexpr std::uint8_t kUnknown = 2;
+
+    std::string_view prefix;
+    std::string_view suffix;
+    std::uint8_t *fits = nullptr;  // one a word's number, the first 0: 0, 1, or kUnknown while the set is not complete
+    bool is_complete = false;
+    bool any_fits = false;  // when it is complete
+};
+
 /// For one wanted word.
 struct HoleCheck {
     HoleTest test = HoleTest::equal;
@@ -37,9 +48,7 @@ struct HoleCheck {
     std::int64_t b = 0;
     std::string_view prefix;  // fixed text beside the hole: of `dictionary` and `written`
     std::string_view suffix;
-    const std::uint8_t *fits =
-        nullptr;            // of `dictionary`: one a word's number, the first 0; nullptr: each word is to be looked at
-    bool any_fits = false;  // a word of the dictionary
+    const DictionarySet *set = nullptr;  // of `dictionary`; nullptr: each word is to be looked at
 
     std::uint32_t next_of_column = UINT32_MAX;
     std::uint32_t first_use = UINT32_MAX;
@@ -59,38 +68,36 @@ struct WordChecks {
     search::ArenaList<std::uint32_t> added;  // the index of each check that was asked for, again and again
 };
 
-/// Looks for words in texts and units.
+/// Looks for one word in texts and units.
 class WordFinder {
 public:
-    /// runs   of the model's dictionary
-    WordFinder(const codec::TemplateModel &model, const DictionaryRuns &runs, Arena &arena) noexcept
-        : model_(&model), runs_(&runs), arena_(&arena), space_(arena), text_(arena), candidates_(arena), sets_(arena) {}
-
-    /// For the checks of another word, which go to `checks` from now on.
-    Status begin_word(const search::QueryWord &word, WordChecks *checks) noexcept;
+    /// units   of the model
+    WordFinder(const codec::TemplateModel &model, const MessageUnits &units, const search::QueryWord &word,
+               Arena &arena) noexcept;
 
     /// number   the unit's template
-    Presence find(const MessageUnit &unit, std::uint32_t number) noexcept;
+    Presence find(const MessageUnit &unit, std::uint32_t number) noexcept {
+        return (letters_ & ~unit.letters) != 0 ? Presence::no : look_at(unit, number);
+    }
 
-    /// The same for a unit where it depends; and adds the checks for this template.
-    void add_checks(const MessageUnit &unit, std::uint32_t number) noexcept;
+    /// Adds the checks for a unit where it depends: one unit of a template after the other.
+    ///
+    /// checks   the same in each call
+    void add_checks(const MessageUnit &unit, std::uint32_t number, WordChecks &checks) noexcept;
 
     /// Whether a text that is no part of a longer one has the word.
-    bool text_has_word(const search::QueryWord &word, std::string_view text) noexcept;
+    bool text_has_word(std::string_view text) noexcept;
     /// The same for a value of a hole between its fixed text.
-    bool value_has_word(const search::QueryWord &word, const HoleCheck &check, std::string_view value) noexcept;
+    bool value_has_word(const HoleCheck &check, std::string_view value) noexcept;
+
+    /// Sets of dictionary words are complete from now on; the units have the dictionary's runs.
+    void complete_dictionary_sets() noexcept;
 
     Status status() const noexcept;
 
 private:
-    struct DictionarySet {
-        std::string_view prefix;
-        std::string_view suffix;
-        const std::uint8_t *fits;
-        bool any_fits;
-    };
-
-    Presence find_in_value(const MessageUnit &unit, std::uint32_t number, bool adds) noexcept;
+    Presence look_at(const MessageUnit &unit, std::uint32_t number) noexcept;
+    Presence find_in_value(const MessageUnit &unit, std::uint32_t number) noexcept;
     void check_number(HoleCheck check, std::string_view prefix, std::string_view suffix) noexcept;
     void check_decimal(HoleCheck check, std::uint32_t digits, std::string_view prefix, std::string_view suffix) noexcept;
     void check_padded(HoleCheck check, std::uint32_t digits, std::string_view prefix, std::string_view suffix) noexcept;
@@ -99,26 +106,26 @@ private:
     void check_dictionary(HoleCheck check, std::string_view prefix, std::string_view suffix) noexcept;
     const DictionarySet *dictionary_set(std::string_view prefix, std::string_view suffix) noexcept;
     bool find_candidates(std::string_view prefix, std::string_view suffix) noexcept;
-    std::uint8_t *make_fits() noexcept;
-    bool alphabets_allow(const MessageUnit &unit, std::uint32_t number) const noexcept;
+    DictionarySet *make_set(std::string_view prefix, std::string_view suffix) noexcept;
+    void complete(DictionarySet *set) noexcept;
     void add(const HoleCheck &check) noexcept;
 
     const codec::TemplateModel *model_;
-    const DictionaryRuns *runs_;
+    const MessageUnits *units_;
     Arena *arena_;
     search::Tokenizer::Space space_;
     search::ArenaList<char> text_;
     search::ArenaList<std::uint32_t> candidates_;  // words of the dictionary that may have this word, between some fixed text
-    search::ArenaList<DictionarySet> sets_;        // of this word, with a word of the dictionary, or that all were looked at for
+    search::ArenaList<DictionarySet *> sets_;      // each for other fixed text
     search::QueryWord word_;
-    bool is_ascii_ = false;  // the word's bytes, which are no pattern's
-    WordChecks *checks_ = nullptr;
-    std::uint32_t *last_of_column_ = nullptr;
+    LetterSet letters_ = 0;                    // of the word; none of one that may be any
+    bool is_ascii_ = false;                    // the word's bytes, which are no pattern's
+    std::uint32_t *last_of_column_ = nullptr;  // of the checks; made with the first
     std::uint32_t template_ = 0;
-    bool adds_ = false;   // checks are wanted, not only whether there are some
-    bool found_ = false;  // a check
+    WordChecks *checks_ = nullptr;  // nullptr: not the checks are wanted, only whether there are some
+    bool found_ = false;            // a check
     bool failed_ = false;
-    DictionarySet no_set_{};  // that no word of the dictionary is in
+    DictionarySet *no_set_ = nullptr;  // complete, without any word
 };
 
 }  // namespace historian::format

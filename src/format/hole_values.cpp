@@ -17,7 +17,7 @@ std::uint64_t size_of(std::int64_t value) noexcept {
 
 }  // namespace
 
-Status HoleValues::find(const WordPlan &word, const HoleCheck &check, RowBits *found) noexcept {
+Status HoleValues::find(WordPlan &word, const HoleCheck &check, RowBits *found) noexcept {
     column_ = check.column;
     values_ = {};
     rows_ = {};
@@ -30,18 +30,18 @@ Status HoleValues::find(const WordPlan &word, const HoleCheck &check, RowBits *f
             if (marks_ == nullptr) return no_search_memory();
             std::memset(marks_, 0, count);
         }
-        for (std::uint32_t use = check.first_use; use != UINT32_MAX; use = word.uses[use].next) {
-            marks_[word.uses[use].template_number] = 1;
+        for (std::uint32_t use = check.first_use; use != UINT32_MAX; use = word.checks.uses[use].next) {
+            marks_[word.checks.uses[use].template_number] = 1;
         }
     }
     Status status;
     switch (check.test) {
-        case HoleTest::dictionary: status = find_words(*word.wanted, check); break;
-        case HoleTest::written: status = find_written(*word.wanted, check); break;
+        case HoleTest::dictionary: status = find_words(word.finder, check); break;
+        case HoleTest::written: status = find_written(word.finder, check); break;
         default: status = find_numbers(check); break;
     }
-    for (std::uint32_t use = all_templates_ ? UINT32_MAX : check.first_use; use != UINT32_MAX; use = word.uses[use].next) {
-        marks_[word.uses[use].template_number] = 0;
+    for (std::uint32_t use = all_templates_ ? UINT32_MAX : check.first_use; use != UINT32_MAX; use = word.checks.uses[use].next) {
+        marks_[word.checks.uses[use].template_number] = 0;
     }
     return status;
 }
@@ -59,17 +59,17 @@ Status HoleValues::find_numbers(const HoleCheck &check) noexcept {
     return test_values([&](std::int64_t value) { return size_of(value) % unit == fraction; });
 }
 
-Status HoleValues::find_words(const search::QueryWord &wanted, const HoleCheck &check) noexcept {
+Status HoleValues::find_words(WordFinder &finder, const HoleCheck &check) noexcept {
     codec::TextRange others;
     if (const Status status = codec::decode_template_other_words(*granule_, column_, &others); !status.ok()) return status;
     auto *other_fits = arena_->array<std::uint8_t>(others.count);
     if (other_fits == nullptr) return no_search_memory();
-    bool any_fits = check.any_fits;
+    bool any_fits = check.set == nullptr || !check.set->is_complete || check.set->any_fits;
     for (std::uint32_t i = 0; i < others.count; ++i) {
-        other_fits[i] = finder_->value_has_word(wanted, check, characters_of(others[i]));
+        other_fits[i] = finder.value_has_word(check, characters_of(others[i]));
         any_fits |= other_fits[i] != 0;
     }
-    if (const Status status = finder_->status(); !status.ok() || !any_fits) return status;
+    if (const Status status = finder.status(); !status.ok() || !any_fits) return status;
     if (const Status status = codec::decode_template_column(*granule_, column_, &values_); !status.ok()) return status;
     const std::uint32_t word_count = codec::word_count(*model_);
     bool is_corrupt = false;
@@ -79,22 +79,25 @@ Status HoleValues::find_words(const search::QueryWord &wanted, const HoleCheck &
         is_corrupt |= number > word_count || (number == 0 && other >= others.count);
         if (is_corrupt) return false;
         if (number == 0) return other_fits[other++] != 0;
-        if (check.fits != nullptr) return check.fits[number] != 0;
-        return finder_->value_has_word(wanted, check,
-                                       characters_of(codec::word_text(*model_, static_cast<std::uint32_t>(number))));
+        const auto has_word = [&] {
+            return finder.value_has_word(check, characters_of(codec::word_text(*model_, static_cast<std::uint32_t>(number))));
+        };
+        if (check.set == nullptr) return has_word();
+        std::uint8_t &fits = check.set->fits[number];
+        if (fits == DictionarySet::kUnknown) fits = has_word();
+        return fits != 0;
     });
     if (is_corrupt) return {StatusCode::corrupt, "a granule names a word that is not there"};
-    return status.ok() ? finder_->status() : status;
+    return status.ok() ? finder.status() : status;
 }
 
-Status HoleValues::find_written(const search::QueryWord &wanted, const HoleCheck &check) noexcept {
+Status HoleValues::find_written(WordFinder &finder, const HoleCheck &check) noexcept {
     if (const Status status = codec::decode_template_column(*granule_, column_, &values_); !status.ok()) return status;
     const codec::HoleType type = codec::hole_type(*model_, column_);
     const auto has_word = [&](std::int64_t value) {
         std::uint8_t text[codec::kHoleBytesMax];
         const std::uint8_t *end = codec::write_hole(type, value, text);
-        return finder_->value_has_word(wanted, check,
-                                       {reinterpret_cast<const char *>(text), static_cast<std::size_t>(end - text)});
+        return finder.value_has_word(check, {reinterpret_cast<const char *>(text), static_cast<std::size_t>(end - text)});
     };
     // Values often repeat the one before.
     std::int64_t last = 0;
@@ -104,7 +107,7 @@ Status HoleValues::find_written(const search::QueryWord &wanted, const HoleCheck
         last = value;
         return last_has;
     });
-    return status.ok() ? finder_->status() : status;
+    return status.ok() ? finder.status() : status;
 }
 
 template <typename Test>

@@ -12,27 +12,25 @@ namespace historian::format {
 class HoleValues {
 public:
     /// arena   for this granule
-    HoleValues(const codec::TemplateModel &model, codec::TemplateGranule &granule, WordFinder &finder, Arena &arena) noexcept
-        : model_(&model), granule_(&granule), finder_(&finder), arena_(&arena) {}
+    HoleValues(const codec::TemplateModel &model, codec::TemplateGranule &granule, Arena &arena) noexcept
+        : model_(&model), granule_(&granule), arena_(&arena) {}
 
     /// Adds the rows of the check's templates whose value passes; rows count without those that are NULL.
     ///
     /// check    one of the word's
     /// errors   truncated, corrupt, unsupported, out_of_memory
-    Status find(const WordPlan &word, const HoleCheck &check, RowBits *found) noexcept;
+    Status find(WordPlan &word, const HoleCheck &check, RowBits *found) noexcept;
 
 private:
     Status find_numbers(const HoleCheck &check) noexcept;
-    Status find_words(const search::QueryWord &wanted, const HoleCheck &check) noexcept;
-    Status find_written(const search::QueryWord &wanted, const HoleCheck &check) noexcept;
-    Status prepare(const HoleCheck &check) noexcept;
+    Status find_words(WordFinder &finder, const HoleCheck &check) noexcept;
+    Status find_written(WordFinder &finder, const HoleCheck &check) noexcept;
     template <typename Test>
     Status test_values(Test test) noexcept;
     Status add_rows(std::size_t first, std::uint64_t passing) noexcept;
 
     const codec::TemplateModel *model_;
     codec::TemplateGranule *granule_;
-    WordFinder *finder_;
     Arena *arena_;
     std::uint8_t *marks_ = nullptr;  // one a template's number: those of the check; all 0 between uses
 

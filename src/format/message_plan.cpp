@@ -10,10 +10,12 @@ namespace {
 using search::Phrase;
 using search::Query;
 
-/// For larger queries and models, making texts and matching them costs less than a plan.
+/// For larger queries, making texts and matching them costs less than a plan.
 constexpr std::size_t kWordsMax = 64;
-constexpr std::uint32_t kTemplatesMax = 1u << 16;
-constexpr std::size_t kUnitsMax = std::size_t{1} << 20;
+
+/// So many granules of a model are searched, by one query or several, before its dictionary's runs are made: that takes as long
+/// as a look at the words which about so many granules have.
+constexpr std::uint32_t kGranulesBeforeRuns = 8;
 
 Status no_plan_memory() noexcept { return {StatusCode::out_of_memory, "no memory to search messages"}; }
 
@@ -27,72 +29,114 @@ constexpr std::uint8_t kByHole = 2;
 
 std::uint8_t with_hole(std::uint8_t ways) noexcept { return ways != 0 ? kByHole : 0; }
 
-class Planner {
+}  // namespace
+
+class MessagePlanner {
 public:
-    Planner(const codec::TemplateModel &model, const Query &query, Arena &arena, MessageUnits units, WordFinder &finder) noexcept
-        : model_(model), query_(query), arena_(arena), units_(units), finder_(finder), ways_(arena), space_(arena) {
-        unit_count_ = units.starts[codec::template_count(model)];
-    }
+    MessagePlanner(const codec::TemplateModel &model, const Query &query, MessageUnits &units, Arena &arena) noexcept
+        : model_(model), query_(query), arena_(arena), units_(units), space_(arena), places_(arena), ways_(arena) {}
 
-    Status plan(const Phrase &phrase, PhrasePlan *planned) noexcept {
-        const std::uint32_t template_count = codec::template_count(model_);
-        auto *verdicts = arena_.array<std::uint8_t>(std::size_t{template_count} + 1);
-        places_ = arena_.array<std::uint8_t>(unit_count_ * phrase.word_count);
-        auto *words = arena_.array<WordPlan>(phrase.word_count);
-        if (verdicts == nullptr || places_ == nullptr || words == nullptr) return no_plan_memory();
-        std::memset(verdicts, kMaybe, std::size_t{template_count} + 1);
-        verdicts[0] = kNever;
-        for (std::uint32_t w = 0; w < phrase.word_count; ++w) {
-            if (const Status status = find_word(phrase, w, verdicts); !status.ok()) return status;
-        }
-        matcher_ = nullptr;
-        for (std::uint32_t number = 1; number <= template_count; ++number) {
-            if (verdicts[number] == kNever) continue;
-            if (const Status status = judge(phrase, number, &verdicts[number]); !status.ok()) return status;
-        }
-        std::size_t places_max = 0;
-        for (std::uint32_t w = 0; w < phrase.word_count; ++w) {
-            if (const Status status = plan_word(phrase, w, verdicts, &words[w], &places_max); !status.ok()) return status;
-        }
-        *planned = {verdicts, {words, phrase.word_count}, places_max};
-        return finder_.status();
-    }
-
-private:
-    std::uint8_t *places_of(std::uint32_t word, std::uint32_t number) const noexcept {
-        return places_ + unit_count_ * word + units_.starts[number - 1];
-    }
-
-    /// The units of all templates that may have a word; a template without such is out.
-    Status find_word(const Phrase &phrase, std::uint32_t w, std::uint8_t *verdicts) noexcept {
-        if (const Status status = finder_.begin_word(query_.words[phrase.word_begin + w], nullptr); !status.ok()) return status;
-        for (std::uint32_t number = 1; number <= codec::template_count(model_); ++number) {
-            if (verdicts[number] == kNever) continue;
-            std::uint8_t *place = places_of(w, number);
-            bool any = false;
-            for (const MessageUnit &unit : units_.of(number)) {
-                const Presence presence = finder_.find(unit, number);
-                any |= presence != Presence::no;
-                *place++ = static_cast<std::uint8_t>(presence);
-            }
-            if (!any) verdicts[number] = kNever;
+    Status begin(std::span<PhrasePlan> phrases) noexcept {
+        const std::size_t count = std::size_t{codec::template_count(model_)} + 1;
+        is_planned_ = arena_.array<std::uint8_t>(count);
+        matchers_ = arena_.array<search::Matcher *>(phrases.size());
+        if (is_planned_ == nullptr || matchers_ == nullptr) return no_plan_memory();
+        std::memset(is_planned_, 0, count);
+        std::fill_n(matchers_, phrases.size(), nullptr);
+        for (std::size_t p = 0; p < phrases.size(); ++p) {
+            if (const Status status = begin_phrase(query_.phrases[p], &phrases[p]); !status.ok()) return status;
         }
         return Status::success();
     }
 
-    Status judge(const Phrase &phrase, std::uint32_t number, std::uint8_t *verdict) noexcept {
-        if (phrase.word_count == 1) {
-            judge_single(number, verdict);
-            return Status::success();
+    Status extend(std::span<PhrasePlan> phrases, std::span<const std::uint32_t> row_counts) noexcept {
+        if (const Status status = use_runs(phrases); !status.ok()) return status;
+        for (std::uint32_t number = 1; number < row_counts.size(); ++number) {
+            if (row_counts[number] == 0 || is_planned_[number] != 0) continue;
+            if (const Status status = units_.cut(number); !status.ok()) return status;
+            for (std::size_t p = 0; p < phrases.size(); ++p) {
+                if (const Status status = plan(p, number, &phrases[p]); !status.ok()) return status;
+            }
+            is_planned_[number] = 1;
         }
-        const std::span<const MessageUnit> units = units_.of(number);
-        const std::size_t cells = units.size() * phrase.word_count;
+        for (const PhrasePlan &phrase : phrases) {
+            for (const WordPlan *word : phrase.words) {
+                if (const Status status = word->status(); !status.ok()) return status;
+            }
+        }
+        return Status::success();
+    }
+
+private:
+    /// The dictionary's runs, once they pay: from then on its words are looked up by them.
+    Status use_runs(std::span<PhrasePlan> phrases) noexcept {
+        if (uses_runs_ || units_.count_granule() < kGranulesBeforeRuns) return Status::success();
+        if (const Status status = units_.make_runs(); !status.ok()) return status;
+        for (const PhrasePlan &phrase : phrases) {
+            for (WordPlan *word : phrase.words) word->finder.complete_dictionary_sets();
+        }
+        uses_runs_ = true;
+        return Status::success();
+    }
+
+    Status begin_phrase(const Phrase &phrase, PhrasePlan *planned) noexcept {
+        const std::size_t count = std::size_t{codec::template_count(model_)} + 1;
+        auto *verdicts = arena_.array<std::uint8_t>(count);
+        auto *words = arena_.array<WordPlan *>(phrase.word_count);
+        if (verdicts == nullptr || words == nullptr) return no_plan_memory();
+        std::memset(verdicts, kNever, count);
+        for (std::uint32_t w = 0; w < phrase.word_count; ++w) {
+            void *memory = arena_.allocate(sizeof(WordPlan));
+            if (memory == nullptr) return no_plan_memory();
+            words[w] = new (memory) WordPlan(model_, units_, query_.words[phrase.word_begin + w], arena_);
+            if (phrase.word_count == 1) continue;
+            words[w]->ranges = arena_.array<WordPlan::PlaceRange>(count);
+            if (words[w]->ranges == nullptr) return no_plan_memory();
+        }
+        *planned = {verdicts, {words, phrase.word_count}};
+        return Status::success();
+    }
+
+    Status plan(std::size_t p, std::uint32_t number, PhrasePlan *planned) noexcept {
+        const Phrase &phrase = query_.phrases[p];
+        std::uint8_t *verdict = &planned->verdicts[number];
+        units_here_ = units_.of(number);
+        places_.clear();
+        if (!places_.reserve(units_here_.size() * phrase.word_count)) return no_plan_memory();
+        if (find_words(number, planned->words)) {
+            const Status status = phrase.word_count == 1 ? judge_single(verdict) : judge(p, number, verdict);
+            if (!status.ok()) return status;
+            if (*verdict == kDepends) add_places(number, planned);
+        }
+        return Status::success();
+    }
+
+    std::uint8_t *places_of(std::uint32_t word) noexcept { return places_.data() + units_here_.size() * word; }
+
+    /// The units that may have each word; false when a word has none.
+    bool find_words(std::uint32_t number, std::span<WordPlan *> words) noexcept {
+        for (std::uint32_t w = 0; w < words.size(); ++w) {
+            std::uint8_t *place = places_of(w);
+            bool any = false;
+            for (const MessageUnit &unit : units_here_) {
+                const Presence presence = words[w]->finder.find(unit, number);
+                any |= presence != Presence::no;
+                *place++ = static_cast<std::uint8_t>(presence);
+            }
+            if (!any) return false;
+        }
+        return true;
+    }
+
+    Status judge(std::size_t p, std::uint32_t number, std::uint8_t *verdict) noexcept {
+        const Phrase &phrase = query_.phrases[p];
+        const std::size_t cells = units_here_.size() * phrase.word_count;
         ways_.clear();
         if (!ways_.reserve(2 * cells)) return no_plan_memory();
         std::memset(ways_.data(), 0, 2 * cells);
-        if (find_ways(phrase, number)) {
+        if (find_ways(phrase)) {
             bool always = false;
-            if (const Status status = match_fixed_text(phrase, number, &always); !status.ok()) return status;
+            if (const Status status = match_fixed_text(p, number, &always); !status.ok()) return status;
             if (always) {
                 *verdict = kAlways;
                 return Status::success();
@@ -101,7 +145,7 @@ private:
         // Without the rows of fixed units alone, which the matcher has just ruled out.
         *verdict = kMaybe;
         for (std::uint32_t w = 0; w < phrase.word_count; ++w) {
-            const Freedom freedom = keep_places(number, w, units.size(), ways_.data(), ways_.data() + cells);
+            const Freedom freedom = keep_places(w, ways_.data(), ways_.data() + cells);
             if (freedom == Freedom::none) {
                 *verdict = kNever;
                 return Status::success();
@@ -111,40 +155,41 @@ private:
         return Status::success();
     }
 
-    void judge_single(std::uint32_t number, std::uint8_t *verdict) noexcept {
-        std::uint8_t *places = places_of(0, number);
+    Status judge_single(std::uint8_t *verdict) noexcept {
+        std::uint8_t *places = places_of(0);
         bool has[4] = {};
-        for (std::size_t u = 0; u < units_.of(number).size(); ++u) {
+        for (std::size_t u = 0; u < units_here_.size(); ++u) {
             has[places[u] & kPresence] = true;
             places[u] |= kCounts;
         }
         const auto seen = [&](Presence presence) { return has[static_cast<std::size_t>(presence)]; };
         *verdict = seen(Presence::fixed) ? kAlways : seen(Presence::maybe) ? kMaybe : kDepends;
+        return Status::success();
     }
 
     /// Fills in by which ways each word's places are reached from the first word (ways_) and from the last (behind them). Returns
     /// whether fixed units alone may hold the phrase.
-    bool find_ways(const Phrase &phrase, std::uint32_t number) noexcept {
-        const std::span<const MessageUnit> units = units_.of(number);
+    bool find_ways(const Phrase &phrase) noexcept {
+        const std::span<const MessageUnit> units = units_here_;
         const std::size_t count = units.size();
         std::uint8_t *forward = ways_.data();
         std::uint8_t *backward = forward + count * phrase.word_count;
         const std::uint32_t last = phrase.word_count - 1;
         for (std::size_t u = 0; u < count; ++u) {
             const std::uint8_t here = units[u].is_fixed() ? kByFixed : kByHole;
-            if ((places_of(0, number)[u] & kPresence) != 0) forward[u] = here;
-            if ((places_of(last, number)[u] & kPresence) != 0) backward[count * last + u] = here;
+            if ((places_of(0)[u] & kPresence) != 0) forward[u] = here;
+            if ((places_of(last)[u] & kPresence) != 0) backward[count * last + u] = here;
         }
         for (std::uint32_t w = 0; w < last; ++w) {
             for (std::size_t u = 0; u < count; ++u) {
                 if (forward[count * w + u] != 0)
-                    step(units, u, +1, forward[count * w + u], places_of(w + 1, number), forward + count * (w + 1));
+                    step(units, u, +1, forward[count * w + u], places_of(w + 1), forward + count * (w + 1));
             }
         }
         for (std::uint32_t w = last; w > 0; --w) {
             for (std::size_t u = 0; u < count; ++u) {
                 if (backward[count * w + u] != 0)
-                    step(units, u, -1, backward[count * w + u], places_of(w - 1, number), backward + count * (w - 1));
+                    step(units, u, -1, backward[count * w + u], places_of(w - 1), backward + count * (w - 1));
             }
         }
         bool fixed = false;
@@ -171,9 +216,9 @@ private:
 
     /// Marks the places of a word that are in a row of units with a hole; says whether the word is there for sure, or may be
     /// whatever the checks say.
-    Freedom keep_places(std::uint32_t number, std::uint32_t w, std::size_t count, const std::uint8_t *forward,
-                        const std::uint8_t *backward) noexcept {
-        std::uint8_t *places = places_of(w, number);
+    Freedom keep_places(std::uint32_t w, const std::uint8_t *forward, const std::uint8_t *backward) noexcept {
+        const std::size_t count = units_here_.size();
+        std::uint8_t *places = places_of(w);
         Freedom freedom = Freedom::none;
         for (std::size_t u = 0; u < count; ++u) {
             const std::uint8_t before = forward[count * w + u];
@@ -188,30 +233,31 @@ private:
     }
 
     /// Whether the text between units with holes has the phrase.
-    Status match_fixed_text(const Phrase &phrase, std::uint32_t number, bool *always) noexcept {
-        if (matcher_ == nullptr) {
-            if (const Status status = make_matcher(phrase); !status.ok()) return status;
+    Status match_fixed_text(std::size_t p, std::uint32_t number, bool *always) noexcept {
+        if (matchers_[p] == nullptr) {
+            if (const Status status = make_matcher(query_.phrases[p], &matchers_[p]); !status.ok()) return status;
         }
+        search::Matcher &matcher = *matchers_[p];
         const std::string_view text = characters_of(codec::template_text(model_, number));
         std::size_t begin = 0;
-        for (const MessageUnit &unit : units_.of(number)) {
+        for (const MessageUnit &unit : units_here_) {
             if (unit.is_fixed()) continue;
-            if (const Status status = match(text.substr(begin, unit.begin - begin), always); !status.ok() || *always)
-                return status;
+            const Status status = match(matcher, text.substr(begin, unit.begin - begin), always);
+            if (!status.ok() || *always) return status;
             begin = unit.end;
         }
-        return match(text.substr(begin), always);
+        return match(matcher, text.substr(begin), always);
     }
 
-    Status match(std::string_view text, bool *matches) noexcept {
+    Status match(search::Matcher &matcher, std::string_view text, bool *matches) noexcept {
         search::Tokenizer words(text, space_);
-        matcher_->begin();
-        matcher_->read(words, SIZE_MAX);
-        *matches = matcher_->finish();
+        matcher.begin();
+        matcher.read(words, SIZE_MAX);
+        *matches = matcher.finish();
         return words.status();
     }
 
-    Status make_matcher(const Phrase &phrase) noexcept {
+    Status make_matcher(const Phrase &phrase, search::Matcher **matcher) noexcept {
         auto *alone = arena_.array<Phrase>(1);
         auto *node = arena_.array<search::QueryNode>(1);
         auto *query = arena_.array<Query>(1);
@@ -221,78 +267,60 @@ private:
         alone->word_begin = 0;
         new (node) search::QueryNode;
         new (query) Query{{node, 1}, {alone, 1}, query_.words.subspan(phrase.word_begin, phrase.word_count), {}, scratch};
-        return search::Matcher::create(*query, arena_, &matcher_);
+        return search::Matcher::create(*query, arena_, matcher);
     }
 
-    /// The places and checks of a word, in the templates that depend on some.
-    Status plan_word(const Phrase &phrase, std::uint32_t w, const std::uint8_t *verdicts, WordPlan *word,
-                     std::size_t *places_max) noexcept {
-        *word = {};
-        WordChecks checks(arena_);
-        search::ArenaList<WordPlace> places(arena_);
-        const std::uint32_t template_count = codec::template_count(model_);
-        auto *starts = arena_.array<std::uint32_t>(std::size_t{template_count} + 2);
-        if (starts == nullptr) return no_plan_memory();
-        starts[0] = starts[1] = 0;
-        if (const Status status = finder_.begin_word(query_.words[phrase.word_begin + w], &checks); !status.ok()) return status;
-        for (std::uint32_t number = 1; number <= template_count; ++number) {
-            if (verdicts[number] == kDepends) add_places(w, number, checks, places);
-            starts[number + 1] = static_cast<std::uint32_t>(places.size());
-            *places_max = std::max<std::size_t>(*places_max, starts[number + 1] - starts[number]);
+    /// Where the words of a phrase can stand in a template that depends on holes, and the checks there.
+    void add_places(std::uint32_t number, PhrasePlan *planned) noexcept {
+        for (std::uint32_t w = 0; w < planned->words.size(); ++w) {
+            WordPlan &word = *planned->words[w];
+            const auto first = static_cast<std::uint32_t>(word.places.size());
+            add_places_of(word, places_of(w), number);
+            if (word.ranges == nullptr) continue;
+            const auto count = static_cast<std::uint32_t>(word.places.size()) - first;
+            word.ranges[number] = {first, count};
+            planned->places_max = std::max<std::size_t>(planned->places_max, count);
         }
-        if (checks.checks.failed() || checks.uses.failed() || checks.added.failed() || places.failed()) return no_plan_memory();
-        *word = {&query_.words[phrase.word_begin + w],
-                 {checks.checks.data(), checks.checks.size()},
-                 checks.uses.items(),
-                 places.items(),
-                 checks.added.items(),
-                 starts};
-        return finder_.status();
     }
 
-    void add_places(std::uint32_t w, std::uint32_t number, WordChecks &checks, search::ArenaList<WordPlace> &places) noexcept {
-        const std::uint8_t *place = places_of(w, number);
-        const std::span<const MessageUnit> units = units_.of(number);
-        for (std::uint32_t u = 0; u < units.size(); ++u) {
-            if ((place[u] & kCounts) == 0 || (place[u] & kPresence) == 0) continue;
-            const auto before = static_cast<std::uint32_t>(checks.added.size());
-            if (static_cast<Presence>(place[u] & kPresence) == Presence::depends) finder_.add_checks(units[u], number);
-            places.push({u, before, static_cast<std::uint32_t>(checks.added.size()) - before});
+    void add_places_of(WordPlan &word, const std::uint8_t *places, std::uint32_t number) noexcept {
+        for (std::uint32_t u = 0; u < units_here_.size(); ++u) {
+            if ((places[u] & kCounts) == 0 || (places[u] & kPresence) == 0) continue;
+            const auto before = static_cast<std::uint32_t>(word.checks.added.size());
+            if (static_cast<Presence>(places[u] & kPresence) == Presence::depends)
+                word.finder.add_checks(units_here_[u], number, word.checks);
+            word.places.push({u, before, static_cast<std::uint32_t>(word.checks.added.size()) - before});
         }
     }
 
     const codec::TemplateModel &model_;
     const Query &query_;
     Arena &arena_;
-    MessageUnits units_;
-    WordFinder &finder_;
-    std::size_t unit_count_ = 0;
-    std::uint8_t *places_ = nullptr;  // of the phrase: word after word, one a unit of the model
-    search::ArenaList<std::uint8_t> ways_;
-    search::Matcher *matcher_ = nullptr;  // of the phrase, made when first needed
+    MessageUnits &units_;
+    bool uses_runs_ = false;                // and no set of a finder is incomplete
+    std::uint8_t *is_planned_ = nullptr;    // one a template's number
+    search::Matcher **matchers_ = nullptr;  // one a phrase, of it alone; made when first needed
     search::Tokenizer::Space space_;
+
+    // Of the phrase and template at hand.
+    std::span<const MessageUnit> units_here_;
+    search::ArenaList<std::uint8_t> places_;  // word after word, one a unit
+    search::ArenaList<std::uint8_t> ways_;
 };
 
-}  // namespace
-
-Status plan_messages(const codec::TemplateModel &model, const MessageUnits &units, const Query &query, Arena &arena,
-                     bool *planned, MessagePlan *plan) noexcept {
-    *planned = false;
+Status begin_plan(const codec::TemplateModel &model, MessageUnits &units, const Query &query, Arena &arena,
+                  MessagePlan *plan) noexcept {
     *plan = {};
-    if (query.words.size() > kWordsMax || codec::template_count(model) > kTemplatesMax) return Status::success();
-    if (units.starts[codec::template_count(model)] > kUnitsMax) return Status::success();
-    void *finder = arena.allocate(sizeof(WordFinder));
+    if (query.words.size() > kWordsMax) return Status::success();
+    void *planner = arena.allocate(sizeof(MessagePlanner));
     auto *phrases = arena.array<PhrasePlan>(query.phrases.size());
-    if (finder == nullptr || phrases == nullptr) return no_plan_memory();
-    plan->units = units;
-    plan->finder = new (finder) WordFinder(model, *units.runs, arena);
-    Planner planner(model, query, arena, units, *plan->finder);
-    for (std::size_t p = 0; p < query.phrases.size(); ++p) {
-        if (const Status status = planner.plan(query.phrases[p], &phrases[p]); !status.ok()) return status;
-    }
-    plan->phrases = {phrases, query.phrases.size()};
-    *planned = true;
-    return Status::success();
+    if (planner == nullptr || phrases == nullptr) return no_plan_memory();
+    *plan = {{phrases, query.phrases.size()}, &units, new (planner) MessagePlanner(model, query, units, arena)};
+    return plan->planner->begin(plan->phrases);
+}
+
+Status extend_plan(MessagePlan &plan, std::span<const std::uint32_t> row_counts) noexcept {
+    return plan.planner->extend(plan.phrases, row_counts);
 }
 
 }  // namespace historian::format

@@ -20,7 +20,6 @@ struct MessageSearch {
     const search::Query *query;
     search::Matcher *matcher = nullptr;
     search::Tokenizer::Space space;
-    bool has_plan = false;
     MessagePlan plan;
 };
 
@@ -139,12 +138,13 @@ public:
         : search_(search),
           granule_(granule),
           arena_(arena),
-          values_(*search.model, granule, *search.plan.finder, arena),
+          values_(*search.model, granule, arena),
           numbers_(codec::template_numbers(granule)),
           row_counts_(codec::template_row_counts(granule)) {}
 
     Status run(Answer *answer) noexcept {
-        const Status status = combine(answer);
+        Status status = extend_plan(search_.plan, row_counts_);
+        if (status.ok()) status = combine(answer);
         return status.ok() ? match_escapes(answer) : status;
     }
 
@@ -198,7 +198,7 @@ private:
         if ((seen & kDepends) == 0) return Status::success();
         if (phrase.words.size() == 1) {
             RowBits found{};
-            const Status status = find_word(phrase.words[0], &found);
+            const Status status = find_word(*phrase.words[0], &found);
             unite(&answer->certain, found);
             unite(&answer->possible, found);
             return status;
@@ -212,9 +212,9 @@ private:
         auto *reached = arena_.array<RowBits>(2 * phrase.places_max);
         if (check_rows == nullptr || reached == nullptr) return no_search_memory();
         for (std::size_t w = 0; w < phrase.words.size(); ++w) {
-            check_rows[w] = arena_.array<RowBits *>(phrase.words[w].checks.size());
+            check_rows[w] = arena_.array<RowBits *>(phrase.words[w]->checks.checks.size());
             if (check_rows[w] == nullptr) return no_search_memory();
-            std::fill_n(check_rows[w], phrase.words[w].checks.size(), nullptr);
+            std::fill_n(check_rows[w], phrase.words[w]->checks.checks.size(), nullptr);
         }
         for (std::uint32_t number = 1; number < row_counts_.size(); ++number) {
             if (phrase.verdicts[number] != kDepends || row_counts_[number] == 0) continue;
@@ -229,17 +229,17 @@ private:
     /// reached      room for the rows of all places of two words
     Status find_words_in(const PhrasePlan &phrase, std::uint32_t number, RowBits ***check_rows, RowBits *reached,
                          Answer *answer) noexcept {
-        const std::span<const MessageUnit> units = search_.plan.units.of(number);
+        const std::span<const MessageUnit> units = search_.plan.units->of(number);
         RowBits *before = reached;
         RowBits *now = reached + phrase.places_max;
         for (std::size_t w = 0; w < phrase.words.size(); ++w) {
-            const WordPlan &word = phrase.words[w];
+            WordPlan &word = *phrase.words[w];
             const std::span<const WordPlace> places = word.places_in(number);
             bool any = false;
             for (std::size_t p = 0; p < places.size(); ++p) {
                 fill(&now[p], w == 0 ? ~std::uint64_t{0} : 0);
                 const std::span<const WordPlace> places_before =
-                    w == 0 ? std::span<const WordPlace>{} : phrase.words[w - 1].places_in(number);
+                    w == 0 ? std::span<const WordPlace>{} : phrase.words[w - 1]->places_in(number);
                 for (std::size_t b = 0; b < places_before.size(); ++b) {
                     if (can_follow(units, places_before[b].unit, places[p].unit)) unite(&now[p], before[b]);
                 }
@@ -250,21 +250,22 @@ private:
             if (!any) return Status::success();
             std::swap(before, now);
         }
-        for (std::size_t p = 0; p < phrase.words.back().places_in(number).size(); ++p)
+        for (std::size_t p = 0; p < phrase.words.back()->places_in(number).size(); ++p)
             add_rows(before[p], number, &answer->possible);
         return Status::success();
     }
 
     /// Of some rows those where one of a place's checks holds.
-    Status keep_holding(const WordPlan &word, const WordPlace &place, RowBits **check_rows, RowBits *rows) noexcept {
+    Status keep_holding(WordPlan &word, const WordPlace &place, RowBits **check_rows, RowBits *rows) noexcept {
         if (place.check_count == 0) return Status::success();
         RowBits holding{};
-        for (const std::uint32_t check : word.check_indexes.subspan(place.check_begin, place.check_count)) {
+        for (const std::uint32_t check : word.checks.added.items().subspan(place.check_begin, place.check_count)) {
             if (check_rows[check] == nullptr) {
                 check_rows[check] = arena_.array<RowBits>(1);
                 if (check_rows[check] == nullptr) return no_search_memory();
                 *check_rows[check] = {};
-                if (const Status status = values_.find(word, word.checks[check], check_rows[check]); !status.ok()) return status;
+                if (const Status status = values_.find(word, word.checks.checks[check], check_rows[check]); !status.ok())
+                    return status;
             }
             unite(&holding, *check_rows[check]);
         }
@@ -282,11 +283,11 @@ private:
         }
     }
 
-    Status find_word(const WordPlan &word, RowBits *found) noexcept {
-        for (const HoleCheck &check : word.checks) {
+    Status find_word(WordPlan &word, RowBits *found) noexcept {
+        for (const HoleCheck &check : word.checks.checks.items()) {
             bool is_here = false;
-            for (std::uint32_t use = check.first_use; use != UINT32_MAX && !is_here; use = word.uses[use].next) {
-                is_here = row_counts_[word.uses[use].template_number] != 0;
+            for (std::uint32_t use = check.first_use; use != UINT32_MAX && !is_here; use = word.checks.uses[use].next) {
+                is_here = row_counts_[word.checks.uses[use].template_number] != 0;
             }
             if (!is_here) continue;
             if (const Status status = values_.find(word, check, found); !status.ok()) return status;
@@ -326,7 +327,7 @@ private:
 Status search_messages(MessageSearch &search, const OpenMessages &messages, Arena &arena, Answer *answer) noexcept {
     if (messages.granule == nullptr) return Status::success();
     const bool has_templates = !codec::template_row_counts(*messages.granule).empty();
-    if (has_templates && search.has_plan) {
+    if (has_templates && search.plan.planner != nullptr) {
         const Status status = GranuleSearch(search, *messages.granule, arena).run(answer);
         cut_off(&answer->certain, messages.value_count);
         cut_off(&answer->possible, messages.value_count);
@@ -355,7 +356,7 @@ Status search_texts(MessageSearch &search, const ColumnVector &column, Arena &ar
 }  // namespace
 
 Status prepare_message_search(const codec::TemplateModel *model, const search::Query &query, Arena &arena, MessageSearch **search,
-                              const MessageUnits *units) noexcept {
+                              MessageUnits *units) noexcept {
     void *memory = arena.allocate(sizeof(MessageSearch));
     if (memory == nullptr) return no_search_memory();
     MessageSearch &prepared = *new (memory) MessageSearch(query, arena);
@@ -363,12 +364,10 @@ Status prepare_message_search(const codec::TemplateModel *model, const search::Q
     prepared.model = model;
     if (const Status status = search::Matcher::create(query, arena, &prepared.matcher); !status.ok() || model == nullptr)
         return status;
-    MessageUnits cut;
     if (units == nullptr) {
-        if (const Status status = cut_units(*model, arena, &cut); !status.ok()) return status;
-        units = &cut;
+        if (const Status status = MessageUnits::create(*model, arena, &units); !status.ok()) return status;
     }
-    return plan_messages(*model, *units, query, arena, &prepared.has_plan, &prepared.plan);
+    return begin_plan(*model, *units, query, arena, &prepared.plan);
 }
 
 Status search_chunk(MessageSearch &search, const SegmentIndex &index, std::uint32_t granule, std::uint32_t column,

@@ -1,11 +1,11 @@
 // Message search: which rows of a granule of messages match a query, without making their texts.
 //
 // The answer has three values a row: it matches for sure, it does not, or its text must be made and matched to know. Per phrase
-// of the query and template of the model it is found out once whether the fixed text decides, and otherwise which values of which
-// holes do (message_plan.h). A granule then costs a look at each row's template number, and the columns of the holes that matter.
-// The phrases' answers are put together in Kleene's logic.
+// of the query and template of the model it is found out once, when a granule has the template, whether the fixed text decides,
+// and otherwise which values of which holes do (message_plan.h). A granule then costs a look at each row's template number, and
+// the columns of the holes that matter. The phrases' answers are put together in Kleene's logic.
 //
-// Texts that come from no template are matched as they are; so are those of chunks without templates, and of queries or models
+// Texts that come from no template are matched as they are; so are those of chunks without templates, and of queries
 // that are too large to plan for.
 //
 // Invariants:
@@ -32,11 +32,11 @@ struct MessageSearch;
 
 /// model    of the column, or nullptr when it has none; must live as long as the search
 /// query    the same
-/// arena    for the search and for what it finds out later
-/// units    of the model, as cut_units() makes them, and the same; nullptr: they are made in the arena
+/// arena    for the search and for what it finds out later; must live as long
+/// units    of the model, and the same; nullptr: they are made in the arena
 /// errors   out_of_memory
 Status prepare_message_search(const codec::TemplateModel *model, const search::Query &query, Arena &arena, MessageSearch **search,
-                              const MessageUnits *units = nullptr) noexcept;
+                              MessageUnits *units = nullptr) noexcept;
 
 /// chunk      its messages are opened, unless they are already
 /// arena      must live as long as the chunk is used

@@ -1,7 +1,9 @@
 #include "format/message_units.h"
 
+#include <algorithm>
+#include <new>
+
 #include "format/dictionary_runs.h"
-#include "search/arena_list.h"
 #include "search/mapped_text.h"
 
 namespace historian::format {
@@ -9,10 +11,24 @@ namespace {
 
 using codec::HoleKind;
 
+Status no_units_memory() noexcept { return {StatusCode::out_of_memory, "no memory to search messages"}; }
+
 // Hangul syllables, Han, Hiragana, Katakana: letters that are mapped to themselves and that only what follows can change.
 bool is_plain_cjk(search::Character character) noexcept {
     return (character >= 0xac00 && character <= 0xd7a3) || (character >= 0x4e00 && character <= 0x9ffc) ||
            (character >= 0x3041 && character <= 0x3096) || (character >= 0x30a1 && character <= 0x30fa);
+}
+
+/// What may stand in a hole's text; of a time's names of months any letter.
+LetterSet letters_of_hole(HoleKind kind) noexcept {
+    switch (kind) {
+        case HoleKind::number:
+        case HoleKind::padded:
+        case HoleKind::decimal: return kDigits;
+        case HoleKind::time: return kDigits | kLowerCase;
+        case HoleKind::word: return kAllLetters;
+        default: return kDigits | letter_set_of("abcdef");
+    }
 }
 
 enum class Atom : std::uint8_t { none, ascii, cjk, other };
@@ -32,7 +48,8 @@ public:
                 case ByteKind::alphanumeric:
                     begin(at, Atom::ascii);
                     unit_.has_ascii = true;
-                    for (++at; at < text.size() && kind_of(text[at]) == ByteKind::alphanumeric;) ++at;
+                    for (; at < text.size() && kind_of(text[at]) == ByteKind::alphanumeric; ++at)
+                        unit_.letters |= letter_set_of(text[at]);
                     break;
                 case ByteKind::hole: {
                     const HoleKind kind = codec::hole_type(model, columns[hole]).kind;
@@ -54,6 +71,8 @@ private:
         const unsigned char *next = nullptr;
         const bool is_plain = is_plain_cjk(search::read_character(begins + at, begins + text.size(), &next));
         begin(at, is_plain ? Atom::cjk : Atom::other);
+        // Others may be forms of ASCII's letters.
+        unit_.letters |= is_plain ? kAboveAscii : kAllLetters;
         unit_.has_cjk |= is_plain;
         unit_.has_other |= !is_plain;
         return static_cast<std::size_t>(next - begins);
@@ -74,6 +93,7 @@ private:
             unit_.hole_first = static_cast<std::uint16_t>(hole);
         }
         if (unit_.hole_count < UINT8_MAX) ++unit_.hole_count;
+        unit_.letters |= letters_of_hole(kind);
         unit_.has_word_hole |= kind == HoleKind::word;
         unit_.has_value_hole |= kind != HoleKind::word;
     }
@@ -102,22 +122,30 @@ bool can_follow(std::span<const MessageUnit> units, std::size_t from, std::size_
     return from < to;
 }
 
-Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *units) noexcept {
-    const std::uint32_t count = codec::template_count(model);
-    search::ArenaList<MessageUnit> list(arena);
-    auto *starts = arena.array<std::uint32_t>(std::size_t{count} + 1);
-    constexpr std::size_t kUnitsOfTemplate = 16;
-    if (starts == nullptr || !list.reserve(kUnitsOfTemplate * count))
-        return {StatusCode::out_of_memory, "no memory to search messages"};
-    UnitCutter cutter(list);
-    starts[0] = 0;
-    for (std::uint32_t number = 1; number <= count; ++number) {
-        cutter.cut(model, number);
-        starts[number] = static_cast<std::uint32_t>(list.size());
-    }
-    if (list.failed()) return {StatusCode::out_of_memory, "no memory to search messages"};
-    *units = {list.data(), starts};
-    return DictionaryRuns::make(model, arena, &units->runs);
+Status MessageUnits::create(const codec::TemplateModel &model, Arena &arena, MessageUnits **units) noexcept {
+    const std::size_t count = std::size_t{codec::template_count(model)} + 1;
+    void *memory = arena.allocate(sizeof(MessageUnits));
+    auto *spans = arena.array<std::span<const MessageUnit>>(count);
+    if (memory == nullptr || spans == nullptr) return no_units_memory();
+    std::fill_n(spans, count, std::span<const MessageUnit>{});
+    *units = new (memory) MessageUnits(model, arena);
+    (*units)->units_ = spans;
+    return Status::success();
+}
+
+Status MessageUnits::cut(std::uint32_t number) noexcept {
+    if (units_[number].data() != nullptr) return Status::success();
+    cut_.clear();
+    UnitCutter(cut_).cut(model_, number);
+    auto *units = arena_.array<MessageUnit>(cut_.size());
+    if (cut_.failed() || units == nullptr) return no_units_memory();
+    std::copy_n(cut_.data(), cut_.size(), units);
+    units_[number] = {units, cut_.size()};
+    return Status::success();
+}
+
+Status MessageUnits::make_runs() noexcept {
+    return runs_ != nullptr ? Status::success() : DictionaryRuns::make(model_, arena_, &runs_);
 }
 
 }  // namespace historian::format

@@ -14,10 +14,34 @@
 #include <string_view>
 
 #include "codec/templates.h"
+#include "search/arena_list.h"
 
 namespace historian::format {
 
+/// Which letters and digits words may have: a bit for each of ASCII's, in lower case, and one for all other characters.
+using LetterSet = std::uint64_t;
+
+inline constexpr LetterSet kLowerCase = (LetterSet{1} << 26) - 1;
+inline constexpr LetterSet kDigits = ((LetterSet{1} << 10) - 1) << 26;
+inline constexpr LetterSet kAboveAscii = LetterSet{1} << 36;
+inline constexpr LetterSet kAllLetters = kLowerCase | kDigits | kAboveAscii;
+
+/// None for a character that separates words.
+constexpr LetterSet letter_set_of(char byte) noexcept {
+    if (byte >= 'a' && byte <= 'z') return LetterSet{1} << (byte - 'a');
+    if (byte >= 'A' && byte <= 'Z') return LetterSet{1} << (byte - 'A');
+    if (byte >= '0' && byte <= '9') return LetterSet{1} << (26 + byte - '0');
+    return static_cast<unsigned char>(byte) >= 0x80 ? kAboveAscii : LetterSet{0};
+}
+
+constexpr LetterSet letter_set_of(std::string_view text) noexcept {
+    LetterSet letters = 0;
+    for (const char byte : text) letters |= letter_set_of(byte);
+    return letters;
+}
+
 struct MessageUnit {
+    LetterSet letters = 0;    // of the words that stand in it, whatever its holes' values are
     std::uint32_t begin = 0;  // bytes of the template's text
     std::uint32_t end = 0;
     std::uint32_t hole_at = 0;     // where its first hole is
@@ -37,23 +61,40 @@ struct MessageUnit {
 
 class DictionaryRuns;
 
-struct MessageUnits {
-    const MessageUnit *units = nullptr;
-    const std::uint32_t *starts = nullptr;  // template t has the units starts[t - 1] to starts[t]
-    const DictionaryRuns *runs = nullptr;   // of the words that stand in their holes
+/// The units of a model's templates, each template cut when it is first asked for. Lives in its arena; no destructor.
+class MessageUnits {
+public:
+    /// model   must live as long as the units
+    /// arena   for the units and for what is cut later; must live as long
+    /// errors  out_of_memory
+    static Status create(const codec::TemplateModel &model, Arena &arena, MessageUnits **units) noexcept;
 
-    std::span<const MessageUnit> of(std::uint32_t number) const noexcept {
-        return {units + starts[number - 1], starts[number] - starts[number - 1]};
-    }
+    /// errors  out_of_memory
+    Status cut(std::uint32_t number) noexcept;
+    /// Of a template that was cut.
+    std::span<const MessageUnit> of(std::uint32_t number) const noexcept { return units_[number]; }
+
+    /// One more is searched; how many were before.
+    std::uint32_t count_granule() noexcept { return granule_count_++; }
+
+    /// errors  out_of_memory
+    Status make_runs() noexcept;
+    /// Of the words that stand in holes; nullptr: not made yet.
+    const DictionaryRuns *runs() const noexcept { return runs_; }
+
+private:
+    MessageUnits(const codec::TemplateModel &model, Arena &arena) noexcept : model_(model), arena_(arena), cut_(arena) {}
+
+    const codec::TemplateModel &model_;
+    Arena &arena_;
+    search::ArenaList<MessageUnit> cut_;             // of the template at hand
+    std::span<const MessageUnit> *units_ = nullptr;  // one a template's number; without data: not cut yet
+    const DictionaryRuns *runs_ = nullptr;
+    std::uint32_t granule_count_ = 0;
 };
 
 /// Whether the word behind one in unit `from` can be in unit `to`, of one template.
 bool can_follow(std::span<const MessageUnit> units, std::size_t from, std::size_t to) noexcept;
-
-/// With the runs of the model's dictionary.
-///
-/// errors   out_of_memory
-Status cut_units(const codec::TemplateModel &model, Arena &arena, MessageUnits *units) noexcept;
 
 /// In a template's text, in place of a hole.
 inline constexpr char kHoleByte = 1;

@@ -110,9 +110,7 @@ bool mask_rows(AggregateNode *node, const RowBatch &batch) {
     if (batch.has_deleted) {
         for (uint32 row = first; row < end; row++) keep[row] = engine::batch_has_row(node->scan, batch, row);
     }
-    if (found != nullptr) {
-        for (uint32 row = first; row < end; row++) keep[row] &= engine::has_bit(found->possible, row);
-    }
+    if (found != nullptr) engine::keep_bits(found->possible, batch.rows, keep);
     narrow_mask(&node->filter, batch, found, node->slot, node->row_context, &node->mask);
     for (uint32 i = 0; i < filter_count; i++) {
         memcpy(node->filter_masks[i].keep + first, keep + first, end - first);

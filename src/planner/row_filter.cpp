@@ -147,7 +147,8 @@ void narrow_mask(RowFilter *filter, const RowBatch &batch, const engine::FoundRo
         const engine::NumberRows rows = engine::number_rows(batch.granule, comparison.column - 1, first, end);
         keep_matching(comparison, filter->numbers[i], rows, mask->keep + first);
     }
-    if (filter->others == nullptr && filter->searches == nullptr) return;
+    const bool all_certain = found != nullptr && engine::all_certain(*found);
+    if (filter->others == nullptr && (filter->searches == nullptr || all_certain)) return;
     context->ecxt_scantuple = slot;
     for (uint32 row = first; row < end; row++) {
         if (mask->keep[row] == 0) continue;

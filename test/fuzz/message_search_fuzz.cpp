@@ -48,9 +48,12 @@ void search_any_bytes(FuzzInput &input, const search::Query &query) {
     codec::TemplateModel *model = nullptr;
     if (!codec::parse_template_model(model_bytes.span(), arena, &model).ok()) model = nullptr;
     MessageSearch *search = nullptr;
-    if (!prepare_message_search(model, query, arena, &search).ok()) return;
+    MessageUnits *units = nullptr;
+    if (model != nullptr && !MessageUnits::create(*model, arena, &units).ok()) return;
+    if (!prepare_message_search(model, query, arena, &search, units).ok()) return;
     const OneColumn column(row_count);
     for (int round = 0; round < 2; ++round) {
+        if (round == 1 && units != nullptr && !units->make_runs().ok()) return;
         TestArena call_arena(kArenaBytes);
         RowBits certain;
         RowBits possible;
@@ -115,23 +118,32 @@ void search_messages(FuzzInput &input, const search::Query &query) {
 
     codec::TemplateModel *model = nullptr;
     check(codec::parse_template_model(model_bytes.written(), arena, &model).ok(), "a model is read back");
-    MessageSearch *search = nullptr;
-    check(prepare_message_search(model, query, arena, &search).ok(), "memory suffices");
+    MessageUnits *units = nullptr;
+    check(MessageUnits::create(*model, arena, &units).ok(), "memory suffices");
     search::Matcher *matcher = nullptr;
     check(search::Matcher::create(query, arena, &matcher).ok(), "memory suffices");
     search::Tokenizer::Space words_space(arena);
     const OneColumn column(static_cast<std::uint32_t>(messages.size()));
-    RowBits certain;
-    RowBits possible;
-    OpenChunk opened{chunk.written(), model};
-    check(search_chunk(*search, column.index, 0, 0, opened, arena, &certain, &possible).ok(), "a granule is searched");
+    // Without runs of the dictionary, and with them.
+    RowBits certain[2];
+    RowBits possible[2];
+    for (int round = 0; round < 2; ++round) {
+        if (round == 1) check(units->make_runs().ok(), "memory suffices");
+        MessageSearch *search = nullptr;
+        check(prepare_message_search(model, query, arena, &search, units).ok(), "memory suffices");
+        OpenChunk opened{chunk.written(), model};
+        const Status status = search_chunk(*search, column.index, 0, 0, opened, arena, &certain[round], &possible[round]);
+        check(status.ok(), "a granule is searched");
+    }
     for (std::uint32_t row = 0; row < messages.size(); ++row) {
         search::Tokenizer words(messages[row], words_space);
         matcher->begin();
         matcher->read(words, SIZE_MAX);
         const bool matches = matcher->finish();
-        check(matches || !certain.has(row), "a certain row matches");
-        check(!matches || possible.has(row), "a row that matches is possible");
+        for (int round = 0; round < 2; ++round) {
+            check(matches || !certain[round].has(row), "a certain row matches");
+            check(!matches || possible[round].has(row), "a row that matches is possible");
+        }
     }
 }
 

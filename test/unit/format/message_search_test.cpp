@@ -57,6 +57,7 @@ public:
         const ByteRange range = model_range(*segment_.index, 1);
         if (range.byte_count == 0) return;
         EXPECT_TRUE(open_model(segment_.bytes.subspan(range.offset, range.byte_count), segment_.arena, &model_).ok());
+        EXPECT_TRUE(MessageUnits::create(*model_, segment_.arena, &units_).ok());
     }
 
     bool has_model() const { return model_ != nullptr; }
@@ -65,14 +66,16 @@ public:
 
     std::uint32_t row_count(std::uint32_t granule) const { return granule_at(*segment_.index, granule).row_count; }
 
-    /// Compares every row with its text.
+    /// Compares every row with its text. Every other query has the units of those before, whose dictionary has runs after some
+    /// granules.
     void check_query(const std::string &text, Counts *counts) {
         SCOPED_TRACE("query " + text);
         TextMatcher matcher(text);
         ASSERT_TRUE(matcher.parsed());
         TestArena arena;
         MessageSearch *search = nullptr;
-        ASSERT_TRUE(prepare_message_search(model_, matcher.query(), arena, &search).ok());
+        MessageUnits *units = query_count_++ % 2 == 0 ? units_ : nullptr;
+        ASSERT_TRUE(prepare_message_search(model_, matcher.query(), arena, &search, units).ok());
         for (std::uint32_t g = 0; g < granule_count() && !testing::Test::HasFailure(); ++g) {
             TestArena call_arena;
             RowBits certain;
@@ -184,6 +187,8 @@ private:
     std::string bytes_;
     OpenSegment segment_;
     codec::TemplateModel *model_ = nullptr;
+    MessageUnits *units_ = nullptr;
+    std::uint32_t query_count_ = 0;
 };
 
 // ------------------------------------------------------------------------------------------------------------------- tests
