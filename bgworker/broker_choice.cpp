@@ -165,12 +165,7 @@ void end_sessions() {
     worker.lingers = true;
     if (worker.session_drained) {
         forget_and_note_session();
-    } else if (is_session_abandoned()) {
-        if (worker.subscription.session_topic_keys[worker.broker_index] == nullptr) return;
-        ereport(WARNING, errmsg("the session of MQTT subscription \"%s\" stays at the broker", worker.subscription.name),
-                errdetail("It was not connected when it was changed; %s:%d goes on keeping messages for client \"%s\".",
-                          worker.options.tls.host, worker.options.port, worker.options.client_id));
-    } else if (worker.slot->forget_session) {
+    } else if (worker.slot->forget_session && !worker.slot->drain_session) {
         forget_all_sessions();
     }
 }

@@ -12,11 +12,10 @@ constexpr int kWaitingGapsMax = 16;
 constexpr int kGapsKept = 1000;
 constexpr int64 kNeverExpires = -1;
 
-struct Gap {
-    const char *kind;
+/// A gap that is still to be written.
+struct WaitingGap {
+    Gap gap;
     char detail[256];
-    TimestampTz since;  ///< 0: not known
-    TimestampTz until;
 };
 
 struct LinkHistory {
@@ -30,21 +29,19 @@ struct LinkHistory {
     int64 connect_count;
     int64 session_lost_count;
     bool is_changed;
-    Gap gaps[kWaitingGapsMax];
+    WaitingGap gaps[kWaitingGapsMax];
     int gap_count;
 };
 
 LinkHistory history;
 
-Gap *add_gap(const char *kind, TimestampTz since, TimestampTz until) {
+WaitingGap *add_gap(const char *kind, TimestampTz since, TimestampTz until) {
     // While the server cannot write, the last place serves all that follow.
-    Gap *gap = &history.gaps[Min(history.gap_count, kWaitingGapsMax - 1)];
+    WaitingGap *waiting = &history.gaps[Min(history.gap_count, kWaitingGapsMax - 1)];
     history.gap_count = Min(history.gap_count + 1, kWaitingGapsMax);
-    gap->kind = kind;
-    gap->since = since;
-    gap->until = until;
+    waiting->gap = {kind, waiting->detail, since, until};
     history.is_changed = true;
-    return gap;
+    return waiting;
 }
 
 /// The session at `broker` was there once and is not now. Between other brokers than this one nobody knows since when.
@@ -54,11 +51,11 @@ void add_lost_session(const char *broker, TimestampTz now) {
     const int64 expiry = history.session_expiry_seconds;
     const int64 away = known ? (now - since) / USECS_PER_SEC : 0;
     if (known && expiry != kNeverExpires && away >= expiry) {
-        Gap *gap = add_gap("session_expired", since, now);
+        WaitingGap *gap = add_gap("session_expired", since, now);
         snprintf(gap->detail, sizeof gap->detail, "away for %lld s, and %s keeps sessions for %lld s",
                  static_cast<long long>(away), broker, static_cast<long long>(expiry));
     } else {
-        Gap *gap = add_gap("session_lost", since, now);
+        WaitingGap *gap = add_gap("session_lost", since, now);
         snprintf(gap->detail, sizeof gap->detail, "%s has no session for us any more", broker);
     }
     ++history.session_lost_count;
@@ -72,10 +69,10 @@ Datum time_or_null(TimestampTz time, char *null) {
 }
 
 /// Two clients of one id throw each other out every few seconds, a bad line breaks again and again: one row an hour tells that.
-bool extend_last_gap(const Subscription &subscription, const Gap &gap) {
+bool extend_last_gap(const char *subscription, Oid owner, const Gap &gap) {
     Oid types[] = {TEXTOID, OIDOID, TEXTOID, TIMESTAMPTZOID};
-    Datum values[] = {CStringGetTextDatum(subscription.name), ObjectIdGetDatum(subscription.owner),
-                      CStringGetTextDatum(gap.kind), TimestampTzGetDatum(gap.until)};
+    Datum values[] = {CStringGetTextDatum(subscription), ObjectIdGetDatum(owner), CStringGetTextDatum(gap.kind),
+                      TimestampTzGetDatum(gap.until)};
     SPI_execute_with_args(
         "UPDATE historian.mqtt_gap SET until = $4, times = times OPERATOR(pg_catalog.+) 1"
         " WHERE id OPERATOR(pg_catalog.=) (SELECT pg_catalog.max(id) FROM historian.mqtt_gap"
@@ -86,11 +83,13 @@ bool extend_last_gap(const Subscription &subscription, const Gap &gap) {
     return SPI_processed > 0;
 }
 
-void insert_gap(const Subscription &subscription, const Gap &gap) {
-    if (extend_last_gap(subscription, gap)) return;
+}  // namespace
+
+void insert_gap(const char *subscription, Oid owner, const Gap &gap) {
+    if (extend_last_gap(subscription, owner, gap)) return;
     char nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', '\0'};
     Oid types[] = {TEXTOID, OIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-    Datum values[] = {CStringGetTextDatum(subscription.name),   ObjectIdGetDatum(subscription.owner),
+    Datum values[] = {CStringGetTextDatum(subscription), ObjectIdGetDatum(owner),
                       CStringGetTextDatum(gap.kind),            CStringGetTextDatum(gap.detail),
                       time_or_null(gap.since, &nulls[4]),       TimestampTzGetDatum(gap.until)};
     SPI_execute_with_args("INSERT INTO historian.mqtt_gap (subscription, owner, kind, detail, since, until)"
@@ -104,6 +103,8 @@ void insert_gap(const Subscription &subscription, const Gap &gap) {
         " AND owner OPERATOR(pg_catalog.=) $2 ORDER BY id DESC OFFSET $3 LIMIT 1)",
         3, types, values, nullptr, false, 0);
 }
+
+namespace {
 
 void update_row(const Subscription &subscription, TimestampTz last_seen) {
     char nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', '\0'};
@@ -135,7 +136,7 @@ bool try_to_write(const Subscription &subscription, TimestampTz last_seen) {
         begin_transaction("note the MQTT connection");
         SPI_connect();
         as_historian_owner([&subscription, last_seen] {
-            for (int i = 0; i < history.gap_count; ++i) insert_gap(subscription, history.gaps[i]);
+            for (int i = 0; i < history.gap_count; ++i) insert_gap(subscription.name, subscription.owner, history.gaps[i].gap);
             update_row(subscription, last_seen);
         });
         SPI_finish();
@@ -195,7 +196,7 @@ void note_connection(const Subscription &subscription, const AcceptedConnection 
     if (!connection.link->session_present() && connection.session_expected) {
         add_lost_session(broker, now);
     } else if (subscription.qos == 0 && history.last_seen != 0) {
-        Gap *gap = add_gap("not_connected", history.last_seen, now);
+        WaitingGap *gap = add_gap("not_connected", history.last_seen, now);
         strlcpy(gap->detail, "messages of quality of service 0 are not kept for a client that is away", sizeof gap->detail);
     }
     ++history.connect_count;
@@ -213,7 +214,7 @@ void note_disconnection(bool taken_over) {
     if (!history.connected) return;
     const TimestampTz now = GetCurrentTimestamp();
     if (taken_over) {
-        Gap *gap = add_gap("session_taken_over", now, now);
+        WaitingGap *gap = add_gap("session_taken_over", now, now);
         strlcpy(gap->detail, "another client with our id took over the session, and what it acknowledges", sizeof gap->detail);
     }
     history.connected = false;

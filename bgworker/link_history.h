@@ -9,6 +9,7 @@
 //     session_expired     the same, after a longer absence than the broker had said it keeps sessions for (MQTT 5)
 //     session_taken_over  DISCONNECT 0x8E (MQTT 5): a client with our id took the session, and what it acknowledged
 //     not_connected       each interruption of a subscription at quality of service 0
+//     session_left        the subscription was changed, and the session of before could not be emptied (left_sessions.h)
 // A queue that overflows at the broker is told to nobody.
 #pragma once
 
@@ -17,6 +18,18 @@
 #include "bgworker/subscriptions.h"
 
 namespace historian::bgworker {
+
+/// A time when messages may have been lost.
+struct Gap {
+    const char *kind;
+    const char *detail;
+    TimestampTz since;  ///< 0: not known
+    TimestampTz until;
+};
+
+/// Adds a row to mqtt_gap, and forgets those of the subscription that are too many. Needs a transaction and SPI, and the rights
+/// of historian's owner.
+void insert_gap(const char *subscription, Oid owner, const Gap &gap);
 
 /// A connection that the broker has accepted.
 struct AcceptedConnection {

@@ -5,6 +5,7 @@
 // follows at once. An error is logged, and the pause before the next try doubles up to a minute. Without the extension the worker
 // leaves.
 #include "bgworker/launcher.h"
+#include "bgworker/left_sessions.h"
 #include "bgworker/retention.h"
 #include "bgworker/session.h"
 #include "bgworker/settings.h"
@@ -73,6 +74,7 @@ Round run_round(DatabaseSlot *slot, const char *doing, Work work) {
 Round reread_subscriptions(DatabaseSlot *slot) {
     return run_round(slot, "read MQTT subscriptions", [] {
         publish_subscriptions();
+        report_left_sessions();
         return Round::idle;
     });
 }

@@ -66,8 +66,13 @@ const char *decompress_message(std::string_view bytes, Arena &arena, std::string
             return "decompressed payload is larger than historian.mqtt_decompressed_max";
         case DecompressFault::out_of_memory: break;
     }
-    *sqlstate = ERRCODE_OUT_OF_MEMORY;
-    return "not enough memory to decompress the payload";
+    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("not enough memory to decompress the payload"));
+}
+
+/// A message that there is no memory for is no bad one: the error makes the batch smaller, and the message come again.
+const char *as_fault(const char *fault, int sqlstate) {
+    if (fault != nullptr && sqlstate == ERRCODE_OUT_OF_MEMORY) ereport(ERROR, errcode(sqlstate), errmsg("%s", fault));
+    return fault;
 }
 
 }  // namespace
@@ -107,7 +112,10 @@ const char *read_message(const Subscription &subscription, const ReceivedMessage
     if (const char *fault = read_message_bytes(message, context, &rows->bytes, sqlstate)) return fault;
     rows->mapping = subscription.mapping;
     rows->message = &message;
-    if (rows->mapping != nullptr) return map_received(*rows->mapping, message, rows->bytes, arena, &rows->payload, sqlstate);
+    if (rows->mapping != nullptr) {
+        const char *fault = map_received(*rows->mapping, message, rows->bytes, arena, &rows->payload, sqlstate);
+        return as_fault(fault, *sqlstate);
+    }
     parse.shape = &target.shape;
     if (OidIsValid(subscription.target)) parse.topic = message.topic;
     const PayloadError error = parse_payload(rows->bytes, parse, arena, &rows->payload);
@@ -115,7 +123,7 @@ const char *read_message(const Subscription &subscription, const ReceivedMessage
     char text[160];
     describe_payload_error(error, text, sizeof text);
     *sqlstate = pack_sqlstate(payload_error_sqlstate(error.fault));
-    return pstrdup(text);
+    return as_fault(pstrdup(text), *sqlstate);
 }
 
 std::string_view write_message_row(const MessageRows &rows, uint32 row) {

@@ -23,12 +23,14 @@ const char *find_size_fault(const ReceivedMessage &message);
 /// The bytes of a message, decompressed into `context` where they are compressed.
 ///
 /// returns  nullptr, or why that is not possible: a phrase
+/// errors   53200, which is not the message's fault
 const char *read_message_bytes(const ReceivedMessage &message, MemoryContext context, std::string_view *bytes, int *sqlstate);
 
 /// Reads a message for `target`.
 ///
 /// context  where rows live
 /// returns  nullptr, or why there are none: a phrase in the current context
+/// errors   53200, which is not the message's fault
 const char *read_message(const Subscription &subscription, const ReceivedMessage &message, const TopicTable &topic,
                          const TargetTable &target, MemoryContext context, MessageRows *rows, int *sqlstate);
 

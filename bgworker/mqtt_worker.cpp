@@ -260,13 +260,12 @@ long wait_milliseconds() {
 
 /// Takes what the broker still has for a session that is to end, and nothing new. False: the connection is over.
 bool drain_session() {
-    const TimestampTz begin = GetCurrentTimestamp();
     worker.lingers = true;
     // A session that delivered before its first SUBSCRIBE gets none any more.
     worker.subscribe_sent = worker.subscribed = true;
-    worker.last_arrival_at = begin;
+    worker.last_arrival_at = GetCurrentTimestamp();
     bool alive = worker.link.unsubscribe(worker.subscription.topics);
-    while (alive && !worker.session_drained && !ProcDiePending && !has_passed(begin, kDrainTimeoutMs)) {
+    while (alive && !worker.session_drained && !ProcDiePending && !has_passed(worker.last_arrival_at, kDrainTimeoutMs)) {
         alive = run_round();
         const bool quiet = worker.link.held_count() == 0 && has_passed(worker.last_arrival_at, kDrainQuietMs);
         worker.session_drained = alive && quiet && worker.link.is_unsubscribed();

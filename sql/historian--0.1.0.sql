@@ -630,7 +630,7 @@ CREATE VIEW @extschema@.mqtt_gap WITH (security_barrier) AS
 COMMENT ON VIEW @extschema@.mqtt_gap IS
     'When messages of MQTT subscriptions may have been lost, as far as it can be known: published between the times since and '
     'until, or waiting at the broker at the first. kind: session_lost, session_expired, session_taken_over, not_connected '
-    '(quality of service 0). The newest thousand of a subscription.';
+    '(quality of service 0), session_left (by mqtt_alter). The newest thousand of a subscription.';
 GRANT SELECT ON @extschema@.mqtt_gap TO PUBLIC;
 
 CREATE FUNCTION @extschema@.mqtt_subscribe(name text, broker text, topic text, target regclass DEFAULT NULL,

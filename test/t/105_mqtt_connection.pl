@@ -202,6 +202,31 @@ wait_for("SELECT state = 'receiving' AND session_present FROM mqtt_status", 'ano
 $second->publish('list', '[12]');
 wait_for('SELECT count(*) = 1 FROM numbers WHERE n = 12', 'and its messages come');
 wait_for('SELECT count(*) = 1 FROM historian.mqtt_session', 'the broker that was left keeps no session');
+
+# --- sessions that cannot be emptied: each is told once, and comes back with the subscription
+my $to_first = "broker => '$url'";
+my $to_second = "broker => 'mqtt://localhost:@{[$second->port]}'";
+sub left_sessions { return "SELECT count(*) = $_[0] FROM mqtt_gap WHERE subscription = 'list' AND kind = 'session_left'" }
+query("SELECT mqtt_alter('list', $to_first, enabled => false)");
+wait_for(left_sessions(1), 'another broker, and disabled at once: the session is left');
+$second->publish('list', '[13]');
+query("SELECT mqtt_alter('list', $to_second, enabled => true)");
+wait_for('SELECT count(*) = 1 FROM numbers WHERE n = 13', 'what it kept comes when the subscription is changed back');
+$second->stop;
+wait_for("SELECT state <> 'receiving' FROM mqtt_status", 'a broker is gone');
+query("SELECT mqtt_alter('list', $to_first)");
+wait_for("SELECT state = 'receiving' AND gaps = 2 FROM mqtt_status", 'another broker instead: it counts as a gap');
+wait_for(left_sessions(2), 'and is told');
+like(query("SELECT detail FROM mqtt_gap WHERE subscription = 'list' ORDER BY at DESC LIMIT 1"),
+    qr/^localhost:@{[$second->port]} keeps messages for client "historian-/, 'with the client id');
+is(query('SELECT count(*) FROM historian.mqtt_session'), 1, 'one session is ours');
+$second->start;
+query("SELECT mqtt_alter('list', $to_second)");
+Broker::wait_receiving($node, 'list');
+$second->publish('list', '[14]');
+wait_for('SELECT count(*) = 1 FROM numbers WHERE n = 14', 'the subscription goes on there');
+wait_for('SELECT count(*) = 1 FROM historian.mqtt_session', 'a session that was emptied is none that was left');
+ok(query(left_sessions(2)) eq 't', 'two were left');
 query("SELECT mqtt_unsubscribe('list')");
 $second->stop;
 
