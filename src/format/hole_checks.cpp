@@ -99,8 +99,7 @@ bool ascii_has_pattern(std::string_view text, std::string_view pattern) noexcept
 
 }  // namespace
 
-WordFinder::WordFinder(const codec::TemplateModel &model, const MessageUnits &units, const QueryWord &word,
-                       Arena &arena) noexcept
+WordFinder::WordFinder(const codec::TemplateModel &model, const MessageUnits &units, const QueryWord &word, Arena &arena) noexcept
     : model_(&model),
       units_(&units),
       arena_(&arena),
@@ -359,10 +358,7 @@ bool WordFinder::find_candidates(std::string_view prefix, std::string_view suffi
 const DictionarySet *WordFinder::dictionary_set(std::string_view prefix, std::string_view suffix) noexcept {
     const bool has_runs = units_->runs() != nullptr;
     if (has_runs && find_candidates(prefix, suffix) && candidates_.size() == 0) {
-        if (no_set_ == nullptr) {
-            no_set_ = make_set({}, {});
-            if (no_set_ != nullptr) complete(no_set_);
-        }
+        if (no_set_ == nullptr && (no_set_ = make_set({}, {})) != nullptr) leave_empty(no_set_);
         return no_set_;
     }
     for (const DictionarySet *set : sets_.items()) {
@@ -388,6 +384,12 @@ DictionarySet *WordFinder::make_set(std::string_view prefix, std::string_view su
     return new (set) DictionarySet{prefix, suffix, fits};
 }
 
+/// Complete, without any word.
+void WordFinder::leave_empty(DictionarySet *set) noexcept {
+    std::memset(set->fits, 0, std::size_t{codec::word_count(*model_)} + 1);
+    set->is_complete = true;
+}
+
 void WordFinder::complete(DictionarySet *set) noexcept {
     HoleCheck between;
     between.prefix = set->prefix;
@@ -398,7 +400,7 @@ void WordFinder::complete(DictionarySet *set) noexcept {
         set->any_fits |= set->fits[number] != 0;
     };
     if (find_candidates(set->prefix, set->suffix)) {
-        std::memset(set->fits, 0, std::size_t{count} + 1);
+        leave_empty(set);
         for (const std::uint32_t number : candidates_.items()) look_at(number);
     } else {
         for (std::uint32_t number = 1; number <= count; ++number) look_at(number);

@@ -107,6 +107,7 @@ private:
     const DictionarySet *dictionary_set(std::string_view prefix, std::string_view suffix) noexcept;
     bool find_candidates(std::string_view prefix, std::string_view suffix) noexcept;
     DictionarySet *make_set(std::string_view prefix, std::string_view suffix) noexcept;
+    void leave_empty(DictionarySet *set) noexcept;
     void complete(DictionarySet *set) noexcept;
     void add(const HoleCheck &check) noexcept;
 

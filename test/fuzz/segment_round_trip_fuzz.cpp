@@ -102,10 +102,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
             if (is_number(decoded.kind) && c != header.tag_column && c != header.time_column) {
                 const ByteRange of_times = chunk_range(*index, g, header.time_column);
                 ColumnVector times;
-                check(decode_chunk(*index, g, header.time_column, segment.bytes.subspan(of_times.offset, of_times.byte_count),
-                                   nullptr, decode_arena, &times)
-                          .ok(),
-                      "a chunk is valid");
+                OpenChunk opened_times{segment.bytes.subspan(of_times.offset, of_times.byte_count)};
+                check(decode_chunk(*index, g, header.time_column, opened_times, decode_arena, &times).ok(), "a chunk is valid");
                 check_statistics(statistics, granule, g, c, decoded, times, arena);
             }
             if (c != header.time_column) continue;
