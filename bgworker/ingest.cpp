@@ -214,7 +214,7 @@ void transform_messages(const Attempt &attempt, const TargetTable &target, Incom
         if (messages[i]->error != nullptr) continue;
         messages[i]->row_count = messages[i]->rejected_row_count = 0;
         const char *fault = buffer.add(*messages[i]->message, &sqlstate);
-            if (fault == nullptr) last = i;
+        if (fault == nullptr) last = i;
         if (fault != nullptr) reject(messages[i], MemoryContextStrdup(attempt.batch->context, fault), sqlstate);
     }
     if (last >= 0) messages[last]->row_count = static_cast<uint32>(Min(buffer.finish(), PG_UINT32_MAX));

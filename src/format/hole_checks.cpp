@@ -15,6 +15,9 @@ using search::Wanted;
 /// Sets of dictionary words that one wanted word has at most, one for each fixed text beside a hole: real models have a few.
 constexpr std::size_t kSetsMax = 256;
 
+/// Their bytes: one a word of the dictionary each, and a query has up to some dozen words.
+constexpr std::size_t kSetBytesMax = std::size_t{4} << 20;
+
 /// Longer texts go through the tokenizer; hardly a value is as long.
 constexpr std::size_t kPatternTextMax = 128;
 
@@ -364,7 +367,8 @@ const DictionarySet *WordFinder::dictionary_set(std::string_view prefix, std::st
     for (const DictionarySet *set : sets_.items()) {
         if (set->prefix == prefix && set->suffix == suffix) return set;
     }
-    if (sets_.size() >= kSetsMax) return nullptr;
+    const std::size_t set_bytes = std::size_t{codec::word_count(*model_)} + 1;
+    if (sets_.size() >= std::min(kSetsMax, kSetBytesMax / set_bytes)) return nullptr;
     DictionarySet *set = make_set(prefix, suffix);
     if (set == nullptr) return nullptr;
     if (has_runs) complete(set);
