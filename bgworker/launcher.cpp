@@ -19,7 +19,7 @@ constexpr int kNoSlotDelayMs = 5'000;      // when max_worker_processes is exhau
 
 bool commit_callback_registered = false;
 bool wake_at_commit = false;
-bool filled_run = false;
+uint32 filled_runs = 0;  // by this transaction
 
 /// What RegisterDynamicBackgroundWorker needs to know of a kind of worker.
 struct WorkerKind {
@@ -31,12 +31,14 @@ constexpr WorkerKind kMqttKind{"historian mqtt", "historian_mqtt_main"};
 
 /// Whatever became of the transaction: its rows can be sealed, or left out, now that it is over.
 void wake_maintenance() {
-    filled_run = false;
+    const uint32 count = filled_runs;
+    filled_runs = 0;
     if (shared_state == nullptr) return;
     LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
     DatabaseSlot *slot = find_database_slot(MyDatabaseId);
     if (slot != nullptr) {
         slot->work_waits = true;
+        slot->filled_runs += count;
         if (slot->process.latch != nullptr) SetLatch(slot->process.latch);
     }
     LWLockRelease(shared_state->lock);
@@ -45,7 +47,7 @@ void wake_maintenance() {
 /// Marks the current database for a look, once the transaction that changed it is visible.
 void on_transaction_end(XactEvent event, void *) {
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
-    if (filled_run) wake_maintenance();
+    if (filled_runs > 0) wake_maintenance();
     if (!wake_at_commit) return;
     wake_at_commit = false;
     if (event == XACT_EVENT_ABORT || shared_state == nullptr) return;
@@ -239,7 +241,7 @@ void wake_workers_at_commit() {
 
 void note_full_run() {
     watch_transaction_end();
-    filled_run = true;
+    ++filled_runs;
 }
 
 /// Asks every worker of the database to leave, and after a while tells it to; returns how many are still there.

@@ -6,6 +6,7 @@
 // leaves.
 #include "bgworker/launcher.h"
 #include "bgworker/left_sessions.h"
+#include "bgworker/priority.h"
 #include "bgworker/retention.h"
 #include "bgworker/session.h"
 #include "bgworker/settings.h"
@@ -117,17 +118,58 @@ bool take_flag(bool *flag) {
     return asked;
 }
 
+// A worker that gives way falls behind when sessions leave it too little of the processors: these rows wait in tails, and every
+// query looks at them. So many runs (more than a million points) filled while one round lasted are too many.
+constexpr uint32 kFilledRunsMax = 8;
+constexpr int kHasteMs = 60'000;
+
+uint32 count_filled_runs(DatabaseSlot *slot) {
+    LWLockAcquire(shared_state->lock, LW_SHARED);
+    const uint32 count = slot->filled_runs;
+    LWLockRelease(shared_state->lock);
+    return count;
+}
+
+// The priority of the worker: lowered at its start, never raised again, which takes privileges. A worker that must not give way
+// any more leaves, and the next one begins with the server's priority.
+class Priority {
+public:
+    explicit Priority(DatabaseSlot *slot) : slot_(slot), nice_(maintenance_nice) {}
+
+    /// Before a round.
+    void adjust() {
+        if (maintenance_nice != nice_) leave_quietly();
+        if (!is_low_ && GetCurrentTimestamp() >= slot_->in_haste_until) is_low_ = give_way_to_sessions(nice_);
+        filled_before_ = count_filled_runs(slot_);
+    }
+
+    /// After a round.
+    void judge() {
+        if (count_filled_runs(slot_) - filled_before_ < kFilledRunsMax) return;
+        slot_->in_haste_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kHasteMs);
+        if (is_low_ && nice_ > 0) leave_quietly();
+    }
+
+private:
+    DatabaseSlot *slot_;  // whose in_haste_until belongs to the worker
+    int nice_;
+    bool is_low_ = false;
+    uint32 filled_before_ = 0;
+};
+
 [[noreturn]] void run_database(DatabaseSlot *slot) {
     TimestampTz reread_at = 0;
     TimestampTz maintain_at = 0;
     TimestampTz retention_at = 0;
     int error_delay_ms = 0;
     int soon_ms = maintenance_interval_ms;
+    Priority priority(slot);
     for (;;) {
         ResetLatch(MyLatch);
         if (is_leaving(&slot->process)) leave_quietly();
         CHECK_FOR_INTERRUPTS();
         reload_settings_if_asked();
+        priority.adjust();
 
         if (take_flag(&slot->reread_subscriptions) || GetCurrentTimestamp() >= reread_at) {
             if (reread_subscriptions(slot) == Round::no_extension) leave_without_extension(slot);
@@ -140,6 +182,7 @@ bool take_flag(bool *flag) {
         }
         if (GetCurrentTimestamp() >= maintain_at) {
             round = maintain_tables(slot);
+            priority.judge();
             if (round == Round::no_extension) leave_without_extension(slot);
             if (round == Round::failed) {
                 error_delay_ms = Min(Max(error_delay_ms * 2, maintenance_interval_ms), kErrorDelayMsMax);

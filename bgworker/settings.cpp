@@ -9,6 +9,7 @@ int mqtt_decompressed_max_bytes = 64 * 1024 * 1024;
 int mqtt_batch_messages = 10000;
 int mqtt_batch_ms = 200;
 int maintenance_interval_ms = 1000;
+int maintenance_nice = 10;
 int debug_mqtt_delay_ms = 0;
 int debug_mqtt_ack_delay_ms = 0;
 int debug_mqtt_name_delay_ms = 0;
@@ -32,6 +33,10 @@ void define_worker_settings() {
     DefineCustomIntVariable("historian.maintenance_interval", "Time between two rounds of background maintenance in a database.",
                             nullptr, &maintenance_interval_ms, 1000, 10, 3600 * 1000, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr,
                             nullptr);
+    DefineCustomIntVariable("historian.maintenance_nice",
+                            "How far background maintenance gives way to sessions, as nice(1) does.",
+                            "0: not at all. A worker that falls behind gives way no more for a minute.", &maintenance_nice, 10, 0,
+                            19, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("historian.debug_mqtt_delay_ms", "Sleep between the receipt of MQTT messages and their transaction.",
                             "For tests that kill the worker at this point.", &debug_mqtt_delay_ms, 0, 0, kBatchMsMax, PGC_SIGHUP,
                             GUC_UNIT_MS | GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);

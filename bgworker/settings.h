@@ -16,6 +16,7 @@ extern int mqtt_decompressed_max_bytes;  ///< historian.mqtt_decompressed_max
 extern int mqtt_batch_messages;      ///< historian.mqtt_batch_messages
 extern int mqtt_batch_ms;            ///< historian.mqtt_batch_ms
 extern int maintenance_interval_ms;  ///< historian.maintenance_interval
+extern int maintenance_nice;         ///< historian.maintenance_nice
 extern int debug_mqtt_delay_ms;      ///< historian.debug_mqtt_delay_ms
 extern int debug_mqtt_ack_delay_ms;  ///< historian.debug_mqtt_ack_delay_ms
 extern int debug_mqtt_name_delay_ms;  ///< historian.debug_mqtt_name_delay_ms

@@ -37,6 +37,8 @@ struct DatabaseSlot {
     Process process;
     bool reread_subscriptions;
     bool work_waits;         ///< somebody filled a tail run
+    uint32 filled_runs;      ///< by transactions that are over; counts around
+    TimestampTz in_haste_until;  ///< the worker fell behind those who fill runs, and gives way to nobody until then
     TimestampTz last_round;  ///< of maintenance
     int64 round_count;
     int64 work_count;  ///< what historian.maintain() returned, summed

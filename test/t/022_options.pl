@@ -78,5 +78,41 @@ is(entries('strange'), 'open 1', '... and itself waits');
 like($node->safe_psql('postgres', 'SELECT last_error FROM historian_workers'), qr/unrecognized option historian\.colour/,
     '... as historian_workers says');
 $node->safe_psql('postgres', 'SECURITY LABEL FOR historian ON TABLE strange IS NULL');
+
+# historian.maintenance_nice: the worker gives way, unless it falls behind those who fill tails while one of its rounds lasts.
+sub wait_for_priority
+{
+    my ($wanted, $what) = @_;
+    my $worker = "(SELECT pid FROM pg_stat_activity WHERE backend_type = 'historian' AND datname = 'postgres')";
+    my $field = "'.*\\) (\\S+ ){16}(\\S+) .*', '\\2'";
+    my $nice = "(SELECT nice::int FROM regexp_replace(pg_read_file('/proc/' || $worker || '/stat'), $field) AS nice)";
+    ok($node->poll_query_until('postgres', "SELECT $nice = $wanted WHERE $worker IS NOT NULL"), $what);
+}
+
+SKIP:
+{
+    skip 'no /proc', 5 unless -r '/proc/self/stat';
+    my $nice = sub { $node->safe_psql('postgres', 'ALTER SYSTEM SET ' . $_[0]); $node->reload };
+    wait_for_priority(10, 'the worker gives way by default');
+    $nice->('historian.maintenance_nice = 0');
+    wait_for_priority(0, '... not when it is told not to');
+    $nice->('historian.maintenance_nice = 7');
+    wait_for_priority(7, '... and as far as it is told');
+
+    # A round that lasts until the test lets go, and eight runs of 2,040 pages, two rows each, that are filled meanwhile.
+    my $holder = $node->background_psql('postgres', on_error_stop => 1);
+    $holder->query_until(qr/held/, "SELECT pg_advisory_lock(1213415763, 2);\n\\echo held\n");
+    $nice->('historian.debug_stop_point = 2');
+    $node->safe_psql('postgres', 'CREATE TABLE filled (name text, time timestamptz, note text) USING tag');
+    my $fill = "INSERT INTO filled SELECT 'a', now(), repeat('x', 3000) FROM generate_series(1, 1000);";
+    $node->safe_psql('postgres', $fill x 5);
+    ok($node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"),
+        'a round of the worker lasts');
+    $node->safe_psql('postgres', $fill x 36);
+    $holder->quit;
+    $node->safe_psql('postgres', 'ALTER SYSTEM RESET historian.debug_stop_point');
+    $node->reload;
+    wait_for_priority(0, 'a worker that has fallen behind gives way no more');
+}
 $node->stop;
 done_testing();
