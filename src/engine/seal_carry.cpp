@@ -22,9 +22,10 @@ void begin_source(CarriedSource *source, MemoryContext context) {
     source->context = context;
 }
 
-void take_row(CarriedSource *source, uint32 place, uint64 arrival) {
-    add_rows(&source->taken, place, 1);
-    const uint32 n = source->taken_count++;
+void take_rows(CarriedSource *source, uint32 place, uint32 count, uint64 arrival) {
+    add_rows(&source->taken, place, count);
+    const uint32 n = source->taken_count;
+    source->taken_count += count;
     const TakenRun *last = source->run_count > 0 ? &source->runs[source->run_count - 1] : nullptr;
     if (last != nullptr && static_cast<uint64>(last->arrival) + (n - last->n) == arrival) return;
     if (source->run_count == source->run_room) {

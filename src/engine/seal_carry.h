@@ -50,8 +50,8 @@ struct WrittenSegment {
 /// Prepares a source: nothing taken yet.
 void begin_source(CarriedSource *source, MemoryContext context);
 
-/// Notes that the row at a place, behind all places before, becomes the step's arrival-th.
-void take_row(CarriedSource *source, uint32 place, uint64 arrival);
+/// Notes that `count` adjacent rows from a place on, behind all places before, become the step's arrival-th and following.
+void take_rows(CarriedSource *source, uint32 place, uint32 count, uint64 arrival);
 
 /// All rows are taken.
 void end_source(CarriedSource *source);

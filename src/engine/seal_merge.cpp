@@ -37,6 +37,8 @@ struct Cursor {
     uint32 row;          // in the granule
     bool in_granule;     // a granule is open
     const int64 *times;  // of its rows, unless some are NULL
+    bool is_copied;      // its rows are copied by columns
+    const format::ColumnVector **columns;
     bool at_end;
     TagView tag;  // in the granule's memory
 };
@@ -91,6 +93,9 @@ void settle(Cursor *cursor) {
         open_granule(cursor->granule, &cursor->segment, next);
         cursor->in_granule = true;
         cursor->times = granule_times(cursor->granule);
+        const RowRange rows = {about.first_row, about.row_count};
+        cursor->is_copied =
+            cursor->times != nullptr && !has_any(cursor->log.settled, rows) && copied_columns(cursor->granule, cursor->columns);
     }
 }
 
@@ -99,6 +104,7 @@ void open_cursor(SealStep *step, const CarriedSource &source, Cursor *cursor) {
     open_segment(step->rel, source.slot, source.entry, step->context, &cursor->segment);
     cursor->log = settled_rows(step->rel, source.slot, source.entry, InvalidTransactionId, step->context);
     cursor->granule = make_granule(step->rel, step->desc, step->keys, step->context);
+    cursor->columns = static_cast<const format::ColumnVector **>(palloc(sizeof(format::ColumnVector *) * step->desc->natts));
 }
 
 // Turns to the first row of another window; the rows go to `source` from now on.
@@ -125,16 +131,50 @@ bool gives_way(SealStep *step) {
     return step->gives_way;
 }
 
+// The end of the rows that begin with the cursor's row, are of its tag and its window and not behind a time, if they are copied.
+uint32 end_of_run(const Cursor *cursor, int64 last_time) {
+    const uint32 row_count = cursor->granule->about.row_count;
+    uint32 end = row_count;
+    if (const int tag = cursor->granule->keys.tag; tag != InvalidAttrNumber) {
+        const format::ColumnVector &tags = *cursor->columns[tag - 1];
+        const auto has_same_tag = [&tags, row = cursor->row](uint32 other) {
+            if (tags.nulls != nullptr && tags.nulls[row] != tags.nulls[other]) return false;
+            return tags.entry_of_row[row] == tags.entry_of_row[other];
+        };
+        if (!has_same_tag(row_count - 1)) {
+            end = cursor->row + 1;
+            while (has_same_tag(end)) end++;
+        }
+    }
+    const int64 last = Min(last_time, cursor->window->last);
+    return static_cast<uint32>(std::upper_bound(cursor->times + cursor->row, cursor->times + end, last) - cursor->times);
+}
+
+format::Cell tag_cell(const TagView &tag) {
+    format::Cell cell;
+    cell.is_null = tag.is_null;
+    cell.data = tag.data;
+    cell.byte_count = static_cast<uint32>(tag.byte_count);
+    return cell;
+}
+
 // Adds a cursor's rows of one tag that are not behind a time, unless the step gives way; how many.
 uint64 take_until(SealStep *step, Cursor *cursor, const TagView &tag, int64 last_time) {
     uint64 taken = 0;
     while (is_at_tag(*cursor, tag) && time_of(cursor) <= last_time && !gives_way(step)) {
         Granule *granule = cursor->granule;
-        for (int i = 0; i < step->desc->natts; i++) granule_value(granule, i, cursor->row, &step->values[i], &step->nulls[i]);
-        add_row(step, cursor->source, granule->about.first_row + cursor->row);
+        uint32 count = 1;
+        if (cursor->is_copied) {
+            count = end_of_run(cursor, last_time) - cursor->row;
+            const std::span columns(cursor->columns, static_cast<Size>(step->desc->natts));
+            add_rows(step, cursor->source, {granule, columns, tag_cell(tag), cursor->row, count});
+        } else {
+            for (int i = 0; i < step->desc->natts; i++) granule_value(granule, i, cursor->row, &step->values[i], &step->nulls[i]);
+            add_row(step, cursor->source, granule->about.first_row + cursor->row);
+        }
         step->within_tag = true;
-        taken++;
-        cursor->row++;
+        taken += count;
+        cursor->row += count;
         settle(cursor);
     }
     return taken;

@@ -50,20 +50,58 @@ void finish_segment(SealStep *step) {
     MemoryContextReset(step->segment_context);
 }
 
-static constexpr uint64 kRowsPerProgressNote = 4096;
+namespace {
+
+void ensure_builder(SealStep *step) {
+    if (step->builder != nullptr) return;
+    *step->arena = arena_in(step->segment_context);
+    step->builder = start_builder(step->rel, step->shape, *step->arena);
+    step->tag_goes_on = step->within_tag;
+}
+
+constexpr uint64 kRowsPerProgressNote = 4096;
+
+// Rows were added to the builder.
+void count_rows(SealStep *step, uint32 count) {
+    const uint64 notes_before = step->outcome.rows / kRowsPerProgressNote;
+    step->outcome.rows += count;
+    if (step->outcome.rows / kRowsPerProgressNote != notes_before) note_progress(step->outcome.rows);
+    if (builder_is_full(*step->builder)) finish_segment(step);
+}
+
+}  // namespace
 
 void add_row(SealStep *step, CarriedSource *source, uint32 place) {
-    if (step->builder == nullptr) {
-        *step->arena = arena_in(step->segment_context);
-        step->builder = start_builder(step->rel, step->shape, *step->arena);
-        step->tag_goes_on = step->within_tag;
-    }
-    take_row(source, place, step->outcome.rows);
+    ensure_builder(step);
+    take_rows(source, place, 1, step->outcome.rows);
     uint8 tag_space[8];
     fill_cells(step->desc, step->keys, step->values, step->nulls, step->cells, tag_space);
     check_status(format::append_row(*step->builder, step->cells), step->rel, "seal rows");
-    if (++step->outcome.rows % kRowsPerProgressNote == 0) note_progress(step->outcome.rows);
-    if (builder_is_full(*step->builder)) finish_segment(step);
+    count_rows(step, 1);
+}
+
+void add_rows(SealStep *step, CarriedSource *source, const GranuleRows &rows) {
+    for (uint32 done = 0; done < rows.count;) {
+        ensure_builder(step);
+        const uint32 first = rows.first + done;
+        const uint32 count = Min(rows.count - done, static_cast<uint32>(segment_rows_max) - rows_in_builder(*step));
+        take_rows(source, rows.granule->about.first_row + first, count, step->outcome.rows);
+        check_status(format::append_rows(*step->builder, rows.tag, rows.columns, first, count), step->rel, "seal rows");
+        count_rows(step, count);
+        step->within_tag = true;
+        done += count;
+    }
+}
+
+bool copied_columns(Granule *granule, const format::ColumnVector **columns) {
+    for (int i = 0; i < granule->desc->natts; i++) {
+        columns[i] = nullptr;
+        if (TupleDescAttr(granule->desc, i)->attisdropped) continue;
+        const GranuleColumn &column = granule_column(granule, i);
+        if (column.is_missing || column.vector.kind == format::PhysicalKind::absent) return false;
+        columns[i] = &column.vector;
+    }
+    return true;
 }
 
 uint32 rows_in_builder(const SealStep &step) { return step.builder == nullptr ? 0 : format::builder_row_count(*step.builder); }

@@ -4,6 +4,7 @@
 
 #include "engine/server.h"
 //
+#include "engine/granule.h"
 #include "engine/pages.h"
 #include "engine/seal.h"
 #include "engine/seal_carry.h"
@@ -42,6 +43,22 @@ SealStep make_step(Relation rel, MemoryContext context);
 
 /// Adds the row in values and nulls, which is at this place of its source; writes a segment when the builder is full.
 void add_row(SealStep *step, CarriedSource *source, uint32 place);
+
+/// Adjacent rows of one tag in an open granule whose columns can be copied as they are (see copied_columns()).
+struct GranuleRows {
+    const Granule *granule;
+    std::span<const format::ColumnVector *const> columns;
+    format::Cell tag;
+    uint32 first;  // in the granule
+    uint32 count;
+};
+
+/// Adds them, as add_row() would one by one, all but the first within their tag.
+void add_rows(SealStep *step, CarriedSource *source, const GranuleRows &rows);
+
+/// The decoded columns of an open granule, one a column of the table, in `columns` (desc->natts of them). False when one of them
+/// is not in the segment: it was added later.
+bool copied_columns(Granule *granule, const format::ColumnVector **columns);
 
 /// Rows in the builder.
 uint32 rows_in_builder(const SealStep &step);

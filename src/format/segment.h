@@ -108,6 +108,16 @@ Status set_column_traits(SegmentBuilder &builder, std::span<const ColumnTraits> 
 /// errors   out_of_memory; too_large: the builder holds kSegmentRowsMax rows already. The row is not added then.
 Status append_row(SegmentBuilder &builder, const Cell *row) noexcept;
 
+/// Adds adjacent rows of one tag that were decoded from another segment, as append_row() would one by one.
+///
+/// tag      their tag's Cell; of a builder without a tag column not read
+/// columns  one a column, decoded whole, of the builder's kinds; the tag's and an absent column's are not read
+/// first    the first of the rows, count >= 1 of them, in the columns
+/// errors   out_of_memory: some of the rows may have been added, and the builder is of no use any more; too_large, as of
+///          append_row(): none was added
+Status append_rows(SegmentBuilder &builder, const Cell &tag, std::span<const ColumnVector *const> columns, std::uint32_t first,
+                   std::uint32_t count) noexcept;
+
 std::uint32_t builder_row_count(const SegmentBuilder &builder) noexcept;
 
 /// Bytes of memory that the rows collected so far hold; what a memory limit is compared with.

@@ -15,6 +15,8 @@ using codec::Text;
 
 constexpr std::uint32_t kFirstTagRoom = 16;
 
+constexpr Status too_many_rows() noexcept { return {StatusCode::too_large, "a segment has at most 1048576 rows"}; }
+
 bool has_texts(PhysicalKind kind) noexcept { return kind == PhysicalKind::fixed || kind == PhysicalKind::bytes; }
 
 bool valid_type(const ColumnType &type) noexcept {
@@ -95,10 +97,8 @@ std::uint32_t find_or_add_tag(SegmentBuilder &builder, const std::byte *data, st
     return number;
 }
 
-/// The row's tag; of segments without a tag column the NULL tag.
-Cell tag_cell(const SegmentBuilder &builder, const Cell *row) noexcept {
-    return builder.key.tag_column == kNoColumn ? Cell{.is_null = true} : row[builder.key.tag_column];
-}
+/// Of segments without a tag column.
+constexpr Cell kNullTag = {.is_null = true};
 
 /// The number of a row's tag, or kNoTag when there is no memory.
 std::uint32_t tag_number(SegmentBuilder &builder, const Cell &cell) noexcept {
@@ -160,9 +160,9 @@ bool put_null(SegmentBuilder &builder, BuilderColumn &column, bool is_null) noex
     return true;
 }
 
-bool put_text(SegmentBuilder &builder, BuilderColumn &column, const Cell &cell) noexcept {
+bool put_text(SegmentBuilder &builder, BuilderColumn &column, std::uint32_t block_row, const Cell &cell) noexcept {
     if (cell.is_null) {
-        column.texts.blocks[builder.block][builder.block_row] = {};
+        column.texts.blocks[builder.block][block_row] = {};
         return true;
     }
     if (column.last.data == nullptr || column.last.size != cell.byte_count ||
@@ -171,8 +171,90 @@ bool put_text(SegmentBuilder &builder, BuilderColumn &column, const Cell &cell) 
         if (copy == nullptr) return false;
         column.last = {copy, cell.byte_count};
     }
-    column.texts.blocks[builder.block][builder.block_row] = column.last;
+    column.texts.blocks[builder.block][block_row] = column.last;
     return true;
+}
+
+/// Goes on behind rows that are in their columns already; nothing here can fail.
+void count_rows(SegmentBuilder &builder, std::uint32_t tag, std::uint32_t count, std::uint64_t raw_bytes,
+                std::uint64_t content_bytes) noexcept {
+    std::fill_n(builder.tag_of_row.blocks[builder.block] + builder.block_row, count, tag);
+    builder.tags[tag].row_count += count;
+    builder.tags[tag].content_bytes += content_bytes;
+    if (builder.last_tag != kNoTag) builder.tags[builder.last_tag].next = tag;
+    if (count > 1) builder.tags[tag].next = tag;
+    builder.last_tag = tag;
+    builder.row_count += count;
+    builder.raw_bytes += raw_bytes + content_bytes;
+    builder.block_row += count;
+    if (builder.block_row == block_rows(builder.block)) {
+        builder.block += 1;
+        builder.block_row = 0;
+        builder.block_ready = false;
+    }
+}
+
+// Adjacent rows of one column of another segment, from the builder's next row on; its block has room for them.
+
+bool copy_nulls(SegmentBuilder &builder, BuilderColumn &column, const std::uint8_t *nulls, std::uint32_t count,
+                std::uint32_t *null_count) noexcept {
+    *null_count = 0;
+    if (nulls != nullptr) *null_count = count - static_cast<std::uint32_t>(std::count(nulls, nulls + count, 0));
+    std::uint8_t *&notes = column.nulls.blocks[builder.block];
+    if (notes == nullptr) {
+        if (*null_count == 0) return true;
+        if (!column.nulls.ensure(builder.block, *builder.arena, &builder.bytes)) return false;
+        std::memset(notes, 0, block_rows(builder.block));
+        column.has_nulls = true;
+    }
+    if (nulls != nullptr)
+        std::memcpy(notes + builder.block_row, nulls, count);
+    else
+        std::memset(notes + builder.block_row, 0, count);
+    return true;
+}
+
+bool copy_texts(SegmentBuilder &builder, BuilderColumn &column, const ColumnVector &from, std::uint32_t first,
+                std::uint32_t count, std::uint64_t *content_bytes) noexcept {
+    for (std::uint32_t i = 0; i < count; ++i) {
+        Cell cell;
+        cell.is_null = from.nulls != nullptr && from.nulls[first + i] != 0;
+        if (!cell.is_null) {
+            const std::uint64_t *offsets = from.entry_offsets + from.entry_of_row[first + i];
+            cell.data = from.entry_data + offsets[0];
+            cell.byte_count = static_cast<std::uint32_t>(offsets[1] - offsets[0]);
+            *content_bytes += cell.byte_count;
+        }
+        if (!put_text(builder, column, builder.block_row + i, cell)) return false;
+    }
+    return true;
+}
+
+/// As many rows as the builder's blocks have room for; 0 when there is no memory.
+std::uint32_t append_some_rows(SegmentBuilder &builder, const Cell &tag_cell, std::span<const ColumnVector *const> columns,
+                               std::uint32_t first, std::uint32_t count_max) noexcept {
+    if (!ensure_blocks(builder)) return 0;
+    const std::uint32_t count = std::min(count_max, block_rows(builder.block) - builder.block_row);
+    const std::uint32_t tag = tag_number(builder, tag_cell);
+    if (tag == kNoTag) return 0;
+    std::uint64_t raw_bytes = std::uint64_t{count} * tag_raw_bytes(builder, tag_cell);
+    std::uint64_t content_bytes = 0;
+    for (std::uint32_t c = 0; c < builder.column_count; ++c) {
+        BuilderColumn &column = builder.columns[c];
+        if (c == builder.key.tag_column || column.type.kind == PhysicalKind::absent) continue;
+        const ColumnVector &from = *columns[c];
+        std::uint32_t null_count = 0;
+        const std::uint8_t *nulls = from.nulls == nullptr ? nullptr : from.nulls + first;
+        if (!copy_nulls(builder, column, nulls, count, &null_count)) return 0;
+        if (is_number(column.type.kind)) {
+            std::copy_n(from.numbers + first, count, column.numbers.blocks[builder.block] + builder.block_row);
+            raw_bytes += std::uint64_t{count - null_count} * column.number_bytes;
+        } else if (!copy_texts(builder, column, from, first, count, &content_bytes)) {
+            return 0;
+        }
+    }
+    count_rows(builder, tag, count, raw_bytes, content_bytes);
+    return count;
 }
 
 }  // namespace
@@ -224,9 +306,9 @@ Status set_column_traits(SegmentBuilder &builder, std::span<const ColumnTraits> 
 }
 
 Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
-    if (builder.row_count >= kSegmentRowsMax) return {StatusCode::too_large, "a segment has at most 1048576 rows"};
+    if (builder.row_count >= kSegmentRowsMax) return too_many_rows();
     if (!ensure_blocks(builder)) return no_memory();
-    const Cell of_tag = tag_cell(builder, row);
+    const Cell &of_tag = builder.key.tag_column == kNoColumn ? kNullTag : row[builder.key.tag_column];
     const std::uint32_t tag = tag_number(builder, of_tag);
     if (tag == kNoTag) return no_memory();
     std::uint64_t raw_bytes = tag_raw_bytes(builder, of_tag);
@@ -241,22 +323,22 @@ Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
             raw_bytes += cell.is_null ? 0 : column.number_bytes;
         } else {
             assert(cell.is_null || column.type.kind == PhysicalKind::bytes || cell.byte_count == column.type.fixed_bytes);
-            if (!put_text(builder, column, cell)) return no_memory();
+            if (!put_text(builder, column, builder.block_row, cell)) return no_memory();
             content_bytes += cell.is_null ? 0 : cell.byte_count;
         }
     }
-    // Nothing below can fail: the row is added.
-    builder.tag_of_row.blocks[builder.block][builder.block_row] = tag;
-    builder.tags[tag].row_count += 1;
-    builder.tags[tag].content_bytes += content_bytes;
-    if (builder.last_tag != kNoTag) builder.tags[builder.last_tag].next = tag;
-    builder.last_tag = tag;
-    builder.row_count += 1;
-    builder.raw_bytes += raw_bytes + content_bytes;
-    if (++builder.block_row == block_rows(builder.block)) {
-        builder.block += 1;
-        builder.block_row = 0;
-        builder.block_ready = false;
+    count_rows(builder, tag, 1, raw_bytes, content_bytes);
+    return Status::success();
+}
+
+Status append_rows(SegmentBuilder &builder, const Cell &tag, std::span<const ColumnVector *const> columns, std::uint32_t first,
+                   std::uint32_t count) noexcept {
+    if (count > kSegmentRowsMax - builder.row_count) return too_many_rows();
+    const Cell &of_tag = builder.key.tag_column == kNoColumn ? kNullTag : tag;
+    for (std::uint32_t done = 0; done < count;) {
+        const std::uint32_t some = append_some_rows(builder, of_tag, columns, first + done, count - done);
+        if (some == 0) return no_memory();
+        done += some;
     }
     return Status::success();
 }
