@@ -25,6 +25,7 @@ namespace historian {
 namespace {
 
 ExecutorStart_hook_type previous_executor_start = nullptr;
+ExecutorRun_hook_type previous_executor_run = nullptr;
 ExecutorEnd_hook_type previous_executor_end = nullptr;
 ProcessUtility_hook_type previous_process_utility = nullptr;
 object_access_hook_type previous_object_access = nullptr;
@@ -144,8 +145,8 @@ void enter_gates(QueryDesc *query) {
 }
 
 void on_executor_start(QueryDesc *query, int flags) {
-    // Rows that a COPY of this backend still holds back become visible to what its triggers run (rule R16).
-    engine::finish_all_bulk_loads();
+    // Rows that a statement of this backend still holds back become visible to what its triggers and functions run (rule R16).
+    engine::finish_bulk_loads_of(query->plannedstmt->relationOids);
     if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0) check_statement(query->plannedstmt);
     // During recovery PostgreSQL is about to refuse the statement. In a read-only transaction it allows temporary tables.
     if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && !IsParallelWorker() && !RecoveryInProgress()) enter_gates(query);
@@ -153,6 +154,36 @@ void on_executor_start(QueryDesc *query, int flags) {
         previous_executor_start(query, flags);
     else
         standard_ExecutorStart(query, flags);
+}
+
+// Whether a statement inserts rows that nobody asks for before it is over, and more than one of them. Of a table that has row
+// triggers, other rules apply: may_bulk_load().
+bool inserts_unseen_rows(const PlannedStmt *statement) {
+    if (statement->commandType != CMD_INSERT || statement->hasModifyingCTE || !IsA(statement->planTree, ModifyTable))
+        return false;
+    const auto *modify = reinterpret_cast<const ModifyTable *>(statement->planTree);
+    if (modify->returningLists != NIL || modify->onConflictAction != ONCONFLICT_NONE) return false;
+    const Plan *source = outerPlan(statement->planTree);
+    const bool is_single_row = IsA(source, Result) && outerPlan(source) == nullptr;
+    return !is_single_row;
+}
+
+// `rest` is execute_once in PostgreSQL before 18.
+template <typename... Rest>
+void on_executor_run(QueryDesc *query, ScanDirection direction, uint64 count, Rest... rest) {
+    const engine::RowsMayWait outer = engine::rows_may_wait;
+    engine::rows_may_wait = inserts_unseen_rows(query->plannedstmt) ? engine::RowsMayWait::insert : engine::RowsMayWait::no;
+    PG_TRY();
+    {
+        if (previous_executor_run != nullptr)
+            previous_executor_run(query, direction, count, rest...);
+        else
+            standard_ExecutorRun(query, direction, count, rest...);
+        if (engine::rows_may_wait == engine::RowsMayWait::insert) engine::finish_all_bulk_loads();
+    }
+    PG_FINALLY();
+    { engine::rows_may_wait = outer; }
+    PG_END_TRY();
 }
 
 // The AFTER triggers are over. After an error the end of the transaction opens the gates.
@@ -214,17 +245,17 @@ void on_process_utility(PlannedStmt *statement, const char *query, bool read_onl
         previous_process_utility != nullptr ? previous_process_utility : standard_ProcessUtility;
     AfterStatement after;
     statement = before_statement(statement, &after);
-    const bool outer_copy = engine::copy_is_running;
-    engine::copy_is_running = IsA(utility, CopyStmt);
+    const engine::RowsMayWait outer = engine::rows_may_wait;
+    engine::rows_may_wait = IsA(utility, CopyStmt) ? engine::RowsMayWait::copy : engine::RowsMayWait::no;
     PG_TRY();
     {
         next(statement, query, read_only_tree, context, params, environment, receiver, completion);
-        if (engine::copy_is_running) engine::finish_all_bulk_loads();
-        engine::copy_is_running = outer_copy;
+        if (engine::rows_may_wait == engine::RowsMayWait::copy) engine::finish_all_bulk_loads();
+        engine::rows_may_wait = outer;
     }
     PG_CATCH();
     {
-        engine::copy_is_running = outer_copy;
+        engine::rows_may_wait = outer;
         forget_statement(after);
         PG_RE_THROW();
     }
@@ -246,6 +277,8 @@ void on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int 
 void install_hooks() {
     previous_executor_start = ExecutorStart_hook;
     ExecutorStart_hook = on_executor_start;
+    previous_executor_run = ExecutorRun_hook;
+    ExecutorRun_hook = on_executor_run;
     previous_executor_end = ExecutorEnd_hook;
     ExecutorEnd_hook = on_executor_end;
     previous_process_utility = ProcessUtility_hook;

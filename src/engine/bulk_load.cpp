@@ -15,11 +15,12 @@ using format::SegmentBuilder;
 
 namespace {
 
-// One open builder. It and all it points to live in `context`, except the link.
+// One open load. It and all it points to live in `context`, except the link.
 struct BulkLoad {
     BulkLoad *next;
     MemoryContext context;          // the load
-    MemoryContext segment_context;  // the segment being built; renewed for each segment
+    MemoryContext staged_context;   // the staged rows' tuples
+    MemoryContext segment_context;  // the segment being built; renewed for each segment; nullptr before the first
     Oid relid;
     SubTransactionId subid;
     TransactionId xid;
@@ -31,6 +32,8 @@ struct BulkLoad {
     Datum *values;    // one row's flat values
     TailRow *staged;  // the first rows, until it is known whether they are few
     uint32 staged_count;
+    uint32 staged_room;  // of `staged`
+    uint32 rows_min;     // rows that make a segment
     Size staged_bytes;
     Arena *arena;
     SegmentBuilder *builder;  // nullptr while rows are staged
@@ -42,6 +45,7 @@ BulkLoad *open_loads = nullptr;
 
 // Staged rows are bounded by bytes too; many large rows are better off in a builder.
 constexpr Size kStagedBytesMax = 4 * 1024 * 1024;
+constexpr uint32 kStagedRowsAtFirst = 128;
 
 BulkLoad *find_load(Oid relid) {
     for (BulkLoad *load = open_loads; load != nullptr; load = load->next) {
@@ -67,25 +71,35 @@ BulkLoad *open_load(Relation rel, CommandId cid) {
     MemoryContext old = MemoryContextSwitchTo(context);
     BulkLoad *load = static_cast<BulkLoad *>(palloc0(sizeof(BulkLoad)));
     load->context = context;
-    load->segment_context = AllocSetContextCreate(context, "historian segment builder", ALLOCSET_DEFAULT_SIZES);
+    load->staged_context = AllocSetContextCreate(context, "historian staged rows", ALLOCSET_DEFAULT_SIZES);
     load->relid = RelationGetRelid(rel);
     load->subid = GetCurrentSubTransactionId();
     load->xid = GetCurrentTransactionId();
     load->cid = cid;
     load->keys = key_columns(rel);
     load->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-    load->shape = segment_shape(rel, load->desc, load->keys);
-    load->cells = static_cast<Cell *>(palloc0(sizeof(Cell) * load->desc->natts));
     load->values = static_cast<Datum *>(palloc(sizeof(Datum) * load->desc->natts));
-    load->staged = static_cast<TailRow *>(palloc(sizeof(TailRow) * kBulkRowsMin));
-    load->arena = static_cast<Arena *>(palloc(sizeof(Arena)));
+    load->staged_room = kStagedRowsAtFirst;
+    load->staged = static_cast<TailRow *>(palloc(sizeof(TailRow) * load->staged_room));
+    load->rows_min = rows_may_wait == RowsMayWait::insert ? kInsertRowsMin : kBulkRowsMin;
     MemoryContextSwitchTo(old);
     load->next = open_loads;
     open_loads = load;
     return load;
 }
 
+// What a load of few rows does without.
+void prepare_for_segments(Relation rel, BulkLoad *load) {
+    MemoryContext old = MemoryContextSwitchTo(load->context);
+    load->shape = segment_shape(rel, load->desc, load->keys);
+    load->cells = static_cast<Cell *>(palloc0(sizeof(Cell) * load->desc->natts));
+    load->arena = static_cast<Arena *>(palloc(sizeof(Arena)));
+    load->segment_context = AllocSetContextCreate(load->context, "historian segment builder", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(old);
+}
+
 void start_builder(Relation rel, BulkLoad *load) {
+    if (load->segment_context == nullptr) prepare_for_segments(rel, load);
     *load->arena = arena_in(load->segment_context);
     load->builder = start_builder(rel, load->shape, *load->arena);
 }
@@ -112,6 +126,12 @@ void add_to_builder(Relation rel, BulkLoad *load, const Datum *values, const boo
     if (builder_is_full(*load->builder)) write_built_segment(rel, load);  // what follows is staged again: it may be few rows
 }
 
+void forget_staged(BulkLoad *load) {
+    load->staged_count = 0;
+    load->staged_bytes = 0;
+    MemoryContextReset(load->staged_context);
+}
+
 // The staged rows turn out to be many: they go to a builder.
 void promote_staged(Relation rel, BulkLoad *load) {
     bool *nulls = static_cast<bool *>(palloc(sizeof(bool) * load->desc->natts));
@@ -119,19 +139,21 @@ void promote_staged(Relation rel, BulkLoad *load) {
         heap_deform_tuple(load->staged[i].tuple, load->desc, load->values, nulls);
         if (load->builder == nullptr) start_builder(rel, load);
         add_to_builder(rel, load, load->values, nulls);
-        pfree(load->staged[i].tuple);
     }
-    load->staged_count = 0;
-    load->staged_bytes = 0;
+    forget_staged(load);
 }
 
 void stage_row(Relation rel, BulkLoad *load, const bool *nulls) {
-    MemoryContext old = MemoryContextSwitchTo(load->context);
+    if (load->staged_count == load->staged_room) {
+        load->staged_room *= 2;
+        load->staged = static_cast<TailRow *>(repalloc(load->staged, sizeof(TailRow) * load->staged_room));
+    }
+    MemoryContext old = MemoryContextSwitchTo(load->staged_context);
     TailRow row = form_tail_row(load->desc, load->keys, load->values, nulls, load->xid, load->cid, load->relid);
     MemoryContextSwitchTo(old);
     load->staged[load->staged_count++] = row;
     load->staged_bytes += row.tuple->t_len;
-    if (load->staged_count == kBulkRowsMin || load->staged_bytes >= kStagedBytesMax ||
+    if (load->staged_count == load->rows_min || load->staged_bytes >= kStagedBytesMax ||
         row.tuple->t_len > format::kTailRowBytesMax) {
         promote_staged(rel, load);
     }
@@ -146,8 +168,7 @@ void store_rows_of(Relation rel, BulkLoad *load) {
         write_built_segment(rel, load);
     } else if (load->staged_count > 0) {
         append_rows(rel, load->staged, static_cast<int>(load->staged_count), load->cid);
-        for (uint32 i = 0; i < load->staged_count; i++) pfree(load->staged[i].tuple);
-        load->staged_count = 0;
+        forget_staged(load);
     }
     load->is_writing = false;
 }
@@ -202,12 +223,13 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransa
 
 }  // namespace
 
-bool copy_is_running = false;
+RowsMayWait rows_may_wait = RowsMayWait::no;
 
 bool may_bulk_load(Relation rel, BulkInsertStateData *bulk_state, bool single_row) {
-    if (bulk_state == nullptr) return false;
+    if (bulk_state == nullptr && rows_may_wait != RowsMayWait::insert) return false;
     const SubTransactionId subid = GetCurrentSubTransactionId();
-    if (single_row && !copy_is_running && rel->rd_createSubid != subid && new_file_subid(rel) != subid) return false;
+    const bool is_new_file = rel->rd_createSubid == subid || new_file_subid(rel) == subid;
+    if (single_row && rows_may_wait == RowsMayWait::no && !is_new_file) return false;
     const TriggerDesc *triggers = rel->trigdesc;
     return triggers == nullptr ||
            !(triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row);
@@ -243,6 +265,13 @@ void bulk_load_rows(Relation rel, TupleTableSlot **slots, int slot_count, Comman
 void finish_bulk_load(Oid relid) {
     BulkLoad *load = find_load(relid);
     if (load != nullptr) finish_load(load);
+}
+
+void finish_bulk_loads_of(const List *relids) {
+    for (BulkLoad *load = open_loads, *next; load != nullptr; load = next) {
+        next = load->next;
+        if (list_member_oid(relids, load->relid)) finish_load(load);
+    }
 }
 
 void finish_all_bulk_loads() {
