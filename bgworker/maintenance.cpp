@@ -121,7 +121,7 @@ bool take_flag(bool *flag) {
 // A worker that gives way falls behind when sessions leave it too little of the processors: these rows wait in tails, and every
 // query looks at them. So many runs (more than a million points) filled while one round lasted are too many.
 constexpr uint32 kFilledRunsMax = 8;
-constexpr int kHasteMs = 60'000;
+constexpr int kHasteMs = 1800'000;
 
 uint32 count_filled_runs(DatabaseSlot *slot) {
     LWLockAcquire(shared_state->lock, LW_SHARED);

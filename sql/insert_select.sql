@@ -36,6 +36,40 @@ SELECT same($$INSERT INTO $ SELECT 'seen', at(i), rows_now('$') FROM generate_se
 SELECT same($$INSERT INTO $ SELECT 'unseen', at(i), rows_before('$') FROM generate_series(1, 50) AS i$$);
 SELECT same($$INSERT INTO $ SELECT 'unread', at(i), n FROM generate_series(1, 20) AS i, LATERAL (SELECT count(*) AS n FROM $ WHERE v = i) AS s$$);
 
+-- the same through a cursor that was opened before, and in parallel workers of a statement that names another table
+CREATE FUNCTION next_count(tab text, i bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE c refcursor := 'counts'; n bigint;
+BEGIN
+    IF i = 1 THEN
+        OPEN c FOR EXECUTE format('SELECT (SELECT count(*) FROM %I WHERE v >= a * 0) FROM generate_series(1, 100) AS a', tab);
+    END IF;
+    FETCH c INTO n;
+    IF i = 5 THEN CLOSE c; END IF;
+    RETURN n;
+END $$;
+SELECT same($$INSERT INTO $ SELECT 'counted', at(i), next_count('$', i) FROM generate_series(1, 5) AS i$$);
+CREATE TABLE other AS SELECT i FROM generate_series(1, 20000) AS i;
+ANALYZE other;
+CREATE FUNCTION rows_safe(tab text, i bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE n bigint; BEGIN EXECUTE format('SELECT count(*) FROM %I WHERE name = $1', tab) INTO n USING 'parallel'; RETURN n; END $$;
+CREATE FUNCTION largest_seen(tab text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE n bigint;
+BEGIN
+    EXECUTE format('SELECT min(rows_safe(%L, i)) FROM other WHERE i %% 4000 = 0', tab) INTO n;
+    RETURN n;
+EXCEPTION WHEN division_by_zero THEN RETURN -1;
+END $$;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET parallel_leader_participation = off;
+SELECT same($$INSERT INTO $ SELECT 'parallel', at(i), largest_seen('$') FROM generate_series(1, 5) AS i$$);
+SELECT v FROM t WHERE name = 'parallel' ORDER BY time;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET parallel_leader_participation;
+
 -- functions that insert and delete, and that fail and go on
 CREATE FUNCTION put(tab text, i bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
@@ -48,6 +82,16 @@ BEGIN
     RETURN i;
 END $$;
 SELECT same($$INSERT INTO $ SELECT 'outer', at(i), put('$', i) FROM generate_series(100, 120) AS i$$);
+CREATE FUNCTION put_with(tab text, i bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE x bigint; place tid;
+BEGIN
+    EXECUTE format('WITH w AS (INSERT INTO %I VALUES (''with'', at(1), $1), (''with'', at(2), $1)) SELECT 1', tab) USING i;
+    EXECUTE format('WITH w AS (INSERT INTO %I VALUES (''with'', at(3), $1), (''with'', at(4), $1) RETURNING v, ctid) SELECT v, ctid FROM w', tab)
+        INTO x, place USING i;
+    RETURN CASE WHEN place IS NULL THEN -1 ELSE x END;
+EXCEPTION WHEN division_by_zero THEN RETURN -2;
+END $$;
+SELECT same($$INSERT INTO $ SELECT 'around', at(i), put_with('$', i) FROM generate_series(100, 120) AS i$$);
 SELECT same($$DO 'BEGIN INSERT INTO $ SELECT ''undone'', at(i), 1 / (i - 70000) FROM generate_series(1, 80000) AS i;
                   EXCEPTION WHEN division_by_zero THEN INSERT INTO $ SELECT ''instead'', at(i), i FROM generate_series(1, 3) AS i; END'$$);
 BEGIN;
@@ -96,6 +140,14 @@ CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2026-01-01 00:00+00') 
 CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2026-01-01 12:00+00') TO ('2026-01-02 00:00+00') USING tag;
 INSERT INTO parts SELECT 'tag' || i % 3, at(i), i FROM generate_series(1, 86399) AS i;
 SELECT tableoid::regclass, count(*), sum(v) FROM parts GROUP BY 1 ORDER BY 1;
+CREATE TABLE days (name text, time timestamptz, v bigint) PARTITION BY RANGE (time);
+DO $$ BEGIN
+    FOR d IN 0 .. 39 LOOP
+        EXECUTE format('CREATE TABLE days_%s PARTITION OF days FOR VALUES FROM (%L) TO (%L) USING tag', d, at(d * 86400), at((d + 1) * 86400));
+    END LOOP;
+END $$;
+INSERT INTO days SELECT 'tag' || i % 3, at(i % 40 * 86400 + i), i FROM generate_series(1, 20000) AS i;
+SELECT count(*), count(DISTINCT v), sum(v), count(DISTINCT tableoid) FROM days;
 CREATE FUNCTION copy_to_parts(i bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN INSERT INTO parts SELECT 'from within', at(i + n), n FROM generate_series(1, 2) AS n; RETURN i; END $$;
 INSERT INTO t SELECT 'from without', at(i), copy_to_parts(i) FROM generate_series(1, 100) AS i;
@@ -103,5 +155,5 @@ SELECT count(*), (SELECT count(*) FROM parts WHERE name = 'from within') AS with
 SELECT historian_check('t') ~ 'rows' AS whole, historian_check('l') ~ 'rows' AS whole, historian_check('parts_1') ~ 'rows' AS whole;
 
 DEALLOCATE batch;
-DROP TABLE h, t, l, told, parts;
-DROP FUNCTION same, at, rows_now, rows_before, put, tell_all, tell_one, copy_to_parts;
+DROP TABLE h, t, l, told, parts, days, other;
+DROP FUNCTION same, at, rows_now, rows_before, rows_safe, largest_seen, next_count, put, put_with, tell_all, tell_one, copy_to_parts;

@@ -26,6 +26,7 @@ namespace {
 
 ExecutorStart_hook_type previous_executor_start = nullptr;
 ExecutorRun_hook_type previous_executor_run = nullptr;
+ExecutorFinish_hook_type previous_executor_finish = nullptr;
 ExecutorEnd_hook_type previous_executor_end = nullptr;
 ProcessUtility_hook_type previous_process_utility = nullptr;
 object_access_hook_type previous_object_access = nullptr;
@@ -144,9 +145,17 @@ void enter_gates(QueryDesc *query) {
     if (swapped) renew_snapshot(query);
 }
 
+// Rows that a statement of this backend still holds back become visible to what its triggers and functions run (rule R16).
+// Parallel workers may call functions that read other tables than the statement names.
+void show_waiting_rows(const PlannedStmt *statement) {
+    if (statement->parallelModeNeeded)
+        engine::finish_all_bulk_loads();
+    else
+        engine::finish_bulk_loads_of(statement->relationOids);
+}
+
 void on_executor_start(QueryDesc *query, int flags) {
-    // Rows that a statement of this backend still holds back become visible to what its triggers and functions run (rule R16).
-    engine::finish_bulk_loads_of(query->plannedstmt->relationOids);
+    show_waiting_rows(query->plannedstmt);
     if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0) check_statement(query->plannedstmt);
     // During recovery PostgreSQL is about to refuse the statement. In a read-only transaction it allows temporary tables.
     if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && !IsParallelWorker() && !RecoveryInProgress()) enter_gates(query);
@@ -168,22 +177,47 @@ bool inserts_unseen_rows(const PlannedStmt *statement) {
     return !is_single_row;
 }
 
+// Runs a part of a statement; rows may wait meanwhile, or not.
+template <typename Part>
+void run_part(engine::RowsMayWait rows_may_wait, Part part) {
+    const engine::RowsMayWait outer = engine::rows_may_wait;
+    engine::rows_may_wait = rows_may_wait;
+    PG_TRY();
+    { part(); }
+    PG_FINALLY();
+    { engine::rows_may_wait = outer; }
+    PG_END_TRY();
+}
+
+// Stores what the statement held back; the time and the WAL of it are the statement's.
+void finish_inserting(const QueryDesc *query) {
+    if (query->totaltime != nullptr) InstrStartNode(query->totaltime);
+    engine::finish_all_bulk_loads();
+    if (query->totaltime != nullptr) InstrStopNode(query->totaltime, 0);
+}
+
 // `rest` is execute_once in PostgreSQL before 18.
 template <typename... Rest>
 void on_executor_run(QueryDesc *query, ScanDirection direction, uint64 count, Rest... rest) {
-    const engine::RowsMayWait outer = engine::rows_may_wait;
-    engine::rows_may_wait = inserts_unseen_rows(query->plannedstmt) ? engine::RowsMayWait::insert : engine::RowsMayWait::no;
-    PG_TRY();
-    {
+    show_waiting_rows(query->plannedstmt);  // a cursor was opened long ago
+    const bool inserts = inserts_unseen_rows(query->plannedstmt);
+    run_part(inserts ? engine::RowsMayWait::insert : engine::RowsMayWait::no, [&] {
         if (previous_executor_run != nullptr)
             previous_executor_run(query, direction, count, rest...);
         else
             standard_ExecutorRun(query, direction, count, rest...);
-        if (engine::rows_may_wait == engine::RowsMayWait::insert) engine::finish_all_bulk_loads();
-    }
-    PG_FINALLY();
-    { engine::rows_may_wait = outer; }
-    PG_END_TRY();
+        if (inserts) finish_inserting(query);
+    });
+}
+
+// WITH clauses that insert are run to their end here, and AFTER triggers.
+void on_executor_finish(QueryDesc *query) {
+    run_part(engine::RowsMayWait::no, [query] {
+        if (previous_executor_finish != nullptr)
+            previous_executor_finish(query);
+        else
+            standard_ExecutorFinish(query);
+    });
 }
 
 // The AFTER triggers are over. After an error the end of the transaction opens the gates.
@@ -279,6 +313,8 @@ void install_hooks() {
     ExecutorStart_hook = on_executor_start;
     previous_executor_run = ExecutorRun_hook;
     ExecutorRun_hook = on_executor_run;
+    previous_executor_finish = ExecutorFinish_hook;
+    ExecutorFinish_hook = on_executor_finish;
     previous_executor_end = ExecutorEnd_hook;
     ExecutorEnd_hook = on_executor_end;
     previous_process_utility = ProcessUtility_hook;

@@ -47,9 +47,20 @@ BulkLoad *open_loads = nullptr;
 constexpr Size kStagedBytesMax = 4 * 1024 * 1024;
 constexpr uint32 kStagedRowsAtFirst = 128;
 
+// A statement that fills many partitions at once holds back so many loads, as COPY has buffers, and so much memory; then the one
+// that got no row for the longest time, or the largest, has to be stored.
+constexpr int kOpenLoadsMax = 32;
+constexpr uint64 kHeldBytesMin = UINT64CONST(64) * 1024 * 1024;
+
+// The load is the first of the list then.
 BulkLoad *find_load(Oid relid) {
-    for (BulkLoad *load = open_loads; load != nullptr; load = load->next) {
-        if (load->relid == relid) return load;
+    for (BulkLoad **link = &open_loads; *link != nullptr; link = &(*link)->next) {
+        BulkLoad *load = *link;
+        if (load->relid != relid) continue;
+        *link = load->next;
+        load->next = open_loads;
+        open_loads = load;
+        return load;
     }
     return nullptr;
 }
@@ -221,6 +232,36 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransa
     }
 }
 
+// What the memory of a load comes to.
+uint64 held_bytes(const BulkLoad *load) {
+    if (load->builder != nullptr) return format::builder_bytes(*load->builder);
+    return 2 * load->staged_bytes + load->staged_room * sizeof(TailRow);
+}
+
+// Keeps the loads within their limits; the first one, which rows are being added to, stays.
+void bound_loads() {
+    for (;;) {
+        int count = 0;
+        uint64 bytes = 0;
+        BulkLoad *last = nullptr;
+        BulkLoad *largest = nullptr;
+        for (BulkLoad *load = open_loads; load != nullptr; load = load->next) {
+            count++;
+            bytes += held_bytes(load);
+            if (load == open_loads) continue;
+            last = load;
+            if (largest == nullptr || held_bytes(load) > held_bytes(largest)) largest = load;
+        }
+        if (largest == nullptr) return;
+        if (count > kOpenLoadsMax)
+            finish_load(last);
+        else if (bytes > Max(kHeldBytesMin, static_cast<uint64>(maintenance_work_mem) * 1024))
+            finish_load(largest);
+        else
+            return;
+    }
+}
+
 }  // namespace
 
 RowsMayWait rows_may_wait = RowsMayWait::no;
@@ -259,6 +300,7 @@ void bulk_load_rows(Relation rel, TupleTableSlot **slots, int slot_count, Comman
         ItemPointerSetInvalid(&slot->tts_tid);
     }
     load->is_writing = false;
+    if (load->next != nullptr) bound_loads();
     CHECK_FOR_INTERRUPTS();
 }
 

@@ -37,7 +37,8 @@ struct Cursor {
     uint32 row;          // in the granule
     bool in_granule;     // a granule is open
     const int64 *times;  // of its rows, unless some are NULL
-    bool is_copied;      // its rows are copied by columns
+    bool may_copy;       // its rows can be copied by columns, as far as is known
+    bool has_columns;    // they are here
     const format::ColumnVector **columns;
     bool at_end;
     TagView tag;  // in the granule's memory
@@ -93,9 +94,8 @@ void settle(Cursor *cursor) {
         open_granule(cursor->granule, &cursor->segment, next);
         cursor->in_granule = true;
         cursor->times = granule_times(cursor->granule);
-        const RowRange rows = {about.first_row, about.row_count};
-        cursor->is_copied =
-            cursor->times != nullptr && !has_any(cursor->log.settled, rows) && copied_columns(cursor->granule, cursor->columns);
+        cursor->may_copy = cursor->times != nullptr && !has_any(cursor->log.settled, {about.first_row, about.row_count});
+        cursor->has_columns = false;
     }
 }
 
@@ -131,23 +131,29 @@ bool gives_way(SealStep *step) {
     return step->gives_way;
 }
 
-// The end of the rows that begin with the cursor's row, are of its tag and its window and not behind a time, if they are copied.
+// Whether the rows of the cursor's granule are copied. Their columns are decoded when the first of them is wanted.
+bool copies_rows(Cursor *cursor) {
+    if (!cursor->may_copy || cursor->has_columns) return cursor->may_copy;
+    return cursor->may_copy = cursor->has_columns = copied_columns(cursor->granule, cursor->columns);
+}
+
+// The end of the rows that begin with the cursor's row, are of its tag and its window and not behind a time; they are copied.
 uint32 end_of_run(const Cursor *cursor, int64 last_time) {
     const uint32 row_count = cursor->granule->about.row_count;
-    uint32 end = row_count;
-    if (const int tag = cursor->granule->keys.tag; tag != InvalidAttrNumber) {
-        const format::ColumnVector &tags = *cursor->columns[tag - 1];
-        const auto has_same_tag = [&tags, row = cursor->row](uint32 other) {
-            if (tags.nulls != nullptr && tags.nulls[row] != tags.nulls[other]) return false;
-            return tags.entry_of_row[row] == tags.entry_of_row[other];
-        };
-        if (!has_same_tag(row_count - 1)) {
-            end = cursor->row + 1;
-            while (has_same_tag(end)) end++;
-        }
-    }
     const int64 last = Min(last_time, cursor->window->last);
-    return static_cast<uint32>(std::upper_bound(cursor->times + cursor->row, cursor->times + end, last) - cursor->times);
+    const int tag = cursor->granule->keys.tag;
+    const format::ColumnVector *tags = tag != InvalidAttrNumber ? cursor->columns[tag - 1] : nullptr;
+    const auto has_same_tag = [tags, row = cursor->row](uint32 other) {
+        if (tags->nulls != nullptr && tags->nulls[row] != tags->nulls[other]) return false;
+        return tags->entry_of_row[row] == tags->entry_of_row[other];
+    };
+    if (tags == nullptr || has_same_tag(row_count - 1)) {
+        const int64 *first = cursor->times + cursor->row;
+        return static_cast<uint32>(std::upper_bound(first, cursor->times + row_count, last) - cursor->times);
+    }
+    uint32 end = cursor->row + 1;
+    while (cursor->times[end] <= last && has_same_tag(end)) end++;
+    return end;
 }
 
 format::Cell tag_cell(const TagView &tag) {
@@ -164,7 +170,7 @@ uint64 take_until(SealStep *step, Cursor *cursor, const TagView &tag, int64 last
     while (is_at_tag(*cursor, tag) && time_of(cursor) <= last_time && !gives_way(step)) {
         Granule *granule = cursor->granule;
         uint32 count = 1;
-        if (cursor->is_copied) {
+        if (copies_rows(cursor)) {
             count = end_of_run(cursor, last_time) - cursor->row;
             const std::span columns(cursor->columns, static_cast<Size>(step->desc->natts));
             add_rows(step, cursor->source, {granule, columns, tag_cell(tag), cursor->row, count});
