@@ -378,11 +378,13 @@ ScanEstimate estimate_scan(Relation rel, const ScanFilter &filter, const Unknown
     // Of a range of tags the tail tells nothing: it is taken to have what segments have.
     if (filter.by_tag_range) tail_matching *= rows_in_time > 0 ? Min(estimate.matching / rows_in_time, 1.0) : kRangeGuess;
     estimate.matching += tail_matching;
+    // Nor does the directory: a segment counts as wholly read until the rows between its tags were counted.
+    const double between = filter.by_tag_range && tags.expected > 0 ? Min(tags.counted / tags.expected, 1.0) : 1.0;
     estimate.segments = sealed.segments;
     estimate.time_min = sealed.time_min;
     estimate.time_max = sealed.time_max;
-    estimate.pages = sealed.pages * share;
-    estimate.rows += sealed.rows * share * (filter.search_count > 0 ? kSearchedShare : 1.0);
+    estimate.pages = sealed.pages * share * between;
+    estimate.rows += sealed.rows * share * between * (filter.search_count > 0 ? kSearchedShare : 1.0);
     return estimate;
 }
 

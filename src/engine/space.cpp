@@ -230,9 +230,9 @@ void ensure_block(Relation rel, BlockNumber block) {
     UnlockRelationForExtension(rel, ExclusiveLock);
 }
 
-// A file cannot shrink below its directory, which never moves. So the directory gets room for 168 entries with the first segment
-// or when the first run grows, while the file is small, not when a load has made many segments that are merged a moment later.
-static constexpr uint32 kEarlyDirectoryExtents = 3;
+// A file cannot shrink below its directory, which never moves. So it gets room for 72 entries before anything else, at the very
+// beginning, not when a load has made many segments that are merged a moment later.
+static constexpr uint32 kEarlyDirectoryExtents = 2;
 
 uint32 create_entry(Relation rel, NewEntry *request) {
     ensure_metapage(rel);
@@ -243,9 +243,7 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         Metapage meta;
         read_metapage(rel, &meta);
         const uint32 slot = find_free_slot(rel, meta);
-        const bool is_early = request->entry.kind == static_cast<uint8>(EntryKind::building) &&
-                              meta.directory_extent_count < kEarlyDirectoryExtents;
-        if (is_early || slot >= directory_capacity(meta)) {
+        if (meta.directory_extent_count < kEarlyDirectoryExtents || slot >= directory_capacity(meta)) {
             grow_directory(rel, meta.directory_extent_count);
             continue;
         }
@@ -304,10 +302,6 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
         CHECK_FOR_INTERRUPTS();
         Metapage meta;
         read_metapage(rel, &meta);
-        if (meta.directory_extent_count < kEarlyDirectoryExtents) {
-            grow_directory(rel, meta.directory_extent_count);
-            continue;
-        }
         const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
         const EntryPlace place = entry_place(meta, slot);
         const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);

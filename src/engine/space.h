@@ -100,13 +100,16 @@ struct SpaceUse {
 };
 SpaceUse measure_space(Relation rel);
 
-/// Whether there are so many free blocks at the end that shrink_file() gives them back.
-bool has_free_end(const SpaceUse &use);
+// In the background a megabyte: a table that is written to will need less again soon.
+inline constexpr BlockNumber kShrinkBlocksInBackground = 128;
+
+/// Whether there are so many free blocks at the end that shrink_file() gives them back: so many, and a sixteenth of the file.
+bool has_free_end(const SpaceUse &use, BlockNumber at_least);
 
 /// Gives free blocks at the end of the file back to the operating system if they are many and nobody uses the table at this
 /// moment; as PostgreSQL's VACUUM does, under a conditional AccessExclusiveLock. How many blocks went. The caller holds the
 /// maintenance lock.
-BlockNumber shrink_file(Relation rel);
+BlockNumber shrink_file(Relation rel, BlockNumber at_least);
 
 /// The block of the n-th page of an entry, or InvalidBlockNumber beyond its extents.
 BlockNumber entry_block(const format::DirectoryEntry &entry, uint32 page_index);

@@ -6,8 +6,8 @@ namespace historian::engine {
 
 namespace {
 
-// Less than this, and less than a sixteenth of the file, is not worth an exclusive lock.
-constexpr BlockNumber kShrinkBlocksMin = 128;
+// A smaller share of the file is not worth an exclusive lock.
+constexpr BlockNumber kShrinkShare = 16;
 
 // The end of the last extent that an entry owns.
 BlockNumber end_of_entries(Relation rel, const format::Metapage &meta) {
@@ -51,13 +51,13 @@ SpaceUse measure_space(Relation rel) {
     return use;
 }
 
-bool has_free_end(const SpaceUse &use) {
+bool has_free_end(const SpaceUse &use, BlockNumber at_least) {
     const BlockNumber free_at_end = use.blocks - use.end;
-    return use.end > 0 && free_at_end >= kShrinkBlocksMin && free_at_end >= use.blocks / 16;
+    return use.end > 0 && free_at_end >= at_least && free_at_end >= use.blocks / kShrinkShare;
 }
 
-BlockNumber shrink_file(Relation rel) {
-    if (!has_free_end(measure_space(rel))) return 0;
+BlockNumber shrink_file(Relation rel, BlockNumber at_least) {
+    if (!has_free_end(measure_space(rel), at_least)) return 0;
     if (!ConditionalLockRelation(rel, AccessExclusiveLock)) return 0;
     // Nobody else can allocate now; what was allocated since the first look counts.
     const SpaceUse now = measure_space(rel);

@@ -30,7 +30,7 @@ void start_run(Relation rel, uint32 expected_active) {
     request.entry.xmin = FrozenTransactionId;  // rule R1: a run outlives whoever happened to start it
     request.entry.time_min = PG_INT64_MAX;
     request.entry.time_max = PG_INT64_MIN;
-    request.page_count = kFirstTailExtentPages;
+    request.page_count = kTailExtentPages[0];
     request.activate = true;
     request.expected_active = expected_active;
     create_entry(rel, &request);
@@ -126,7 +126,7 @@ BlockNumber find_open_block(Relation rel, BlockNumber full) {
             else
                 add_summary_extent(rel, slot, entry);
         } else if (entry.extent_count < format::kEntryExtentsMax) {
-            add_extent(rel, slot, entry, kFirstTailExtentPages << entry.extent_count);
+            add_extent(rel, slot, entry, kTailExtentPages[entry.extent_count]);
         } else if (close_tail_run(rel, slot) && on_full_run != nullptr) {
             on_full_run();
         }

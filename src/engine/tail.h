@@ -16,11 +16,17 @@
 #include "engine/pages.h"
 #include "engine/wal.h"
 
+#include <iterator>
+#include <numeric>
+
 namespace historian::engine {
 
-/// Pages of a run's extents: 8, 16, ... 1024: 2040 pages, about 200,000 narrow rows, 16 MB.
-inline constexpr uint32 kFirstTailExtentPages = 8;
-inline constexpr uint32 kTailRunPagesMax = kFirstTailExtentPages * ((1u << format::kEntryExtentsMax) - 1);
+/// Pages of a run's extents, one after the other; a table of few rows has a tail of one page.
+inline constexpr uint32 kTailExtentPages[] = {1, 3, 12, 32, 72, 200, 600, 1120};
+static_assert(std::size(kTailExtentPages) == format::kEntryExtentsMax);
+
+/// Of a whole run: about 200,000 narrow rows, 16 MB.
+inline constexpr uint32 kTailRunPagesMax = std::accumulate(std::begin(kTailExtentPages), std::end(kTailExtentPages), 0u);
 static_assert(kTailRunPagesMax == 2040);
 
 /// Adds rows to the tail; each tuple's t_self becomes its TID. Rows that no tail page takes must not be passed

@@ -266,7 +266,7 @@ void vacuum_table(Relation rel, VacuumParams *params, BufferAccessStrategy) {
         freeze_entries(&vacuum, meta);
         forget_old_swap(&vacuum, meta);
     }
-    const BlockNumber returned = may_truncate(params) ? shrink_file(rel) : 0;
+    const BlockNumber returned = may_truncate(params) ? shrink_file(rel, 1) : 0;
     unlock_maintenance(rel);
 
     const BlockNumber blocks = RelationGetNumberOfBlocks(rel);

@@ -94,9 +94,13 @@ engine::SealOutcome compact_once(Oid relid, bool first, BlockNumber move_from, T
     return outcome;
 }
 
-// Where segments should move away from, so that the file can shrink; InvalidBlockNumber when it is dense enough.
-BlockNumber holes_begin(const engine::SpaceUse &use) {
-    return use.movable_end > use.allocated + use.allocated / 8 + 64 ? use.allocated : InvalidBlockNumber;
+// Fewer blocks in holes are not worth moving a segment.
+constexpr BlockNumber kHoleBlocksMin = 4;
+
+// Where segments should move away from, so that the file can shrink by so many blocks and an eighth of what it needs;
+// InvalidBlockNumber when it is dense enough.
+BlockNumber holes_begin(const engine::SpaceUse &use, BlockNumber at_least) {
+    return use.movable_end >= use.allocated + use.allocated / 8 + at_least ? use.allocated : InvalidBlockNumber;
 }
 
 // Another transaction of compact(): frees what was superseded. The result: where segments should move away from, so that holes in
@@ -108,8 +112,8 @@ BlockNumber release_once(Oid relid, bool *kept_some) {
     if (rel == nullptr) return InvalidBlockNumber;
     engine::lock_maintenance(rel, true);
     *kept_some = engine::release_unneeded(rel).kept > 0;
-    engine::shrink_file(rel);
-    const BlockNumber move_from = holes_begin(engine::measure_space(rel));
+    engine::shrink_file(rel, 1);
+    const BlockNumber move_from = holes_begin(engine::measure_space(rel), kHoleBlocksMin);
     relation_close(rel, NoLock);
     return move_from;
 }
@@ -347,16 +351,17 @@ int64 shrink_step(Oid relid, TransactionId made_before) {
         result = 0;
     } else if (engine::lock_maintenance(rel, false)) {
         const engine::Released released = engine::release_unneeded(rel);
-        engine::shrink_file(rel);
+        engine::shrink_file(rel, engine::kShrinkBlocksInBackground);
         const engine::SpaceUse use = engine::measure_space(rel);
         engine::SealRequest request = {};
         request.rewrite_share = engine::kRewriteNothing;
-        request.move_from = holes_begin(use);
+        request.move_from = holes_begin(use, engine::kShrinkBlocksInBackground / 2);
         request.made_before = made_before;
         engine::SealOutcome outcome = {};
         if (request.move_from != InvalidBlockNumber) outcome = engine::seal_step(rel, request);
         // Not yet when snapshots need old segments, rows are to be shed, or others had the table open.
-        const bool is_done = released.kept == 0 && !outcome.busy && !engine::has_free_end(use) &&
+        const bool is_done = released.kept == 0 && !outcome.busy &&
+                             !engine::has_free_end(use, engine::kShrinkBlocksInBackground) &&
                              !find_duty(rel, table_am::read_options(relid)).shed;
         if (outcome.sources > 0 || is_done) result = outcome.sources;
     }

@@ -95,7 +95,7 @@ void refuse_missing_values(Relation rel) {
 void relation_copy_for_cluster(Relation old_rel, Relation new_rel, Relation, bool, TransactionId, TransactionId *xid_cutoff,
                                MultiXactId *, double *live, double *vacuumed, double *recently_dead) {
     refuse_missing_values(old_rel);
-    engine::shrink_file(old_rel);
+    engine::shrink_file(old_rel, 1);
     BlockNumber pages;
     engine::estimate_size(old_rel, nullptr, &pages, live);
     *vacuumed = *recently_dead = 0;
