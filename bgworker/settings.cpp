@@ -35,9 +35,8 @@ void define_worker_settings() {
                             nullptr);
     DefineCustomIntVariable("historian.maintenance_nice",
                             "How far background maintenance gives way to sessions, as nice(1) does.",
-                            "0: not at all. A worker that falls behind gives way to nobody for half an hour.",
-                            &maintenance_nice, 10,
-                            0, 19, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+                            "0: not at all. A worker that falls behind gives way to nobody for half an hour.", &maintenance_nice,
+                            10, 0, 19, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("historian.debug_mqtt_delay_ms", "Sleep between the receipt of MQTT messages and their transaction.",
                             "For tests that kill the worker at this point.", &debug_mqtt_delay_ms, 0, 0, kBatchMsMax, PGC_SIGHUP,
                             GUC_UNIT_MS | GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
