@@ -14,7 +14,7 @@ enum class CodecId : std::uint8_t {
     all_null = 1,
     nullable = 2,
 
-    // Integers: integers.h, packed_integers.h.
+    // Integers: integers.h, packed_integers.h, stepped_integers.h (below).
     constant_integers = 3,
     linear_integers = 4,
     packed_integers = 5,
@@ -35,6 +35,8 @@ enum class CodecId : std::uint8_t {
     // Log messages: templates.h. A granule of messages may also be a text stream.
     template_model = 13,
     template_texts = 14,
+
+    stepped_integers = 15,
 };
 
 }  // namespace historian::codec

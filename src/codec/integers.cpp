@@ -6,6 +6,7 @@
 
 #include "codec/codec_id.h"
 #include "codec/packed_integers.h"
+#include "codec/stepped_integers.h"
 
 namespace historian::codec {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t kRunRowsMin = 4;
 // Below a byte a value an index into few values saves too little.
 constexpr std::size_t kFewValuesRowsMin = 64;
+// What stepped_integers write beside the counts, about.
+constexpr std::size_t kStepsBytes = 24;
 
 void write_id(CodecId id, ByteWriter &out) noexcept { out.u8(static_cast<std::uint8_t>(id)); }
 
@@ -94,19 +97,23 @@ Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept {
     space->symbols = arena.array<std::byte>(kStreamValuesMax);
     space->nested_values = arena.array<std::int64_t>(kStreamValuesMax);
     space->nested_indexes = arena.array<std::int64_t>(kStreamValuesMax);
+    space->counts = arena.array<std::int64_t>(kStreamValuesMax);
     space->mapped = arena.array<std::int64_t>(kStreamValuesMax);
     space->lengths = arena.array<std::int64_t>(kStreamValuesMax);
     space->positions = arena.array<std::uint32_t>(kStreamValuesMax);
     if (compressor == nullptr || space->normal == nullptr || space->residuals == nullptr || space->symbols == nullptr ||
-        space->nested_values == nullptr || space->nested_indexes == nullptr || space->mapped == nullptr ||
-        space->lengths == nullptr || space->positions == nullptr) {
+        space->nested_values == nullptr || space->nested_indexes == nullptr || space->counts == nullptr ||
+        space->mapped == nullptr || space->lengths == nullptr || space->positions == nullptr) {
         return {StatusCode::out_of_memory, "no memory for the encoders"};
     }
     space->compressor = new (compressor) Compressor(arena);
     return Status::success();
 }
 
-Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+namespace {
+
+/// Any form but stepped_integers.
+Status encode_whole(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
     if (encode_simple(values, out)) return out.status();
     const std::size_t mark = out.size();
     if (const Status status = encode_packed_integers(values, space, out); !status.ok()) return status;
@@ -127,13 +134,29 @@ Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space,
     return out.status();
 }
 
+}  // namespace
+
+Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    const std::size_t mark = out.size();
+    if (const Status status = encode_whole(values, space, out); !status.ok()) return status;
+    const std::size_t rival = out.size();
+    Steps steps;
+    if (rival - mark <= kStepsBytes || !find_steps(values, space, &steps)) return out.status();
+    write_steps(steps, out);
+    if (const Status status = encode_whole({space.counts, values.size()}, space, out); !status.ok()) return status;
+    out.keep_shorter(mark, rival);
+    return out.status();
+}
+
 namespace {
 
 Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 Status decode_few(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 
-/// nested: inside another stream, where only the flat forms may be.
-Status decode_stream(ByteReader &in, const WantedValues &wanted, Arena &arena, bool nested) noexcept {
+/// Where a stream is: by itself, where any form may be; inside stepped_integers; or inside runs or few values.
+enum class Place : std::uint8_t { outermost, counts, innermost };
+
+Status decode_stream(ByteReader &in, const WantedValues &wanted, Arena &arena, Place place) noexcept {
     const auto id = static_cast<CodecId>(in.u8());
     if (in.failed()) return in.status();
     switch (id) {
@@ -154,18 +177,26 @@ Status decode_stream(ByteReader &in, const WantedValues &wanted, Arena &arena, b
         }
         case CodecId::packed_integers: return decode_packed_integers(in, wanted, arena);
         case CodecId::run_length_integers:
-            if (nested) break;
+            if (place == Place::innermost) break;
             return decode_runs(in, wanted, arena);
         case CodecId::few_integers:
-            if (nested) break;
+            if (place == Place::innermost) break;
             return decode_few(in, wanted, arena);
+        case CodecId::stepped_integers: {
+            if (place != Place::outermost) break;
+            Steps steps;
+            if (const Status status = read_steps(in, &steps); !status.ok()) return status;
+            if (const Status status = decode_stream(in, wanted, arena, Place::counts); !status.ok()) return status;
+            undo_steps(steps, wanted.values);
+            return Status::success();
+        }
         default: break;
     }
     return {StatusCode::unsupported, "a stream of integers has a codec number that cannot be here"};
 }
 
 Status decode_nested(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
-    return decode_stream(in, {values.size(), 0, values}, arena, true);
+    return decode_stream(in, {values.size(), 0, values}, arena, Place::innermost);
 }
 
 Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
@@ -198,7 +229,7 @@ Status decode_few(ByteReader &in, const WantedValues &wanted, Arena &arena) noex
     if (distinct == 0 || distinct > kFewValuesMax) return {StatusCode::corrupt, "a list of few values has an impossible length"};
     std::int64_t few[kFewValuesMax];
     if (const Status status = decode_nested(in, {few, static_cast<std::size_t>(distinct)}, arena); !status.ok()) return status;
-    if (const Status status = decode_stream(in, wanted, arena, true); !status.ok()) return status;
+    if (const Status status = decode_stream(in, wanted, arena, Place::innermost); !status.ok()) return status;
     std::uint64_t index_max = 0;
     for (const std::int64_t index : wanted.values) index_max = std::max(index_max, static_cast<std::uint64_t>(index));
     if (index_max >= distinct) return {StatusCode::corrupt, "an index lies outside the list of few values"};
@@ -209,12 +240,12 @@ Status decode_few(ByteReader &in, const WantedValues &wanted, Arena &arena) noex
 }  // namespace
 
 Status decode_integers(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {
-    return decode_stream(in, {values.size(), 0, values}, arena, false);
+    return decode_stream(in, {values.size(), 0, values}, arena, Place::outermost);
 }
 
 Status decode_integer_range(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     assert(wanted.first <= wanted.count && wanted.values.size() <= wanted.count - wanted.first);
-    return decode_stream(in, wanted, arena, false);
+    return decode_stream(in, wanted, arena, Place::outermost);
 }
 
 Status encode_integer_list(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {

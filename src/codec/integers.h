@@ -1,4 +1,4 @@
-// Integer streams: up to kStreamValuesMax 64-bit integers, in the smallest of five forms.
+// Integer streams: up to kStreamValuesMax 64-bit integers, in the smallest of six forms.
 //
 // A stream is self-delimiting once its number of values is known. All arithmetic is modulo 2^64, so any bytes give some values.
 //
@@ -7,8 +7,10 @@
 //     packed_integers        packed_integers.h
 //     run_length_integers    run_count varint, values stream, lengths stream (each >= 1, together the number of values)
 //     few_integers           distinct_count varint, distinct values stream, indexes stream (each < distinct_count)
+//     stepped_integers       stepped_integers.h
 //
-// The streams inside run_length_integers and few_integers are constant, linear or packed, so nothing nests deeper.
+// The streams inside run_length_integers and few_integers are constant, linear or packed; the one inside stepped_integers is
+// anything but stepped again.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +39,7 @@ struct EncodeSpace {
     std::byte *symbols = nullptr;            // packed_integers: the highest bits of each
     std::int64_t *nested_values = nullptr;   // run_length_integers, few_integers
     std::int64_t *nested_indexes = nullptr;  // run_length_integers, few_integers
+    std::int64_t *counts = nullptr;          // stepped_integers
     std::int64_t *mapped = nullptr;          // floats: as integers; texts: indexes into the entries
     std::int64_t *lengths = nullptr;         // texts
     std::uint32_t *positions = nullptr;      // floats: of the exceptions; texts: of the entries

@@ -230,9 +230,11 @@ void ensure_block(Relation rel, BlockNumber block) {
     UnlockRelationForExtension(rel, ExclusiveLock);
 }
 
-// A file cannot shrink below its directory, which never moves. So it gets room for 72 entries before anything else, at the very
-// beginning, not when a load has made many segments that are merged a moment later.
+// A file cannot shrink below its directory, which never moves. So the directory gets room for 72 entries while the file is small,
+// with the second entry, or when the first is no small one or a tail that grows; not when a load has made many segments that are
+// merged a moment later.
 static constexpr uint32 kEarlyDirectoryExtents = 2;
+static constexpr uint32 kSmallEntryPages = 16;
 
 uint32 create_entry(Relation rel, NewEntry *request) {
     ensure_metapage(rel);
@@ -243,7 +245,8 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         Metapage meta;
         read_metapage(rel, &meta);
         const uint32 slot = find_free_slot(rel, meta);
-        if (meta.directory_extent_count < kEarlyDirectoryExtents || slot >= directory_capacity(meta)) {
+        const bool is_early = slot > 0 || request->page_count > kSmallEntryPages;
+        if ((is_early && meta.directory_extent_count < kEarlyDirectoryExtents) || slot >= directory_capacity(meta)) {
             grow_directory(rel, meta.directory_extent_count);
             continue;
         }
@@ -303,6 +306,10 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
         Metapage meta;
         read_metapage(rel, &meta);
         const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
+        if (meta.directory_extent_count < kEarlyDirectoryExtents) {
+            grow_directory(rel, meta.directory_extent_count);
+            continue;
+        }
         const EntryPlace place = entry_place(meta, slot);
         const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
         DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);

@@ -146,6 +146,10 @@ TEST_F(GoldenTest, IntegersOfVersion1) {
         make_numbers(60, [&](std::size_t i) { return static_cast<std::int64_t>(i) * 10000 + steps.next() % 400; }),
         Prediction::line);
     check_integers_golden("integers_packed_divisor", packed, {7000, 1000, 3000, 250000, 9000, 111000, 42000, 5000});
+    // Hundredths of a degree from a converter of 1/16.
+    check_integers_golden("integers_stepped", CodecId::stepped_integers, make_numbers(300, [&](std::size_t i) {
+                              return (static_cast<std::int64_t>(400 + i * 7 % 31 + i / 8) * 100 + 8) / 16;
+                          }));
     check_integers_golden("integers_packed_patches", packed, make_numbers(100, [&](std::size_t i) {
                               return i % 40 == 9 ? INT64_MAX - static_cast<std::int64_t>(i)
                                                  : static_cast<std::int64_t>(steps.next() % 16);

@@ -76,6 +76,60 @@ TEST_F(IntegersTest, JitterOfASteadyClockCostsOnlyItsWidth) {
     EXPECT_LT(bytes.size(), 4096 * 9 / 8 + 64u);
 }
 
+/// Multiples of numerator / denominator, rounded half up; their counts walk at random.
+Numbers rounded_steps(std::size_t count, std::int64_t numerator, std::int64_t denominator, std::int64_t first, unsigned seed) {
+    std::mt19937_64 random{seed};
+    std::int64_t steps = first;
+    return make_numbers(count, [&](std::size_t) {
+        steps += static_cast<std::int64_t>(random() % 17) - 8;
+        const std::int64_t twice = 2 * steps * numerator + denominator;
+        return twice >= 0 ? twice / (2 * denominator) : -((2 * denominator - 1 - twice) / (2 * denominator));
+    });
+}
+
+TEST_F(IntegersTest, StepsCostWhatTheirCountsDo) {
+    struct Case {
+        std::int64_t numerator, denominator, first;
+    };
+    // Hundredths of a degree by sixteenths; five decimals of 60/79; 3.6 and 2.5; around 0; a step of 2^21.
+    for (const auto [numerator, denominator, first] : {Case{100, 16, 400}, Case{6000000, 79, 50000}, Case{36, 10, 900},
+                                                       Case{5, 2, 3000}, Case{100, 16, 0}, Case{6291457, 3, -20000}}) {
+        for (const std::size_t count : {100u, 1000u, 4096u}) {
+            const Bytes bytes = check_integers(rounded_steps(count, numerator, denominator, first, 21));
+            const Bytes counts = check_integers(rounded_steps(count, 1, 1, first, 21));
+            if (count >= 1000)
+                EXPECT_EQ(id_of(bytes), CodecId::stepped_integers) << numerator << "/" << denominator << ", " << count;
+            EXPECT_LE(bytes.size(), counts.size() + 32) << numerator << "/" << denominator << ", " << count;
+        }
+    }
+}
+
+TEST_F(IntegersTest, WholeStepsAreADivisor) {
+    EXPECT_EQ(id_of(check_integers(rounded_steps(1000, 25, 1, 400, 22))), CodecId::packed_integers);
+}
+
+TEST_F(IntegersTest, OneValueBesideTheStepsKeepsThemAway) {
+    for (const std::size_t at : {0u, 500u, 999u}) {
+        Numbers values = rounded_steps(1000, 6000000, 79, 50000, 23);
+        values[at] += 40000;
+        EXPECT_EQ(id_of(check_integers(values)), CodecId::packed_integers) << at;
+    }
+}
+
+TEST_F(IntegersTest, StepsKeepAnyValues) {
+    std::mt19937_64 random{24};
+    for (int trial = 0; trial < 2000; ++trial) {
+        const auto denominator = static_cast<std::int64_t>(1 + random() % 1000);
+        const std::int64_t numerator = denominator * 2 + static_cast<std::int64_t>(random() % (1u << random() % 24));
+        Numbers values =
+            rounded_steps(32 + random() % 300, numerator, denominator, static_cast<std::int64_t>(random() % 100000), trial);
+        if (trial % 3 == 0) {
+            for (std::int64_t &value : values) value += static_cast<std::int64_t>(random() % 3) - 1;
+        }
+        check_integers(values);
+    }
+}
+
 TEST_F(IntegersTest, LongRunsCostTheirChanges) {
     const Bytes bytes =
         check_integers(make_numbers(4096, [](std::size_t i) { return static_cast<std::int64_t>(i / 100 * 7919 % 1000); }));

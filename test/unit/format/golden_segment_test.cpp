@@ -1,4 +1,4 @@
-// Whole segments of version 5: written again bit for bit; the worked examples of src/format/README.md.
+// Whole segments of version 6: written again bit for bit; the worked examples of src/format/README.md.
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
@@ -44,7 +44,7 @@ constexpr std::int64_t kSecond = 1000000;
 
 Value number(double value) { return Value::of(std::bit_cast<std::int64_t>(value)); }
 
-TEST(GoldenSegment, OfVersion5) {
+TEST(GoldenSegment, OfVersion6) {
     std::vector<Row> rows;
     const char *const tags[] = {"plant.temp", "plant.count"};
     for (int i = 0; i < 6; ++i) {
