@@ -24,11 +24,12 @@ inline std::vector<std::int64_t> make_integers(FuzzInput &input) {
     const unsigned bytes = 1 + input.u8() % 8;
     const unsigned shape = input.u8();
     const auto scale = static_cast<std::uint64_t>(1 + (shape >> 4) * 125);
+    const std::uint64_t divisor = (shape & 4) != 0 ? 7 : 1;  // rounded multiples of a step that is no whole number
     const std::size_t repeats = shape % 4 == 3 ? 1 + input.u8() : 1;
     std::vector<std::int64_t> values;
     std::uint64_t last = 0;
     while (!input.empty() && values.size() < codec::kStreamValuesMax) {
-        std::uint64_t value = input.number(bytes) * scale;
+        std::uint64_t value = input.number(bytes) * scale / divisor;
         if (shape % 4 == 1) value += last;                         // a walk
         if (shape % 4 == 2) value += last + 1000 * values.size();  // a steep walk
         last = value;
