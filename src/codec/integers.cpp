@@ -199,6 +199,17 @@ Status decode_nested(ByteReader &in, std::span<std::int64_t> values, Arena &aren
     return decode_stream(in, {values.size(), 0, values}, arena, Place::innermost);
 }
 
+/// Most runs are short: those are filled without a look at their length, where what follows has room and is filled later.
+void fill_run(std::span<std::int64_t> values, std::size_t length, std::int64_t value) noexcept {
+    constexpr std::size_t kShort = 4;
+    if (values.size() < kShort) {
+        std::fill_n(values.data(), length, value);
+        return;
+    }
+    for (std::size_t i = 0; i < kShort; ++i) values[i] = value;
+    if (length > kShort) std::fill_n(values.data() + kShort, length - kShort, value);
+}
+
 Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     const std::uint64_t run_count = in.varint();
     if (run_count > wanted.count) return {StatusCode::corrupt, "there are more runs than values"};
@@ -217,7 +228,7 @@ Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noe
         const std::size_t run_end = done + static_cast<std::size_t>(lengths[run]);
         const std::size_t from = std::max(done, wanted.first);
         const std::size_t to = std::min(run_end, end);
-        if (from < to) std::fill_n(wanted.values.data() + (from - wanted.first), to - from, of_run[run]);
+        if (from < to) fill_run(wanted.values.subspan(from - wanted.first), to - from, of_run[run]);
         done = run_end;
     }
     if (done != wanted.count) return {StatusCode::corrupt, "the runs are too short together"};

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kSampleCount = 64;
 constexpr std::size_t kDistinctMin = 4;  // of a sample: fewer fit too many steps
-constexpr std::uint64_t kStepMin = 2;    // a count must be clearly smaller than the value
+constexpr std::uint64_t kStepMin = 3;    // nearly any numbers are multiples of less, rounded
 
 // Values this far apart leave 16 bits for the fraction of a step.
 constexpr unsigned kRangeBitsMax = 43;

@@ -164,6 +164,20 @@ void bench_codecs() {
         double count = 0;
         return make([&](std::size_t) { return std::bit_cast<std::int64_t>(count += static_cast<double>(random() % 8)); });
     }());
+    bench_numbers("float8: steps of 1/16, 2 decimals", Kind::floats, [&] {
+        double steps = 400;
+        return make([&](std::size_t) {
+            steps += static_cast<double>(random() % 9) - 4;
+            return std::bit_cast<std::int64_t>(std::round(steps * 100 / 16) / 100);
+        });
+    }());
+    bench_numbers("float8: steps of 60/79, 5 decimals", Kind::floats, [&] {
+        double steps = 40000;
+        return make([&](std::size_t) {
+            steps += std::round(gauss(random) * 300);
+            return std::bit_cast<std::int64_t>(std::round(steps * 6000000 / 79) / 100000);
+        });
+    }());
     bench_numbers("float8: float4 precision", Kind::floats, make([&](std::size_t) {
                       return std::bit_cast<std::int64_t>(static_cast<double>(static_cast<float>(20 + gauss(random))));
                   }));

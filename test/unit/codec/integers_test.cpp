@@ -91,9 +91,9 @@ TEST_F(IntegersTest, StepsCostWhatTheirCountsDo) {
     struct Case {
         std::int64_t numerator, denominator, first;
     };
-    // Hundredths of a degree by sixteenths; five decimals of 60/79; 3.6 and 2.5; around 0; a step of 2^21.
-    for (const auto [numerator, denominator, first] : {Case{100, 16, 400}, Case{6000000, 79, 50000}, Case{36, 10, 900},
-                                                       Case{5, 2, 3000}, Case{100, 16, 0}, Case{6291457, 3, -20000}}) {
+    // Hundredths of a degree by sixteenths; five decimals of 60/79; 3.6; around 0; a step of 2^21.
+    for (const auto [numerator, denominator, first] :
+         {Case{100, 16, 400}, Case{6000000, 79, 50000}, Case{36, 10, 900}, Case{100, 16, 0}, Case{6291457, 3, -20000}}) {
         for (const std::size_t count : {100u, 1000u, 4096u}) {
             const Bytes bytes = check_integers(rounded_steps(count, numerator, denominator, first, 21));
             const Bytes counts = check_integers(rounded_steps(count, 1, 1, first, 21));
