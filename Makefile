@@ -52,8 +52,10 @@ bench-peers:
 	npm install --prefix test/bench --no-save --no-package-lock --no-audit --no-fund @duckdb/node-api
 bench-tsbs:
 	./test/bench/tsbs/run
+# Of generated data, and of the sets in CODEC_SETS: CSV files of name, time and value.
 bench-codec:
 	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
-	cmake --build build -j2 --target codec_bench filter_bench
+	cmake --build build -j2 --target codec_bench codec_sets_bench filter_bench
 	build/codec_bench
+	build/codec_sets_bench $(CODEC_SETS)
 	build/filter_bench

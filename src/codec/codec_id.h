@@ -37,6 +37,8 @@ enum class CodecId : std::uint8_t {
     template_texts = 14,
 
     stepped_integers = 15,
+    near_decimal_floats = 16,
+    joined_integers = 17,
 };
 
 }  // namespace historian::codec

@@ -20,6 +20,18 @@ static_assert(std::bit_cast<std::uint64_t>(kIntegerShift) == 0x4338000000000000u
 
 constexpr std::size_t kSampleCount = 32;
 
+// Whether a float must be its decimal, or may be a few units in the last place off, as sums and means of decimals are.
+enum class Nearness : std::uint8_t { exact, near };
+
+constexpr std::int64_t kUlpsMax = 7;
+
+// Decimals are at least 64 units in the last place apart below these: of noise, one in four lies near one.
+template <FloatSize Size>
+constexpr std::int64_t kNearLimit = std::int64_t{1} << (Size == FloatSize::four ? 17 : 46);
+
+// An exception takes 9 bytes and more, the distances two bits or three a value: from one exception in so many on they are tried.
+constexpr std::size_t kExceptionsWorthNear = 32;
+
 // A decimal stream with this many bytes a value may be noise.
 template <FloatSize Size>
 constexpr std::size_t kNoiseBytes = Size == FloatSize::four ? 2 : 5;
@@ -56,41 +68,54 @@ std::int64_t to_scaled(double number, double power) noexcept {
     return (halves + (halves < 0 ? -1 : 1)) / 2;
 }
 
-template <FloatSize Size>
-bool is_decimal(std::int64_t value, double power, std::int64_t *scaled) noexcept {
-    *scaled = to_scaled(to_double<Size>(value), power);
-    return *scaled > -kScaledLimit && *scaled < kScaledLimit && from_scaled<Size>(*scaled, power) == value;
+/// A float as a decimal: what it is scaled, and how far the bits are from what the decoder makes of that.
+struct Decimal {
+    std::int64_t scaled;
+    std::int64_t ulps;
+};
+
+template <FloatSize Size, Nearness N>
+bool is_decimal(std::int64_t value, double power, Decimal *decimal) noexcept {
+    constexpr std::int64_t kLimit = N == Nearness::near ? kNearLimit<Size> : kScaledLimit;
+    constexpr std::int64_t kFar = N == Nearness::near ? kUlpsMax : 0;
+    decimal->scaled = to_scaled(to_double<Size>(value), power);
+    const auto exact = static_cast<std::uint64_t>(from_scaled<Size>(decimal->scaled, power));
+    decimal->ulps = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) - exact);
+    return decimal->scaled > -kLimit && decimal->scaled < kLimit && decimal->ulps >= -kFar && decimal->ulps <= kFar;
 }
 
-/// The smallest exponent that is exact for a whole sample, or for most of it; more than kExponentMax when none is.
-template <FloatSize Size>
+/// The smallest exponent that does for a whole sample, or for most of it; more than kExponentMax when none does.
+template <FloatSize Size, Nearness N>
 unsigned choose_exponent(std::span<const std::int64_t> values) noexcept {
     const std::size_t count = std::min(values.size(), kSampleCount);
-    std::size_t best_hits = count - count / 4 - 1;
+    std::size_t best_misses = count / 4 + 1;
     unsigned best = kExponentMax + 1;
-    for (unsigned exponent = 0; exponent <= kExponentMax; ++exponent) {
-        std::size_t hits = 0;
-        std::int64_t scaled = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            hits += is_decimal<Size>(values[i * values.size() / count], kPowersOfTen[exponent], &scaled);
+    for (unsigned exponent = 0; exponent <= kExponentMax && best_misses > 0; ++exponent) {
+        std::size_t misses = 0;
+        Decimal decimal;
+        for (std::size_t i = 0; i < count && misses < best_misses; ++i) {
+            misses += !is_decimal<Size, N>(values[i * values.size() / count], kPowersOfTen[exponent], &decimal);
         }
-        if (hits > best_hits) {
-            best_hits = hits;
+        if (misses < best_misses) {
+            best_misses = misses;
             best = exponent;
         }
-        if (hits == count) break;
     }
     return best;
 }
 
-/// Fills space.mapped and space.positions; returns the number of exceptions.
-template <FloatSize Size>
+/// Fills space.mapped, space.ulps and space.positions; returns the number of exceptions.
+template <FloatSize Size, Nearness N>
 std::size_t scale_all(std::span<const std::int64_t> values, unsigned exponent, EncodeSpace &space) noexcept {
     const double power = kPowersOfTen[exponent];
     std::size_t exceptions = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {
         space.positions[exceptions] = static_cast<std::uint32_t>(i);
-        exceptions += !is_decimal<Size>(values[i], power, &space.mapped[i]);
+        Decimal decimal;
+        const bool fits = is_decimal<Size, N>(values[i], power, &decimal);
+        exceptions += !fits;
+        space.mapped[i] = decimal.scaled;
+        space.ulps[i] = fits ? decimal.ulps : 0;
     }
     // An exception's slot repeats its neighbour: nothing that the integer codec would see. Those at the front repeat the first
     // value.
@@ -137,17 +162,36 @@ constexpr std::int64_t ordered(std::int64_t bits) noexcept {
 }
 static_assert(ordered<FloatSize::eight>(INT64_MIN + 5) == -5 && ordered<FloatSize::eight>(-5) == INT64_MIN + 5);
 
-/// False, with nothing written, when too many of the floats are no decimals.
+/// Returns the number of exceptions, or that of the values when no exponent will do.
+template <FloatSize Size, Nearness N>
+std::size_t find_decimals(std::span<const std::int64_t> values, EncodeSpace &space, unsigned *exponent) noexcept {
+    *exponent = choose_exponent<Size, N>(values);
+    return *exponent > kExponentMax ? values.size() : scale_all<Size, N>(values, *exponent, space);
+}
+
+/// False, with nothing written, when too many of the floats are no decimals, nor near one.
 template <FloatSize Size>
 bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, Status *status) noexcept {
-    const unsigned exponent = choose_exponent<Size>(values);
-    if (exponent > kExponentMax) return false;
-    const std::size_t exceptions = scale_all<Size>(values, exponent, space);
+    unsigned exponent = 0;
+    std::size_t exceptions = find_decimals<Size, Nearness::exact>(values, space, &exponent);
+    bool is_near = false;
+    if (exceptions * kExceptionsWorthNear > values.size()) {
+        unsigned near_exponent = 0;
+        const std::size_t near_exceptions = find_decimals<Size, Nearness::near>(values, space, &near_exponent);
+        is_near = near_exceptions < exceptions;
+        if (is_near) {
+            exceptions = near_exceptions;
+            exponent = near_exponent;
+        } else if (exponent <= kExponentMax) {
+            scale_all<Size, Nearness::exact>(values, exponent, space);
+        }
+    }
     if (exceptions > values.size() / 8) return false;
-    out.u8(static_cast<std::uint8_t>(CodecId::decimal_floats));
+    out.u8(static_cast<std::uint8_t>(is_near ? CodecId::near_decimal_floats : CodecId::decimal_floats));
     out.u8(static_cast<std::uint8_t>(exponent));
     write_exceptions<Size>(values, exceptions, space, out);
     *status = encode_integers({space.mapped, values.size()}, space, out);
+    if (is_near && status->ok()) *status = encode_integers({space.ulps, values.size()}, space, out);
     return true;
 }
 
@@ -175,7 +219,22 @@ Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWrit
     return status;
 }
 
+/// Moves each float by what the stream tells.
 template <FloatSize Size>
+Status decode_ulps(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
+    const std::size_t count = wanted.values.size();
+    auto *ulps = arena.array<std::int64_t>(count);
+    if (ulps == nullptr) return {StatusCode::out_of_memory, "no memory to decode floats near decimals"};
+    if (const Status status = decode_integer_range(in, {wanted.count, wanted.first, {ulps, count}}, arena); !status.ok())
+        return status;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint64_t moved = static_cast<std::uint64_t>(wanted.values[i]) + static_cast<std::uint64_t>(ulps[i]);
+        wanted.values[i] = Size == FloatSize::four ? static_cast<std::int32_t>(moved) : static_cast<std::int64_t>(moved);
+    }
+    return Status::success();
+}
+
+template <FloatSize Size, Nearness N>
 Status decode_decimals(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     const std::uint8_t exponent = in.u8();
     const std::uint64_t exceptions = in.varint();
@@ -189,6 +248,9 @@ Status decode_decimals(ByteReader &in, const WantedValues &wanted, Arena &arena)
 
     const double power = kPowersOfTen[exponent];
     for (std::int64_t &value : wanted.values) value = from_scaled<Size>(value, power);
+    if constexpr (N == Nearness::near) {
+        if (const Status status = decode_ulps<Size>(in, wanted, arena); !status.ok()) return status;
+    }
     std::uint64_t next = 0;
     for (std::uint64_t e = 0; e < exceptions; ++e) {
         const std::uint64_t skipped = positions.varint();
@@ -207,9 +269,10 @@ template <FloatSize Size>
 Status decode(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
     ByteReader after = in;
     const auto id = static_cast<CodecId>(after.u8());
-    if (id == CodecId::decimal_floats) {
+    if (id == CodecId::decimal_floats || id == CodecId::near_decimal_floats) {
         in = after;
-        return decode_decimals<Size>(in, wanted, arena);
+        return id == CodecId::decimal_floats ? decode_decimals<Size, Nearness::exact>(in, wanted, arena)
+                                             : decode_decimals<Size, Nearness::near>(in, wanted, arena);
     }
     if (id != CodecId::ordered_floats) return decode_integer_range(in, wanted, arena);
     in = after;

@@ -17,6 +17,8 @@ constexpr std::size_t kRunRowsMin = 4;
 constexpr std::size_t kFewValuesRowsMin = 64;
 // What stepped_integers write beside the counts, about.
 constexpr std::size_t kStepsBytes = 24;
+// Two streams are tried where so many values at the beginning, or at the end, have a step that all of them do not have.
+constexpr std::size_t kJoinedProbe = 256;
 
 void write_id(CodecId id, ByteWriter &out) noexcept { out.u8(static_cast<std::uint8_t>(id)); }
 
@@ -99,11 +101,12 @@ Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept {
     space->nested_indexes = arena.array<std::int64_t>(kStreamValuesMax);
     space->counts = arena.array<std::int64_t>(kStreamValuesMax);
     space->mapped = arena.array<std::int64_t>(kStreamValuesMax);
+    space->ulps = arena.array<std::int64_t>(kStreamValuesMax);
     space->lengths = arena.array<std::int64_t>(kStreamValuesMax);
     space->positions = arena.array<std::uint32_t>(kStreamValuesMax);
     if (compressor == nullptr || space->normal == nullptr || space->residuals == nullptr || space->symbols == nullptr ||
         space->nested_values == nullptr || space->nested_indexes == nullptr || space->counts == nullptr ||
-        space->mapped == nullptr || space->lengths == nullptr || space->positions == nullptr) {
+        space->mapped == nullptr || space->ulps == nullptr || space->lengths == nullptr || space->positions == nullptr) {
         return {StatusCode::out_of_memory, "no memory for the encoders"};
     }
     space->compressor = new (compressor) Compressor(arena);
@@ -136,25 +139,72 @@ Status encode_whole(std::span<const std::int64_t> values, EncodeSpace &space, By
 
 }  // namespace
 
-Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+namespace {
+
+/// Writes them as steps, if they are; sets whether they are.
+Status encode_steps(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, bool *are_steps) noexcept {
+    Steps steps;
+    *are_steps = find_steps(values, space, &steps);
+    if (!*are_steps) return out.status();
+    write_steps(steps, out);
+    return encode_whole({space.counts, values.size()}, space, out);
+}
+
+/// Any form but joined_integers; sets whether the values have a step.
+Status encode_unjoined(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, bool *are_steps) noexcept {
+    *are_steps = false;
     const std::size_t mark = out.size();
     if (const Status status = encode_whole(values, space, out); !status.ok()) return status;
     const std::size_t rival = out.size();
+    if (rival - mark <= kStepsBytes) return out.status();
+    if (const Status status = encode_steps(values, space, out, are_steps); !status.ok()) return status;
+    if (*are_steps) out.keep_shorter(mark, rival);
+    return out.status();
+}
+
+/// Where a step ends or begins, when the first or the last values have one; 0 when they have none.
+std::size_t find_cut(std::span<const std::int64_t> values, EncodeSpace &space) noexcept {
     Steps steps;
-    if (rival - mark <= kStepsBytes || !find_steps(values, space, &steps)) return out.status();
-    write_steps(steps, out);
-    if (const Status status = encode_whole({space.counts, values.size()}, space, out); !status.ok()) return status;
+    const bool is_first = find_steps(values.first(kJoinedProbe), space, &steps);
+    if (!is_first && !find_steps(values.last(kJoinedProbe), space, &steps)) return 0;
+    std::size_t known = kJoinedProbe;
+    std::size_t beyond = values.size();
+    while (beyond - known > 1) {
+        const std::size_t middle = known + (beyond - known) / 2;
+        const bool holds = find_steps(is_first ? values.first(middle) : values.last(middle), space, &steps);
+        (holds ? known : beyond) = middle;
+    }
+    return is_first ? known : values.size() - known;
+}
+
+}  // namespace
+
+Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    const std::size_t mark = out.size();
+    bool are_steps = false;
+    if (const Status status = encode_unjoined(values, space, out, &are_steps); !status.ok()) return status;
+    const std::size_t rival = out.size();
+    if (are_steps || values.size() < 2 * kJoinedProbe || rival - mark <= values.size() / 4) return out.status();
+    const std::size_t cut = find_cut(values, space);
+    if (cut == 0) return out.status();
+    write_id(CodecId::joined_integers, out);
+    out.varint(cut);
+    for (const auto part : {values.first(cut), values.subspan(cut)}) {
+        if (const Status status = encode_unjoined(part, space, out, &are_steps); !status.ok()) return status;
+    }
     out.keep_shorter(mark, rival);
     return out.status();
 }
 
 namespace {
 
+Status decode_joined(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 Status decode_runs(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 Status decode_few(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept;
 
-/// Where a stream is: by itself, where any form may be; inside stepped_integers; or inside runs or few values.
-enum class Place : std::uint8_t { outermost, counts, innermost };
+/// Where a stream is: by itself, where any form may be; a part of joined_integers; inside stepped_integers; or inside runs or few
+/// values.
+enum class Place : std::uint8_t { outermost, part, counts, innermost };
 
 Status decode_stream(ByteReader &in, const WantedValues &wanted, Arena &arena, Place place) noexcept {
     const auto id = static_cast<CodecId>(in.u8());
@@ -183,16 +233,31 @@ Status decode_stream(ByteReader &in, const WantedValues &wanted, Arena &arena, P
             if (place == Place::innermost) break;
             return decode_few(in, wanted, arena);
         case CodecId::stepped_integers: {
-            if (place != Place::outermost) break;
+            if (place > Place::part) break;
             Steps steps;
             if (const Status status = read_steps(in, &steps); !status.ok()) return status;
             if (const Status status = decode_stream(in, wanted, arena, Place::counts); !status.ok()) return status;
             undo_steps(steps, wanted.values);
             return Status::success();
         }
+        case CodecId::joined_integers:
+            if (place != Place::outermost) break;
+            return decode_joined(in, wanted, arena);
         default: break;
     }
     return {StatusCode::unsupported, "a stream of integers has a codec number that cannot be here"};
+}
+
+Status decode_joined(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
+    const std::uint64_t cut = in.varint();
+    if (cut >= wanted.count) return {StatusCode::corrupt, "joined integers have an impossible length"};
+    const std::size_t end = wanted.first + wanted.values.size();
+    const std::size_t in_first = wanted.first < cut ? std::min<std::size_t>(end, cut) - wanted.first : 0;
+    const WantedValues first{cut, in_first == 0 ? 0 : wanted.first, wanted.values.first(in_first)};
+    const WantedValues second{wanted.count - cut, std::max<std::size_t>(wanted.first, cut) - cut,
+                              wanted.values.subspan(in_first)};
+    if (const Status status = decode_stream(in, first, arena, Place::part); !status.ok()) return status;
+    return decode_stream(in, second, arena, Place::part);
 }
 
 Status decode_nested(ByteReader &in, std::span<std::int64_t> values, Arena &arena) noexcept {

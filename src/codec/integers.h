@@ -1,4 +1,4 @@
-// Integer streams: up to kStreamValuesMax 64-bit integers, in the smallest of six forms.
+// Integer streams: up to kStreamValuesMax 64-bit integers, in the smallest of seven forms.
 //
 // A stream is self-delimiting once its number of values is known. All arithmetic is modulo 2^64, so any bytes give some values.
 //
@@ -8,9 +8,11 @@
 //     run_length_integers    run_count varint, values stream, lengths stream (each >= 1, together the number of values)
 //     few_integers           distinct_count varint, distinct values stream, indexes stream (each < distinct_count)
 //     stepped_integers       stepped_integers.h
+//     joined_integers        first_count varint, stream of so many values, stream of the others: where a step changes, because
+//                            a meter was exchanged or a scale is another from then on
 //
-// The streams inside run_length_integers and few_integers are constant, linear or packed; the one inside stepped_integers is
-// anything but stepped again.
+// The streams inside run_length_integers and few_integers are constant, linear or packed; the one inside stepped_integers may be
+// these and run_length_integers or few_integers; those inside joined_integers may be anything but joined again.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +43,7 @@ struct EncodeSpace {
     std::int64_t *nested_indexes = nullptr;  // run_length_integers, few_integers
     std::int64_t *counts = nullptr;          // stepped_integers
     std::int64_t *mapped = nullptr;          // floats: as integers; texts: indexes into the entries
+    std::int64_t *ulps = nullptr;            // floats: how far they are from decimals
     std::int64_t *lengths = nullptr;         // texts
     std::uint32_t *positions = nullptr;      // floats: of the exceptions; texts: of the entries
 };

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "codec/bit_packing.h"
+#include "codec/classes.h"
 #include "codec/codec_id.h"
 #include "codec/prediction.h"
 #include "codec/stream_parts.h"
@@ -17,13 +18,16 @@ constexpr std::uint8_t kPredictionMask = 7;
 constexpr std::uint8_t kHasDivisor = 1u << 3;
 constexpr std::uint8_t kHasPatches = 1u << 4;
 constexpr std::uint8_t kHasSymbols = 1u << 5;
-constexpr std::uint8_t kFlagsMask = 0x3f;
+constexpr std::uint8_t kHasClasses = 1u << 6;
+constexpr std::uint8_t kHasSigns = 1u << 7;
 
 // Fewer residuals than this hardly pay for the table of weights.
 constexpr std::size_t kSymbolsCountMin = 64;
 // Symbols decode at a quarter of the speed of packed bits: they must save a hundredth at least.
 constexpr std::size_t kSymbolsGainMin = 100;
 constexpr unsigned kSymbolBitsMax = 8;
+// Classes decode slower than symbols with packed bits: they must save so much.
+constexpr std::size_t kClassesGainMin = 32;
 // Of wide residuals only the highest bits have a shape; more of them would only make the table of weights larger.
 constexpr unsigned kSymbolBitsOfNoise = 5;
 
@@ -72,53 +76,63 @@ void normalise(std::span<const std::int64_t> values, std::uint64_t divisor, std:
     }
 }
 
+/// All residuals lie from low to high.
+struct Range {
+    std::int64_t low = INT64_MAX;
+    std::int64_t high = INT64_MIN;
+
+    std::uint64_t size() const noexcept { return static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low); }
+};
+
+Range range_of(const std::uint64_t *residuals, std::size_t count) noexcept {
+    Range range;
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto residual = static_cast<std::int64_t>(residuals[i]);
+        range.low = std::min(range.low, residual);
+        range.high = std::max(range.high, residual);
+    }
+    return range;
+}
+
 struct Frame {
     std::int64_t base = 0;
     unsigned width = 0;  // residuals that do not fit it are patched
-    bool has_patches = false;
+    std::uint64_t patch_bits = 0;
 };
 
 /// The width that is cheapest over all residuals from this base, with its cost in bits.
 struct WidthCost {
     unsigned width = 0;
     std::uint64_t bits = 0;
-    bool has_patches = false;
+    std::uint64_t patch_bits = 0;
 };
 WidthCost cheapest_width(const std::uint64_t *residuals, std::size_t count, std::int64_t base) noexcept {
     std::uint32_t of_width[65] = {};
     for (std::size_t i = 0; i < count; ++i) ++of_width[std::bit_width(residuals[i] - static_cast<std::uint64_t>(base))];
     unsigned widest = 64;
     while (widest > 0 && of_width[widest] == 0) --widest;
-    WidthCost best{widest, std::uint64_t{widest} * count, false};
+    WidthCost best{widest, std::uint64_t{widest} * count, 0};
     std::uint64_t patches = 0;
     for (unsigned width = widest; width-- > 0;) {
         patches += of_width[width + 1];
-        const std::uint64_t patch_bits = 8 + 8 * ((widest - width + 6) / 7);
-        const std::uint64_t bits = std::uint64_t{width} * count + patches * patch_bits;
-        if (bits < best.bits) best = {width, bits, true};
+        const std::uint64_t patch_bits = patches * (8 + 8 * ((widest - width + 6) / 7));
+        const std::uint64_t bits = std::uint64_t{width} * count + patch_bits;
+        if (bits < best.bits) best = {width, bits, patch_bits};
     }
     return best;
 }
 
-Frame choose_frame(const std::uint64_t *residuals, std::size_t count, const Spread &spread) noexcept {
-    std::int64_t low = INT64_MAX;
-    std::int64_t high = INT64_MIN;
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto residual = static_cast<std::int64_t>(residuals[i]);
-        low = std::min(low, residual);
-        high = std::max(high, residual);
-    }
-    const auto range = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
-    const auto width = static_cast<unsigned>(std::bit_width(range));
-    if (width <= static_cast<unsigned>(std::bit_width(spread.size)) + 2) return {low, width, false};
+Frame choose_frame(const std::uint64_t *residuals, std::size_t count, const Range &range, const Spread &spread) noexcept {
+    const auto width = static_cast<unsigned>(std::bit_width(range.size()));
+    if (width <= static_cast<unsigned>(std::bit_width(spread.size)) + 2) return {range.low, width, 0};
 
     // Outliers: below them all, or only where most residuals are.
-    const WidthCost whole = cheapest_width(residuals, count, low);
+    const WidthCost whole = cheapest_width(residuals, count, range.low);
     const auto usual_low = static_cast<std::int64_t>(static_cast<std::uint64_t>(spread.low) - spread.size);
-    if (usual_low <= low || usual_low > spread.low) return {low, whole.width, whole.has_patches};
+    if (usual_low <= range.low || usual_low > spread.low) return {range.low, whole.width, whole.patch_bits};
     const WidthCost usual = cheapest_width(residuals, count, usual_low);
-    if (usual.bits < whole.bits) return {usual_low, usual.width, usual.has_patches};
-    return {low, whole.width, whole.has_patches};
+    if (usual.bits < whole.bits) return {usual_low, usual.width, usual.patch_bits};
+    return {range.low, whole.width, whole.patch_bits};
 }
 
 struct Symbols {
@@ -134,10 +148,10 @@ void count_symbols(const std::uint64_t *residuals, std::size_t count, unsigned w
     for (std::size_t i = 0; i < count; ++i) ++symbols->counts[residuals[i] >> shift & mask];
 }
 
-/// How many of the highest bits are worth an entropy code.
-void choose_symbols(const std::uint64_t *residuals, std::size_t count, unsigned width, Symbols *best) noexcept {
-    if (count < kSymbolsCountMin || width == 0) return;
+/// How many of the highest bits are worth an entropy code; gives about the bytes that all take then.
+std::size_t choose_symbols(const std::uint64_t *residuals, std::size_t count, unsigned width, Symbols *best) noexcept {
     const std::size_t all_packed = packed_bytes(count, width);
+    if (count < kSymbolsCountMin || width == 0) return all_packed;
     std::size_t best_bytes = all_packed - all_packed / kSymbolsGainMin;
     for (const unsigned bits : {std::min(width, kSymbolBitsMax), kSymbolBitsOfNoise}) {
         if (bits > width || bits == best->bits) continue;
@@ -148,6 +162,49 @@ void choose_symbols(const std::uint64_t *residuals, std::size_t count, unsigned 
         best_bytes = bytes;
         *best = candidate;
     }
+    return best->bits == 0 ? all_packed : best_bytes;
+}
+
+/// Residuals as classes: from the least of them on, or from the middle with their signs.
+struct ClassesChoice {
+    std::int64_t base = 0;
+    bool has_signs = false;
+    std::size_t bytes = SIZE_MAX;  // about
+
+    std::uint64_t number_of(std::uint64_t residual) const noexcept {
+        const std::uint64_t distance = residual - static_cast<std::uint64_t>(base);
+        return has_signs ? zigzag(static_cast<std::int64_t>(distance)) : distance;
+    }
+};
+
+/// What most residuals are, or what half of them are not above.
+std::int64_t middle_of(const std::uint64_t *residuals, std::size_t count) noexcept {
+    constexpr std::size_t kSampleMax = 64;
+    std::int64_t sample[kSampleMax];
+    const std::size_t sample_count = std::min(count, kSampleMax);
+    for (std::size_t i = 0; i < sample_count; ++i) sample[i] = static_cast<std::int64_t>(residuals[i * count / sample_count]);
+    std::sort(sample, sample + sample_count);
+    std::size_t longest = sample_count / 8;
+    std::int64_t middle = sample[sample_count / 2];
+    for (std::size_t begin = 0, end = 0; begin < sample_count; begin = end) {
+        while (end < sample_count && sample[end] == sample[begin]) ++end;
+        if (end - begin <= longest) continue;
+        longest = end - begin;
+        middle = sample[begin];
+    }
+    return middle;
+}
+
+ClassesChoice choose_classes(const std::uint64_t *residuals, std::size_t count, const Range &range) noexcept {
+    ClassesChoice best;
+    if (count < kSymbolsCountMin || std::bit_width(range.size()) + 1 > kClassWidthMax + 3) return best;
+    for (ClassesChoice choice : {ClassesChoice{range.low, false}, ClassesChoice{middle_of(residuals, count), true}}) {
+        std::uint32_t counts[256] = {};
+        for (std::size_t i = 0; i < count; ++i) ++counts[class_of(choice.number_of(residuals[i]))];
+        choice.bytes = estimate_classes_bytes(counts, count);
+        if (choice.bytes < best.bytes) best = choice;
+    }
+    return best;
 }
 
 void write_patches(const std::uint64_t *residuals, std::size_t count, unsigned width, ByteWriter &out) noexcept {
@@ -184,7 +241,7 @@ Status write_residuals(std::size_t count, const Predictor &predictor, const Fram
     out.u8(static_cast<std::uint8_t>(low_width));
     if (symbols.bits != 0) out.u8(static_cast<std::uint8_t>(symbols.bits));
     if (has_state(predictor.prediction)) write_anchors(predictor, space.normal, StreamParts{count}, out);
-    if (frame.has_patches) write_patches(space.residuals, count, frame.width, out);
+    if (frame.patch_bits != 0) write_patches(space.residuals, count, frame.width, out);
     if (symbols.bits != 0) {
         const std::uint64_t mask = low_mask(symbols.bits);
         for (std::size_t i = 0; i < count; ++i) space.symbols[i] = static_cast<std::byte>(space.residuals[i] >> low_width & mask);
@@ -204,20 +261,30 @@ Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace 
     const Predictor predictor = chosen.predictor;
     const std::size_t count = values.size() - predicted_from(predictor.prediction);
     make_residuals(predictor, space.normal, values.size(), space.residuals);
-    const Frame frame = choose_frame(space.residuals, count, chosen.spread);
+    const Range range = range_of(space.residuals, count);
+    const Frame frame = choose_frame(space.residuals, count, range, chosen.spread);
+    const ClassesChoice classes = choose_classes(space.residuals, count, range);
     for (std::size_t i = 0; i < count; ++i) space.residuals[i] -= static_cast<std::uint64_t>(frame.base);
-
     Symbols symbols;
-    choose_symbols(space.residuals, count, frame.width, &symbols);
+    const std::size_t bytes = frame.patch_bits / 8 + choose_symbols(space.residuals, count, frame.width, &symbols);
+    const bool has_classes = classes.bytes < bytes - bytes / kClassesGainMin;
 
+    std::uint8_t flags = static_cast<std::uint8_t>(predictor.prediction);
+    if (divisor > 1) flags |= kHasDivisor;
+    if (has_classes) flags |= classes.has_signs ? kHasClasses | kHasSigns : kHasClasses;
+    if (!has_classes && frame.patch_bits != 0) flags |= kHasPatches;
+    if (!has_classes && symbols.bits != 0) flags |= kHasSymbols;
     out.u8(static_cast<std::uint8_t>(CodecId::packed_integers));
-    out.u8(static_cast<std::uint8_t>(static_cast<unsigned>(predictor.prediction) | (divisor > 1 ? kHasDivisor : 0u) |
-                                     (frame.has_patches ? kHasPatches : 0u) | (symbols.bits != 0 ? kHasSymbols : 0u)));
+    out.u8(flags);
     out.signed_varint(values[0]);
     if (has_step(predictor.prediction)) out.signed_varint(static_cast<std::int64_t>(predictor.step));
-    out.signed_varint(frame.base);
+    out.signed_varint(has_classes ? classes.base : frame.base);
     if (divisor > 1) out.varint(divisor);
-    return write_residuals(count, predictor, frame, symbols, space, out);
+    if (!has_classes) return write_residuals(count, predictor, frame, symbols, space, out);
+    for (std::size_t i = 0; i < count; ++i)
+        space.residuals[i] = classes.number_of(space.residuals[i] + static_cast<std::uint64_t>(frame.base));
+    if (has_state(predictor.prediction)) write_anchors(predictor, space.normal, StreamParts{count}, out);
+    return encode_classes({space.residuals, count}, {space.symbols, count}, out);
 }
 
 namespace {
@@ -234,7 +301,9 @@ struct PackedFields {
 
 Status read_fields(ByteReader &in, PackedFields *fields) noexcept {
     fields->flags = in.u8();
-    if ((fields->flags & ~kFlagsMask) != 0) return {StatusCode::unsupported, "packed integers have a flag of a later version"};
+    const bool has_classes = (fields->flags & kHasClasses) != 0;
+    if ((fields->flags & (has_classes ? kHasPatches | kHasSymbols : kHasSigns)) != 0)
+        return {StatusCode::corrupt, "packed integers have flags that exclude one another"};
     fields->predictor.prediction = static_cast<Prediction>(fields->flags & kPredictionMask);
     if (fields->predictor.prediction > Prediction::line)
         return {StatusCode::unsupported, "packed integers have a prediction of a later version"};
@@ -242,6 +311,7 @@ Status read_fields(ByteReader &in, PackedFields *fields) noexcept {
     if (has_step(fields->predictor.prediction)) fields->predictor.step = static_cast<std::uint64_t>(in.signed_varint());
     fields->base = static_cast<std::uint64_t>(in.signed_varint());
     if ((fields->flags & kHasDivisor) != 0) fields->divisor = in.varint();
+    if (has_classes) return in.status();
     fields->low_width = in.u8();
     if ((fields->flags & kHasSymbols) != 0) {
         fields->symbol_bits = in.u8();
@@ -292,6 +362,14 @@ Status read_patches(ByteReader &in, unsigned width, std::size_t count, const Res
 
 /// Unpacks residuals of a stream of `count`; the reader is behind the fields, and ends behind the stream.
 Status read_residuals(ByteReader &in, const PackedFields &fields, std::size_t count, const ResidualRange &range) noexcept {
+    if ((fields.flags & kHasClasses) != 0) {
+        if (count == 0) return {StatusCode::corrupt, "packed integers have classes of nothing"};
+        if (const Status status = decode_classes(in, count, range.begin, range.values); !status.ok()) return status;
+        if ((fields.flags & kHasSigns) != 0) {
+            for (std::uint64_t &residual : range.values) residual = static_cast<std::uint64_t>(unzigzag(residual));
+        }
+        return Status::success();
+    }
     const unsigned width = fields.low_width + fields.symbol_bits;
     ByteReader patches = in;
     if ((fields.flags & kHasPatches) != 0) {
@@ -354,7 +432,8 @@ Status decode_packed_integers(ByteReader &in, const WantedValues &wanted, Arena 
     ResidualRange range{0, {&none, std::min<std::size_t>(residual_count, 1)}};
     const std::size_t at = wanted.first + done - start;
     if (done < value_count) {
-        range.begin = has_state(fields.predictor.prediction) ? parts.begin(parts.part_of(at)) : at / 8 * 8;
+        const bool in_order = has_state(fields.predictor.prediction) || (fields.flags & kHasClasses) != 0;
+        range.begin = in_order ? parts.begin(parts.part_of(at)) : at / 8 * 8;
         const std::size_t range_count = end - start - range.begin;
         auto *residuals = range.begin == at ? out + done : arena.array<std::uint64_t>(range_count);
         if (residuals == nullptr) return {StatusCode::out_of_memory, "no memory to decode integers"};

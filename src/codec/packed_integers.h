@@ -1,19 +1,23 @@
-// Packed integers: a prediction, a frame of reference, bit packing, and an entropy code for the highest bits where it pays.
+// Packed integers: a prediction, a frame of reference, bit packing, and an entropy code for the highest bits where it pays; or
+// for the magnitudes, where these are very different.
 //
 // Layout, after the codec number (varints as in byte_writer.h; m = number of values - values that the prediction starts from):
-//     flags         u8                 bits 0-2 prediction, bit 3 has divisor, bit 4 has patches, bit 5 has symbols; others 0
+//     flags         u8                 bits 0-2 prediction, bit 3 has divisor, bit 4 has patches, bit 5 has symbols,
+//                                      bit 6 has classes (and neither patches nor symbols), bit 7 these have signs
 //     first         signed_varint      value 0
 //     step          signed_varint      predictions `slope` and `line` only
 //     base          signed_varint      the residuals' frame of reference
 //     divisor       varint             >= 2; absent: 1
-//     low_width     u8                 0 to 64: bits of each residual that are packed
+//     low_width     u8                 0 to 64: bits of each residual that are packed; not with classes
 //     symbol_bits   u8                 1 to 8; with symbols only
 //     anchors       signed_varint[]    `level`, `slope` and `drift` only, where the residuals have parts (stream_parts.h)
 //     patches       varint count, then per patch: varint positions skipped since the last patch, varint high
 //     symbols       m of them: symbols.h
-//     packed        packed_bytes(m, low_width)
+//     packed        packed_bytes(m, low_width); not with classes
+//     classes       m of them: classes.h; with classes only
 //
-//     residual[i]   base + (packed[i] | symbols[i] << low_width | high << (low_width + symbol_bits))
+//     residual[i]   base + (packed[i] | symbols[i] << low_width | high << (low_width + symbol_bits)); or base + class number i; or
+//                   of those with signs base + n for number 2n, base - n - 1 for number 2n + 1
 //     normal value  prediction + residual; value = first + normal * divisor; normal value 0 is 0
 //
 //     An anchor lets a part be decoded alone. For each part of the residuals but the first, it says what the prediction needs of

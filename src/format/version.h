@@ -8,7 +8,7 @@
 namespace historian::format {
 
 inline constexpr std::uint32_t kSegmentMagic = 0x47455348;  // "HSEG" when read as text
-inline constexpr std::uint16_t kSegmentVersion = 6;
+inline constexpr std::uint16_t kSegmentVersion = 7;
 
 /// PostgreSQL's own limit of columns in a table.
 inline constexpr std::uint32_t kColumnCountMax = 1600;

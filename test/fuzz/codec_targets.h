@@ -5,9 +5,11 @@
 #include <bit>
 #include <string>
 
+#include "codec/classes.h"
 #include "codec/floats.h"
 #include "codec/integers.h"
 #include "codec/nulls.h"
+#include "codec/stream_parts.h"
 #include "codec/symbols.h"
 #include "codec/templates.h"
 #include "codec/texts.h"
@@ -24,12 +26,14 @@ inline std::vector<std::int64_t> make_integers(FuzzInput &input) {
     const unsigned bytes = 1 + input.u8() % 8;
     const unsigned shape = input.u8();
     const auto scale = static_cast<std::uint64_t>(1 + (shape >> 4) * 125);
-    const std::uint64_t divisor = (shape & 4) != 0 ? 7 : 1;  // rounded multiples of a step that is no whole number
+    // Rounded multiples of a step that is no whole number; later of another one.
+    const std::uint64_t divisor = (shape & 4) != 0 ? 7 : 1;
+    const std::uint64_t later_divisor = (shape & 12) == 12 ? 11 : divisor;
     const std::size_t repeats = shape % 4 == 3 ? 1 + input.u8() : 1;
     std::vector<std::int64_t> values;
     std::uint64_t last = 0;
     while (!input.empty() && values.size() < codec::kStreamValuesMax) {
-        std::uint64_t value = input.number(bytes) * scale / divisor;
+        std::uint64_t value = input.number(bytes) * scale / (values.size() < 600 ? divisor : later_divisor);
         if (shape % 4 == 1) value += last;                         // a walk
         if (shape % 4 == 2) value += last + 1000 * values.size();  // a steep walk
         last = value;
@@ -73,13 +77,16 @@ struct Floats : Integers {
         Values values = make_integers(input);
         double power = 1;
         for (unsigned i = 0; i < form % 8; ++i) power *= 10;
+        const std::int64_t ulps = (form & 8) != 0 ? 1 + form / 16 % 4 : 0;  // how far off the decimals are
         for (std::int64_t &value : values) {
+            const std::int64_t off = ulps == 0 ? 0 : value % (2 * ulps + 1);
             const bool as_bits = form >= 128 && value % 16 == 0;
             if constexpr (Size == codec::FloatSize::four) {
                 const auto number = static_cast<float>(static_cast<double>(value) / power);
-                value = as_bits ? static_cast<std::int32_t>(value) : std::bit_cast<std::int32_t>(number);
+                value = as_bits ? static_cast<std::int32_t>(value)
+                                : std::bit_cast<std::int32_t>(number) + static_cast<std::int32_t>(off);
             } else {
-                if (!as_bits) value = std::bit_cast<std::int64_t>(static_cast<double>(value) / power);
+                if (!as_bits) value = std::bit_cast<std::int64_t>(static_cast<double>(value) / power) + off;
             }
         }
         return values;
@@ -286,6 +293,42 @@ struct Symbols {
             check(of_range.ok(), "what decodes as a whole decodes in parts");
             const auto begin_of_range = values.begin() + static_cast<std::ptrdiff_t>(first);
             check(std::equal(range.begin(), range.end(), begin_of_range), "a range has the symbols of the whole");
+        }
+        return status;
+    }
+};
+
+/// Numbers of many magnitudes.
+struct Classes {
+    using Values = std::vector<std::uint64_t>;
+    static Values make(FuzzInput &input) {
+        Values values;
+        while (!input.empty() && values.size() < codec::kStreamValuesMax) {
+            const unsigned kind = input.u8();
+            const std::uint64_t number = input.number(1 + kind % 8) & ((std::uint64_t{1} << (codec::kClassWidthMax + 3)) - 1);
+            const std::size_t repeats = std::min<std::size_t>(1 + kind / 16, codec::kStreamValuesMax - values.size());
+            values.insert(values.end(), repeats, number);
+        }
+        if (values.empty()) values.push_back(7);
+        return values;
+    }
+    static Values make_empty(std::size_t count) { return Values(std::max<std::size_t>(count, 1)); }
+    static std::size_t bytes_max(const Values &values) { return 256 + 32 + 80 + 9 * values.size(); }
+    static Status encode(const Values &values, EncodeSpace &space, ByteWriter &out) {
+        return codec::encode_classes(values, {space.symbols, values.size()}, out);
+    }
+    static Status decode(ByteReader &in, Arena &, Values &values) {
+        const ByteReader begin = in;
+        const Status status = codec::decode_classes(in, values.size(), 0, values);
+        const codec::StreamParts parts{values.size()};
+        for (std::size_t p = 1; p < parts.count(); ++p) {
+            Values range(p % 2 == 0 ? 1 : values.size() - parts.begin(p));
+            ByteReader again = begin;
+            const Status of_range = codec::decode_classes(again, values.size(), parts.begin(p), range);
+            if (!status.ok()) continue;
+            check(of_range.ok(), "what decodes as a whole decodes in parts");
+            const auto begin_of_range = values.begin() + static_cast<std::ptrdiff_t>(parts.begin(p));
+            check(std::equal(range.begin(), range.end(), begin_of_range), "a range has the numbers of the whole");
         }
         return status;
     }

@@ -69,13 +69,22 @@ protected:
     }
     /// A range is what decoding all gives: single values, neighbours, wide ranges, both ends.
     void check_ranges(const Bytes &bytes, const Numbers &values) {
+        check_ranges_by(bytes, values,
+                        [&](ByteReader &in, const WantedValues &wanted) { return decode_integer_range(in, wanted, arena_); });
+    }
+    void check_float_ranges(const Bytes &bytes, const Numbers &values, FloatSize size) {
+        check_ranges_by(bytes, values,
+                        [&](ByteReader &in, const WantedValues &wanted) { return decode_float_range(in, size, wanted, arena_); });
+    }
+    template <typename Decode>
+    void check_ranges_by(const Bytes &bytes, const Numbers &values, Decode decode) {
         std::mt19937_64 random{values.size()};
         for (int repeat = 0; repeat < 16 && !values.empty(); ++repeat) {
             const std::size_t first = repeat == 0 ? 0 : repeat == 1 ? values.size() - 1 : random() % values.size();
             const std::size_t widest = repeat < 6 ? 1 : repeat < 11 ? 20 : values.size();
             Numbers decoded(1 + random() % std::min(widest, values.size() - first));
             ByteReader in{bytes};
-            Status status = decode_integer_range(in, {values.size(), first, decoded}, arena_);
+            Status status = decode(in, {values.size(), first, decoded});
             if (status.ok()) status = in.status_at_end();
             EXPECT_TRUE(status.ok()) << status.message << ", " << decoded.size() << " from " << first;
             const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);

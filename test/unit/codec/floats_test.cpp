@@ -73,6 +73,50 @@ TEST_F(FloatsTest, EveryBitOfSpecialFloat4sIsKept) {
     }
 }
 
+/// Means of five decimals, which miss the nearest decimal by a few units in the last place.
+template <typename Float>
+Numbers means_of_five(std::size_t count, unsigned seed) {
+    std::mt19937_64 random{seed};
+    return make_numbers(count, [&](std::size_t) {
+        Float sum = 0;
+        for (int i = 0; i < 5; ++i) sum += static_cast<Float>(static_cast<int>(random() % 2000) - 1000) / 100;
+        return bits(sum / 5);
+    });
+}
+
+TEST_F(FloatsTest, MeansOfDecimalsAreNearDecimals) {
+    const Bytes bytes = check_floats(means_of_five<double>(4096, 4));
+    EXPECT_EQ(id_of(bytes), CodecId::near_decimal_floats);
+    EXPECT_LT(bytes.size(), 4096 * 9 / 4u);
+    check_float_ranges(bytes, means_of_five<double>(4096, 4), FloatSize::eight);
+    const Numbers float4s = means_of_five<float>(4096, 5);
+    check_float_ranges(check_floats(float4s, FloatSize::four), float4s, FloatSize::four);
+}
+
+TEST_F(FloatsTest, ExceptionsBesideNearDecimalsAreKept) {
+    Numbers values = means_of_five<double>(1000, 6);
+    values[0] = bits(-0.0);
+    values[500] = 0x7ff0000000000001;
+    values[501] = bits(-1e300);
+    values[999] = bits(Double::infinity());
+    const Bytes bytes = check_floats(values);
+    EXPECT_EQ(id_of(bytes), CodecId::near_decimal_floats);
+    check_float_ranges(bytes, values, FloatSize::eight);
+}
+
+TEST_F(FloatsTest, AnyDistanceFromADecimalIsKept) {
+    std::mt19937_64 random{7};
+    for (const std::int64_t farthest : {0, 1, 7, 8, 40}) {
+        for (const double sign : {1.0, -1.0}) {
+            check_floats(make_numbers(1000, [&](std::size_t) {
+                const double decimal = sign * static_cast<double>(random() % 100000) / 1000;
+                return bits(decimal) + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(2 * farthest + 1)) -
+                       farthest;
+            }));
+        }
+    }
+}
+
 TEST_F(FloatsTest, Float4DecimalsAreScaledIntegers) {
     const Bytes bytes = check_floats(
         make_numbers(1000, [](std::size_t i) { return bits(static_cast<float>(i % 300) / 10 + 5.5f); }), FloatSize::four);

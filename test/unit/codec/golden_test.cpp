@@ -184,6 +184,36 @@ TEST_F(GoldenTest, IntegersInPartsOfVersion1) {
                           Prediction::drift);
 }
 
+TEST_F(GoldenTest, JoinedAndClassesOfVersion1) {
+    Steps steps;
+    const auto packed = CodecId::packed_integers;
+    // A meter's pulses, and another meter's.
+    check_integers_golden("integers_joined", CodecId::joined_integers, make_numbers(700, [&](std::size_t i) {
+                              const auto count = static_cast<std::int64_t>(40000 + i * 977 % 613);
+                              return i < 300 ? count * 6000000 / 79 : count * 6000000 / 83;
+                          }));
+    const auto spike = [&](unsigned every) {
+        return steps.next() % every != 0 ? 0 : static_cast<std::int64_t>(steps.next() >> steps.next() % 30);
+    };
+    check_integers_golden("integers_classes", packed, make_numbers(300, [&](std::size_t) { return spike(3); }));
+    std::int64_t spiked = 0;
+    check_integers_golden("integers_signed_classes_of_parts", packed,
+                          make_numbers(1100, [&](std::size_t i) { return spiked += i % 2 == 0 ? spike(2) : -spike(2); }),
+                          Prediction::level);
+}
+
+TEST_F(GoldenTest, NearDecimalsOfVersion1) {
+    Steps steps;
+    check_floats_golden("float8_near_decimal", CodecId::near_decimal_floats,
+                        make_numbers(100,
+                                     [&](std::size_t i) {
+                                         const double decimal =
+                                             static_cast<double>(steps.next() % 4000) / (i % 2 == 0 ? 100 : -100);
+                                         return i == 50 ? bits(1e300) : bits(decimal) + static_cast<std::int64_t>(i % 5) - 2;
+                                     }),
+                        FloatSize::eight);
+}
+
 TEST_F(GoldenTest, FloatsOfVersion1) {
     Steps steps;
     check_floats_golden("float8_decimal", CodecId::decimal_floats,

@@ -108,11 +108,78 @@ TEST_F(IntegersTest, WholeStepsAreADivisor) {
     EXPECT_EQ(id_of(check_integers(rounded_steps(1000, 25, 1, 400, 22))), CodecId::packed_integers);
 }
 
-TEST_F(IntegersTest, OneValueBesideTheStepsKeepsThemAway) {
+TEST_F(IntegersTest, AStepThatChangesPartsTheStream) {
+    for (const std::size_t cut : {300u, 2000u, 3500u}) {
+        Numbers values = rounded_steps(cut, 6000000, 79, 50000, 23);
+        const Numbers later = rounded_steps(4096 - cut, 6000000, 83, 52000, 24);
+        const std::size_t apart = encode_integers_of(values).size() + encode_integers_of(later).size();
+        values.insert(values.end(), later.begin(), later.end());
+        const Bytes bytes = check_integers(values);
+        EXPECT_EQ(id_of(bytes), CodecId::joined_integers) << cut;
+        EXPECT_LE(bytes.size(), apart + 16) << cut;
+    }
+}
+
+TEST_F(IntegersTest, AStepThatEndsOrBeginsPartsTheStream) {
+    std::mt19937_64 random{25};
+    const Numbers noise = make_numbers(1000, [&](std::size_t) { return static_cast<std::int64_t>(random() % (1u << 30)); });
+    const Numbers stepped = rounded_steps(3000, 6000000, 79, 50000, 26);
+    for (const bool is_first : {true, false}) {
+        Numbers values = is_first ? stepped : noise;
+        const Numbers &others = is_first ? noise : stepped;
+        values.insert(values.end(), others.begin(), others.end());
+        EXPECT_EQ(id_of(check_integers(values)), CodecId::joined_integers) << is_first;
+    }
+}
+
+TEST_F(IntegersTest, OneValueBesideTheStepsPartsThem) {
     for (const std::size_t at : {0u, 500u, 999u}) {
-        Numbers values = rounded_steps(1000, 6000000, 79, 50000, 23);
+        Numbers values = rounded_steps(1000, 6000000, 79, 50000, 27);
         values[at] += 40000;
-        EXPECT_EQ(id_of(check_integers(values)), CodecId::packed_integers) << at;
+        const CodecId id = id_of(check_integers(values));
+        EXPECT_TRUE(id == CodecId::joined_integers || id == CodecId::packed_integers) << at;
+    }
+}
+
+TEST_F(IntegersTest, RejectsImpossibleJoins) {
+    Numbers values = rounded_steps(2000, 6000000, 79, 50000, 28);
+    const Numbers later = rounded_steps(2000, 6000000, 83, 52000, 29);
+    values.insert(values.end(), later.begin(), later.end());
+    const Bytes bytes = encode_integers_of(values);
+    ASSERT_EQ(id_of(bytes), CodecId::joined_integers);
+    Bytes too_long = bytes;
+    too_long[2] = std::byte{0x7f};  // the high bits of how many values the first stream has
+    Bytes nested = {bytes[0], std::byte{10}};
+    nested.insert(nested.end(), bytes.begin(), bytes.end());
+    for (const Bytes &broken : {too_long, nested}) EXPECT_FALSE(decode_integers_of(broken, values).ok());
+}
+
+TEST_F(IntegersTest, ValuesThatMostlyStayCostTheirChanges) {
+    std::mt19937_64 random{30};
+    std::int64_t level = 10000;
+    const Bytes bytes = check_integers(make_numbers(4096, [&](std::size_t) {
+        if (random() % 20 == 0) level += static_cast<std::int64_t>(random() % 2000) - 1000;
+        return level;
+    }));
+    EXPECT_LT(bytes.size(), 700u);
+}
+
+TEST_F(IntegersTest, SpikesAboveZeroTakeTheirOwnBits) {
+    std::mt19937_64 random{31};
+    const Bytes bytes = check_integers(make_numbers(
+        4096, [&](std::size_t) { return random() % 4 != 0 ? 0 : static_cast<std::int64_t>(random() >> (34 + random() % 28)); }));
+    EXPECT_EQ(id_of(bytes), CodecId::packed_integers);
+    EXPECT_LT(bytes.size(), 4096 / 4 * 3u + 500u);
+}
+
+TEST_F(IntegersTest, WideAndNarrowNumbersOfAnySignAreKept) {
+    std::mt19937_64 random{32};
+    for (int trial = 0; trial < 300; ++trial) {
+        const unsigned widest = 1 + random() % 63;
+        check_integers(make_numbers(64 + random() % 1500, [&](std::size_t) {
+            const auto size = static_cast<std::int64_t>(random() >> (64 - (1 + random() % widest)));
+            return trial % 2 == 0 && random() % 2 == 0 ? -size : size;
+        }));
     }
 }
 

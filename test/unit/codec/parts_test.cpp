@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include "codec/bit_packing.h"
+#include "codec/classes.h"
 #include "codec/general.h"
 #include "codec/nulls.h"
+#include "codec/stream_parts.h"
 #include "codec/symbols.h"
 #include "codec_fixture.h"
 
@@ -158,6 +160,79 @@ TEST_F(SymbolsTest, ADamagedStreamIsRefusedOrGivesOtherSymbols) {
         Bytes decoded(symbols.size());
         ByteReader in{std::span{bytes}.first(size)};
         EXPECT_FALSE(decode_symbols(in, decoded.size(), 0, decoded).ok());
+    }
+}
+
+class ClassesTest : public testing::Test {
+protected:
+    using Unsigned = std::vector<std::uint64_t>;
+    static Bytes encode(const Unsigned &numbers) {
+        Bytes symbols(numbers.size());
+        Bytes bytes(700 + 9 * numbers.size());
+        ByteWriter out{bytes};
+        EXPECT_TRUE(encode_classes(numbers, symbols, out).ok());
+        bytes.resize(out.size());
+        return bytes;
+    }
+    static Bytes check(const Unsigned &numbers) {
+        const Bytes bytes = encode(numbers);
+        const StreamParts parts{numbers.size()};
+        for (std::size_t p = 0; p < parts.count(); ++p) {
+            for (const std::size_t end : {parts.begin(p) + 1, parts.end(p), numbers.size()}) {
+                Unsigned decoded(end - parts.begin(p), 99);
+                ByteReader in{bytes};
+                const Status status = decode_classes(in, numbers.size(), parts.begin(p), decoded);
+                EXPECT_TRUE(status.ok()) << status.message << ", " << decoded.size() << " from " << parts.begin(p);
+                EXPECT_TRUE(in.status_at_end().ok());
+                EXPECT_TRUE(
+                    std::equal(decoded.begin(), decoded.end(), numbers.begin() + static_cast<std::ptrdiff_t>(parts.begin(p))));
+            }
+        }
+        return bytes;
+    }
+};
+
+TEST_F(ClassesTest, KeepEveryMagnitude) {
+    std::mt19937_64 random{10};
+    for (unsigned width = 0; width <= kClassWidthMax + 3; ++width) {
+        const std::uint64_t end = std::uint64_t{1} << width;
+        for (const std::size_t count : {1u, 2u, 100u, 1024u, 4096u}) {
+            Unsigned numbers(count);
+            for (std::uint64_t &number : numbers) number = random() % end;
+            numbers.back() = end - 1;
+            check(numbers);
+        }
+    }
+}
+
+TEST_F(ClassesTest, NumbersOfAllMagnitudesTakeTheirOwnBits) {
+    std::mt19937_64 random{11};
+    Unsigned numbers(4096);
+    std::size_t bits = 0;
+    for (std::uint64_t &number : numbers) {
+        const unsigned width = random() % 41;
+        number = (random() | std::uint64_t{1} << 63) >> 1 >> (63 - width);
+        bits += width < 3 ? 0 : width - 3;
+    }
+    EXPECT_LT(check(numbers).size(), bits / 8 + 4096 * 8 / 8 + 300);
+}
+
+TEST_F(ClassesTest, ADamagedStreamIsRefusedOrGivesOtherNumbers) {
+    std::mt19937_64 random{12};
+    Unsigned numbers(2000);
+    for (std::uint64_t &number : numbers) number = random() >> (30 + random() % 34);
+    const Bytes bytes = encode(numbers);
+    for (std::size_t size = 0; size < bytes.size(); size += 7) {
+        Unsigned decoded(numbers.size());
+        ByteReader in{std::span{bytes}.first(size)};
+        EXPECT_FALSE(decode_classes(in, decoded.size(), 0, decoded).ok());
+    }
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        Bytes damaged = bytes;
+        damaged[at] ^= std::byte{0x55};
+        Unsigned decoded(numbers.size());
+        ByteReader in{damaged};
+        static_cast<void>(decode_classes(in, decoded.size(), 0, decoded));
     }
 }
 
