@@ -16,8 +16,8 @@
 //     packed        packed_bytes(m, low_width); not with classes
 //     classes       m of them: classes.h; with classes only
 //
-//     residual[i]   base + (packed[i] | symbols[i] << low_width | high << (low_width + symbol_bits)); or base + class number i; or
-//                   of those with signs base + n for number 2n, base - n - 1 for number 2n + 1
+//     residual[i]   base + (packed[i] | symbols[i] << low_width | high << (low_width + symbol_bits)); or base + number i of the
+//                   classes; or, with signs, base + n for number 2n and base - n - 1 for number 2n + 1
 //     normal value  prediction + residual; value = first + normal * divisor; normal value 0 is 0
 //
 //     An anchor lets a part be decoded alone. For each part of the residuals but the first, it says what the prediction needs of
