@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "codec/codec_id.h"
+#include "codec/sampling.h"
 
 namespace historian::codec {
 namespace {
@@ -29,8 +30,12 @@ constexpr std::int64_t kUlpsMax = 7;
 template <FloatSize Size>
 constexpr std::int64_t kNearLimit = std::int64_t{1} << (Size == FloatSize::four ? 17 : 46);
 
-// An exception takes 9 bytes and more, the distances two bits or three a value: from one exception in so many on they are tried.
-constexpr std::size_t kExceptionsWorthNear = 32;
+// An exception takes 9 bytes and more, a decimal more a bit or three a value, and so do distances: from one exception in so many
+// on they are tried.
+constexpr std::size_t kExceptionsWorthMore = 32;
+
+// With one in fewer than this the floats are no decimals.
+constexpr std::size_t kExceptionsMax = 8;
 
 // A decimal stream with this many bytes a value may be noise.
 template <FloatSize Size>
@@ -94,7 +99,7 @@ unsigned choose_exponent(std::span<const std::int64_t> values) noexcept {
         std::size_t misses = 0;
         Decimal decimal;
         for (std::size_t i = 0; i < count && misses < best_misses; ++i) {
-            misses += !is_decimal<Size, N>(values[i * values.size() / count], kPowersOfTen[exponent], &decimal);
+            misses += !is_decimal<Size, N>(values[sample_position(i, count, values.size())], kPowersOfTen[exponent], &decimal);
         }
         if (misses < best_misses) {
             best_misses = misses;
@@ -162,11 +167,37 @@ constexpr std::int64_t ordered(std::int64_t bits) noexcept {
 }
 static_assert(ordered<FloatSize::eight>(INT64_MIN + 5) == -5 && ordered<FloatSize::eight>(-5) == INT64_MIN + 5);
 
-/// Returns the number of exceptions, or that of the values when no exponent will do.
+/// What decimals take, but for a sum that is the same by each exponent: a decimal is log2(10) bits.
+constexpr std::size_t decimals_bytes(std::size_t count, std::size_t exceptions, unsigned exponent) noexcept {
+    return exceptions > count / kExceptionsMax ? 8 * count : 10 * exceptions + count * exponent * 10 / 24;
+}
+
+/// The exponent of values that are exceptions by another one; more than kExponentMax when there is none.
+template <FloatSize Size, Nearness N>
+unsigned choose_exponent_of_exceptions(std::span<const std::int64_t> values, std::size_t exceptions,
+                                       const EncodeSpace &space) noexcept {
+    std::int64_t sample[kSampleCount];
+    const std::size_t count = std::min(exceptions, kSampleCount);
+    for (std::size_t i = 0; i < count; ++i) sample[i] = values[space.positions[sample_position(i, count, exceptions)]];
+    return choose_exponent<Size, N>({sample, count});
+}
+
+/// Scales all; returns the number of exceptions, or that of the values when no exponent will do.
 template <FloatSize Size, Nearness N>
 std::size_t find_decimals(std::span<const std::int64_t> values, EncodeSpace &space, unsigned *exponent) noexcept {
     *exponent = choose_exponent<Size, N>(values);
-    return *exponent > kExponentMax ? values.size() : scale_all<Size, N>(values, *exponent, space);
+    if (*exponent > kExponentMax) return values.size();
+    const std::size_t exceptions = scale_all<Size, N>(values, *exponent, space);
+    if (exceptions * kExceptionsWorthMore <= values.size()) return exceptions;
+    // A sample of values that are mostly 0 may have missed all others.
+    const unsigned longer = choose_exponent_of_exceptions<Size, N>(values, exceptions, space);
+    if (longer <= *exponent || longer > kExponentMax) return exceptions;
+    const std::size_t fewer = scale_all<Size, N>(values, longer, space);
+    if (decimals_bytes(values.size(), fewer, longer) < decimals_bytes(values.size(), exceptions, *exponent)) {
+        *exponent = longer;
+        return fewer;
+    }
+    return scale_all<Size, N>(values, *exponent, space);
 }
 
 /// False, with nothing written, when too many of the floats are no decimals, nor near one.
@@ -175,7 +206,7 @@ bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, B
     unsigned exponent = 0;
     std::size_t exceptions = find_decimals<Size, Nearness::exact>(values, space, &exponent);
     bool is_near = false;
-    if (exceptions * kExceptionsWorthNear > values.size()) {
+    if (exceptions * kExceptionsWorthMore > values.size()) {
         unsigned near_exponent = 0;
         const std::size_t near_exceptions = find_decimals<Size, Nearness::near>(values, space, &near_exponent);
         is_near = near_exceptions < exceptions;
@@ -186,7 +217,7 @@ bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, B
             scale_all<Size, Nearness::exact>(values, exponent, space);
         }
     }
-    if (exceptions > values.size() / 8) return false;
+    if (exceptions > values.size() / kExceptionsMax) return false;
     out.u8(static_cast<std::uint8_t>(is_near ? CodecId::near_decimal_floats : CodecId::decimal_floats));
     out.u8(static_cast<std::uint8_t>(exponent));
     write_exceptions<Size>(values, exceptions, space, out);

@@ -19,6 +19,8 @@ constexpr std::size_t kFewValuesRowsMin = 64;
 constexpr std::size_t kStepsBytes = 24;
 // Two streams are tried where so many values at the beginning, or at the end, have a step that all of them do not have.
 constexpr std::size_t kJoinedProbe = 256;
+// Or a divisor so many times that of all: below that a part saves two bits a value at most.
+constexpr std::uint64_t kJoinedDivisorGain = 3;
 
 void write_id(CodecId id, ByteWriter &out) noexcept { out.u8(static_cast<std::uint8_t>(id)); }
 
@@ -162,19 +164,35 @@ Status encode_unjoined(std::span<const std::int64_t> values, EncodeSpace &space,
     return out.status();
 }
 
-/// Where a step ends or begins, when the first or the last values have one; 0 when they have none.
-std::size_t find_cut(std::span<const std::int64_t> values, EncodeSpace &space) noexcept {
-    Steps steps;
-    const bool is_first = find_steps(values.first(kJoinedProbe), space, &steps);
-    if (!is_first && !find_steps(values.last(kJoinedProbe), space, &steps)) return 0;
+std::span<const std::int64_t> end_of(std::span<const std::int64_t> values, bool is_first, std::size_t count) noexcept {
+    return is_first ? values.first(count) : values.last(count);
+}
+
+/// Where what holds for a probe at the beginning, or at the end, ceases to hold.
+template <typename Holds>
+std::size_t find_end(std::span<const std::int64_t> values, bool is_first, Holds holds) noexcept {
     std::size_t known = kJoinedProbe;
     std::size_t beyond = values.size();
     while (beyond - known > 1) {
         const std::size_t middle = known + (beyond - known) / 2;
-        const bool holds = find_steps(is_first ? values.first(middle) : values.last(middle), space, &steps);
-        (holds ? known : beyond) = middle;
+        (holds(end_of(values, is_first, middle)) ? known : beyond) = middle;
     }
     return is_first ? known : values.size() - known;
+}
+
+/// Where a step or a divisor ends or begins, when the first or the last values have one that not all have; 0 when they have none.
+std::size_t find_cut(std::span<const std::int64_t> values, EncodeSpace &space) noexcept {
+    const std::uint64_t divisor_of_all = find_divisor(values);
+    for (const bool is_first : {true, false}) {
+        const std::span<const std::int64_t> probe = end_of(values, is_first, kJoinedProbe);
+        const std::uint64_t divisor = find_divisor(probe);
+        if (divisor / kJoinedDivisorGain >= divisor_of_all)
+            return find_end(values, is_first, [&](const auto &part) { return find_divisor(part) % divisor == 0; });
+        Steps steps;
+        if (find_steps(probe, space, &steps))
+            return find_end(values, is_first, [&](const auto &part) { return find_steps(part, space, &steps); });
+    }
+    return 0;
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 //     run_length_integers    run_count varint, values stream, lengths stream (each >= 1, together the number of values)
 //     few_integers           distinct_count varint, distinct values stream, indexes stream (each < distinct_count)
 //     stepped_integers       stepped_integers.h
-//     joined_integers        first_count varint, stream of so many values, stream of the others: where a step changes, because
-//                            a meter was exchanged or a scale is another from then on
+//     joined_integers        first_count varint, stream of so many values, stream of the others: where a step or a divisor
+//                            changes, because a meter was exchanged or a scale is another from then on
 //
 // The streams inside run_length_integers and few_integers are constant, linear or packed; the one inside stepped_integers may be
 // these and run_length_integers or few_integers; those inside joined_integers may be anything but joined again.

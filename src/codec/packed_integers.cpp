@@ -8,6 +8,7 @@
 #include "codec/classes.h"
 #include "codec/codec_id.h"
 #include "codec/prediction.h"
+#include "codec/sampling.h"
 #include "codec/stream_parts.h"
 #include "codec/symbols.h"
 
@@ -40,23 +41,6 @@ std::uint64_t find_power_of_two(std::span<const std::int64_t> values) noexcept {
     std::uint64_t seen = 0;
     for (const std::int64_t value : values) seen |= static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(values[0]);
     return seen & (~seen + 1);
-}
-
-/// The largest number that divides the distance of every value from the first; where distances overflow, only powers of two are
-/// tried (doubles of both signs with the precision of float4 are such values).
-std::uint64_t find_divisor(std::span<const std::int64_t> values) noexcept {
-    const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    const std::uint64_t range = static_cast<std::uint64_t>(*high) - static_cast<std::uint64_t>(*low);
-    if (range > static_cast<std::uint64_t>(INT64_MAX)) return find_power_of_two(values);
-    std::uint64_t divisor = 0;
-    for (const std::int64_t value : values) {
-        const std::int64_t distance = value - values[0];
-        const std::uint64_t size = static_cast<std::uint64_t>(distance < 0 ? -distance : distance);
-        if (divisor != 0 && (divisor == 1 || size % divisor == 0)) continue;
-        divisor = std::gcd(divisor, size);
-        if (divisor == 1) return 1;
-    }
-    return divisor == 0 ? 1 : divisor;
 }
 
 void normalise(std::span<const std::int64_t> values, std::uint64_t divisor, std::uint64_t *normal) noexcept {
@@ -182,7 +166,8 @@ std::int64_t middle_of(const std::uint64_t *residuals, std::size_t count) noexce
     constexpr std::size_t kSampleMax = 64;
     std::int64_t sample[kSampleMax];
     const std::size_t sample_count = std::min(count, kSampleMax);
-    for (std::size_t i = 0; i < sample_count; ++i) sample[i] = static_cast<std::int64_t>(residuals[i * count / sample_count]);
+    for (std::size_t i = 0; i < sample_count; ++i)
+        sample[i] = static_cast<std::int64_t>(residuals[sample_position(i, sample_count, count)]);
     std::sort(sample, sample + sample_count);
     std::size_t longest = sample_count / 8;
     std::int64_t middle = sample[sample_count / 2];
@@ -253,6 +238,21 @@ Status write_residuals(std::size_t count, const Predictor &predictor, const Fram
 }
 
 }  // namespace
+
+std::uint64_t find_divisor(std::span<const std::int64_t> values) noexcept {
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    const std::uint64_t range = static_cast<std::uint64_t>(*high) - static_cast<std::uint64_t>(*low);
+    if (range > static_cast<std::uint64_t>(INT64_MAX)) return find_power_of_two(values);
+    std::uint64_t divisor = 0;
+    for (const std::int64_t value : values) {
+        const std::int64_t distance = value - values[0];
+        const std::uint64_t size = static_cast<std::uint64_t>(distance < 0 ? -distance : distance);
+        if (divisor != 0 && (divisor == 1 || size % divisor == 0)) continue;
+        divisor = std::gcd(divisor, size);
+        if (divisor == 1) return 1;
+    }
+    return divisor == 0 ? 1 : divisor;
+}
 
 Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
     const std::uint64_t divisor = find_divisor(values);

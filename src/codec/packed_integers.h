@@ -39,6 +39,10 @@
 
 namespace historian::codec {
 
+/// The largest number that divides the distance of every value from the first, 1 when all are equal; where distances overflow,
+/// only powers of two are tried (doubles of both signs with the precision of float4 are such values).
+std::uint64_t find_divisor(std::span<const std::int64_t> values) noexcept;
+
 /// values   at least 2, at most kStreamValuesMax
 /// errors   no_room
 Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;

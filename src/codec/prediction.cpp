@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "codec/sampling.h"
+
 namespace historian::codec {
 namespace {
 
@@ -19,12 +21,13 @@ struct Sample {
     std::uint32_t at[kSampleCountMax] = {};
 };
 
-/// Positions from 2 on, evenly spread; all of them when there are few.
+/// Positions from 2 on; all of them when there are few.
 Sample choose_sample(std::size_t count) noexcept {
     Sample sample;
     const std::size_t usable = count - 2;
     sample.count = std::min(usable, kSampleCountMax);
-    for (std::size_t i = 0; i < sample.count; ++i) sample.at[i] = static_cast<std::uint32_t>(2 + i * usable / sample.count);
+    for (std::size_t i = 0; i < sample.count; ++i)
+        sample.at[i] = static_cast<std::uint32_t>(2 + sample_position(i, sample.count, usable));
     return sample;
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 
 #include "codec/codec_id.h"
+#include "codec/sampling.h"
 
 namespace historian::codec {
 namespace {
@@ -71,7 +73,7 @@ struct Sample {
     explicit Sample(std::span<const std::int64_t> values) noexcept {
         std::int64_t some[kSampleCount];
         count = std::min(values.size(), kSampleCount);
-        for (std::size_t i = 0; i < count; ++i) some[i] = values[i * values.size() / count];
+        for (std::size_t i = 0; i < count; ++i) some[i] = values[sample_position(i, count, values.size())];
         std::sort(some, some + count);
         count = static_cast<std::size_t>(std::unique(some, some + count) - some);
         for (std::size_t i = 0; i < count; ++i) {
@@ -84,6 +86,13 @@ struct Sample {
     /// With two values at least.
     std::uint64_t gap() const noexcept { return gaps[0]; }
     std::uint64_t range() const noexcept { return distances[count - 1]; }
+
+    /// Whether all are multiples of a whole number, which packed integers know.
+    bool has_divisor() const noexcept {
+        std::uint64_t divisor = gap();
+        for (std::size_t i = 1; i + 1 < count && divisor > 1; ++i) divisor = std::gcd(divisor, gaps[i]);
+        return divisor > 1;
+    }
 };
 
 /// The interval in which the step lies when the smallest difference of the sample is so many steps, cut into parts: so that no
@@ -115,8 +124,7 @@ bool narrow_by_sample(const Sample &sample, unsigned fraction_bits, Interval *in
         std::uint64_t distances[kSampleCount];
         const std::size_t count = sample.count - reach;
         for (std::size_t i = 0; i < count; ++i) distances[i] = sample.distances[i + reach] - sample.distances[i];
-        if (reach == 1) std::copy_n(sample.gaps, count, distances);
-        if (reach > 1) std::sort(distances, distances + count);
+        std::sort(distances, distances + count);
         for (std::size_t i = 0; i < count; ++i) {
             if (narrow(*interval, distances[i], fraction_bits) == Narrowed::impossible) return false;
         }
@@ -198,6 +206,7 @@ bool find_steps(std::span<const std::int64_t> values, EncodeSpace &space, Steps 
     if (values.size() < kSampleCount / 2) return false;
     const Sample sample{values};
     if (sample.count < kDistinctMin || sample.gap() < kStepMin || bits_of(sample.range()) > kRangeBitsMax) return false;
+    if (sample.has_divisor()) return false;
     steps->fraction_bits = kFractionBits - kBitsBeyondSample - bits_of(sample.range());
     bool knows_range = false;
     for (std::uint64_t of_gap = 1; of_gap <= kStepsOfGapMax && sample.gap() >= kStepMin * of_gap; ++of_gap) {

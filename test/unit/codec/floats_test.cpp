@@ -84,6 +84,18 @@ Numbers means_of_five(std::size_t count, unsigned seed) {
     });
 }
 
+TEST_F(FloatsTest, DecimalsThatASampleMissesAreScaledIntegers) {
+    std::mt19937_64 random{8};
+    for (const std::size_t every : {3u, 6u, 20u}) {
+        // Each 96th value is 0: midnight, of values each quarter of an hour.
+        const Bytes bytes = check_floats(make_numbers(3072, [&](std::size_t i) {
+            return bits(i % 96 == 0 || random() % every != 0 ? 0.0 : static_cast<double>(random() % 5000) / 100);
+        }));
+        EXPECT_EQ(id_of(bytes), CodecId::decimal_floats) << every;
+        EXPECT_LT(bytes.size(), 3072 * 3 / every + 3072 / 8 + 300) << every;
+    }
+}
+
 TEST_F(FloatsTest, MeansOfDecimalsAreNearDecimals) {
     const Bytes bytes = check_floats(means_of_five<double>(4096, 4));
     EXPECT_EQ(id_of(bytes), CodecId::near_decimal_floats);
