@@ -182,11 +182,10 @@ std::size_t find_end(std::span<const std::int64_t> values, bool is_first, Holds 
 
 /// Where a step or a divisor ends or begins, when the first or the last values have one that not all have; 0 when they have none.
 std::size_t find_cut(std::span<const std::int64_t> values, EncodeSpace &space) noexcept {
-    const std::uint64_t divisor_of_all = find_divisor(values);
     for (const bool is_first : {true, false}) {
         const std::span<const std::int64_t> probe = end_of(values, is_first, kJoinedProbe);
         const std::uint64_t divisor = find_divisor(probe);
-        if (divisor / kJoinedDivisorGain >= divisor_of_all)
+        if (divisor >= kJoinedDivisorGain && divisor / kJoinedDivisorGain >= find_divisor(values))
             return find_end(values, is_first, [&](const auto &part) { return find_divisor(part) % divisor == 0; });
         Steps steps;
         if (find_steps(probe, space, &steps))

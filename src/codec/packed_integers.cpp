@@ -29,6 +29,8 @@ constexpr std::size_t kSymbolsGainMin = 100;
 constexpr unsigned kSymbolBitsMax = 8;
 // Classes decode slower than symbols with packed bits: they must save so much.
 constexpr std::size_t kClassesGainMin = 32;
+// The highest bits as symbols do as well where most residuals have nearly all bits: by less than this fewer.
+constexpr unsigned kClassesBitsMin = 5;
 // Of wide residuals only the highest bits have a shape; more of them would only make the table of weights larger.
 constexpr unsigned kSymbolBitsOfNoise = 5;
 
@@ -76,6 +78,34 @@ Range range_of(const std::uint64_t *residuals, std::size_t count) noexcept {
         range.high = std::max(range.high, residual);
     }
     return range;
+}
+
+/// Of the residuals, by a sample.
+struct Spread {
+    std::int64_t low = 0;     // where the middle nine tenths begin
+    std::uint64_t size = 0;   // of the middle nine tenths
+    std::int64_t middle = 0;  // what most residuals are, or what half of them are not above
+};
+
+Spread spread_of(const std::uint64_t *residuals, std::size_t count) noexcept {
+    constexpr std::size_t kSampleMax = 64;
+    if (count == 0) return {};
+    std::int64_t sample[kSampleMax];
+    const std::size_t sample_count = std::min(count, kSampleMax);
+    for (std::size_t i = 0; i < sample_count; ++i)
+        sample[i] = static_cast<std::int64_t>(residuals[sample_position(i, sample_count, count)]);
+    std::sort(sample, sample + sample_count);
+    const std::int64_t low = sample[sample_count / 20];
+    const std::int64_t high = sample[sample_count - 1 - sample_count / 20];
+    Spread spread{low, static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low), sample[sample_count / 2]};
+    std::size_t longest = sample_count / 8;
+    for (std::size_t begin = 0, end = 0; begin < sample_count; begin = end) {
+        while (end < sample_count && sample[end] == sample[begin]) ++end;
+        if (end - begin <= longest) continue;
+        longest = end - begin;
+        spread.middle = sample[begin];
+    }
+    return spread;
 }
 
 struct Frame {
@@ -161,31 +191,21 @@ struct ClassesChoice {
     }
 };
 
-/// What most residuals are, or what half of them are not above.
-std::int64_t middle_of(const std::uint64_t *residuals, std::size_t count) noexcept {
-    constexpr std::size_t kSampleMax = 64;
-    std::int64_t sample[kSampleMax];
-    const std::size_t sample_count = std::min(count, kSampleMax);
-    for (std::size_t i = 0; i < sample_count; ++i)
-        sample[i] = static_cast<std::int64_t>(residuals[sample_position(i, sample_count, count)]);
-    std::sort(sample, sample + sample_count);
-    std::size_t longest = sample_count / 8;
-    std::int64_t middle = sample[sample_count / 2];
-    for (std::size_t begin = 0, end = 0; begin < sample_count; begin = end) {
-        while (end < sample_count && sample[end] == sample[begin]) ++end;
-        if (end - begin <= longest) continue;
-        longest = end - begin;
-        middle = sample[begin];
-    }
-    return middle;
-}
-
-ClassesChoice choose_classes(const std::uint64_t *residuals, std::size_t count, const Range &range) noexcept {
+/// Residuals of few bits, or of many that most do not need.
+ClassesChoice choose_classes(const std::uint64_t *residuals, std::size_t count, const Range &range, const Spread &spread,
+                             std::uint32_t bits) noexcept {
     ClassesChoice best;
-    if (count < kSymbolsCountMin || std::bit_width(range.size()) + 1 > kClassWidthMax + 3) return best;
-    for (ClassesChoice choice : {ClassesChoice{range.low, false}, ClassesChoice{middle_of(residuals, count), true}}) {
+    const auto width = static_cast<unsigned>(std::bit_width(range.size()));
+    if (count < kSymbolsCountMin || width >= kClassWidthMax + 3) return best;
+    const bool is_narrow = width <= kSymbolBitsMax;
+    if (!is_narrow && width * kBitUnits < bits + kClassesBitsMin * kBitUnits) return best;
+    std::uint32_t of_value[1u << kSymbolBitsMax] = {};
+    for (std::size_t i = 0; is_narrow && i < count; ++i) ++of_value[residuals[i] - static_cast<std::uint64_t>(range.low)];
+    for (ClassesChoice choice : {ClassesChoice{range.low, false}, ClassesChoice{spread.middle, true}}) {
         std::uint32_t counts[256] = {};
-        for (std::size_t i = 0; i < count; ++i) ++counts[class_of(choice.number_of(residuals[i]))];
+        for (std::size_t value = 0; is_narrow && value <= range.size(); ++value)
+            counts[class_of(choice.number_of(static_cast<std::uint64_t>(range.low) + value))] += of_value[value];
+        for (std::size_t i = 0; !is_narrow && i < count; ++i) ++counts[class_of(choice.number_of(residuals[i]))];
         choice.bytes = estimate_classes_bytes(counts, count);
         if (choice.bytes < best.bytes) best = choice;
     }
@@ -262,8 +282,9 @@ Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace 
     const std::size_t count = values.size() - predicted_from(predictor.prediction);
     make_residuals(predictor, space.normal, values.size(), space.residuals);
     const Range range = range_of(space.residuals, count);
-    const Frame frame = choose_frame(space.residuals, count, range, chosen.spread);
-    const ClassesChoice classes = choose_classes(space.residuals, count, range);
+    const Spread spread = spread_of(space.residuals, count);
+    const Frame frame = choose_frame(space.residuals, count, range, spread);
+    const ClassesChoice classes = choose_classes(space.residuals, count, range, spread, chosen.bits);
     for (std::size_t i = 0; i < count; ++i) space.residuals[i] -= static_cast<std::uint64_t>(frame.base);
     Symbols symbols;
     const std::size_t bytes = frame.patch_bits / 8 + choose_symbols(space.residuals, count, frame.width, &symbols);

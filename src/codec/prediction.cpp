@@ -1,16 +1,28 @@
 #include "codec/prediction.h"
 
 #include <algorithm>
+#include <bit>
 
+#include "codec/byte_writer.h"
 #include "codec/sampling.h"
 
 namespace historian::codec {
 namespace {
 
-constexpr std::size_t kSampleCountMax = 64;
+// Of one in kOfMiddle of them the middle is taken. The logarithms of noise differ by 1.4 bits, their mean by less than a tenth.
+constexpr std::size_t kSampleCountMax = 256;
+constexpr std::size_t kOfMiddle = 4;
 
-// Below this spread neither a line nor a following mean is worth its step or its slower decoding.
-constexpr std::uint64_t kNoiseSpreadMin = 64;
+// So many bits a value a prediction must save, so that noise in the sample does not decide; more where each value waits for two
+// before, or for a mean.
+constexpr std::uint32_t kBitsGainMin = kBitUnits / 10;
+constexpr std::uint32_t kBitsGainMinOfSlow = kBitUnits / 6;
+
+// Fewer than this tell little.
+constexpr std::size_t kFewValues = 32;
+
+// Below this neither a line nor a following mean is worth its step or its slower decoding.
+constexpr std::uint32_t kNoiseBitsMin = 5 * kBitUnits;
 
 std::uint64_t quarter(std::uint64_t difference) noexcept {
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(difference) >> 2);
@@ -31,25 +43,43 @@ Sample choose_sample(std::size_t count) noexcept {
     return sample;
 }
 
+/// Bits that the distances from the middle residual have, a value, in kBitUnits.
 template <typename Residual>
-Spread spread_of(const Sample &sample, Residual residual) noexcept {
-    if (sample.count == 0) return {};
-    std::int64_t residuals[kSampleCountMax] = {};
+std::uint32_t bits_of(const Sample &sample, Residual residual) noexcept {
+    if (sample.count == 0) return 0;
+    std::int64_t residuals[kSampleCountMax];
     for (std::size_t i = 0; i < sample.count; ++i) residuals[i] = static_cast<std::int64_t>(residual(sample.at[i]));
-    const std::size_t cut = sample.count / 20;
-    auto *end = residuals + sample.count;
-    std::nth_element(residuals, residuals + cut, end);
-    const std::int64_t low = residuals[cut];
-    std::nth_element(residuals, end - 1 - cut, end);
-    const std::int64_t high = *(end - 1 - cut);
-    return {low, static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low)};
+    std::int64_t some[kSampleCountMax / kOfMiddle];
+    const std::size_t some_count = (sample.count + kOfMiddle - 1) / kOfMiddle;
+    for (std::size_t i = 0; i < some_count; ++i) some[i] = residuals[i * kOfMiddle];
+    std::nth_element(some, some + some_count / 2, some + some_count);
+    const auto middle = static_cast<std::uint64_t>(some[some_count / 2]);
+    std::size_t bits = 0;
+    for (std::size_t i = 0; i < sample.count; ++i) {
+        const auto distance = static_cast<std::int64_t>(static_cast<std::uint64_t>(residuals[i]) - middle);
+        bits += static_cast<std::size_t>(std::bit_width(zigzag(distance)));
+    }
+    return static_cast<std::uint32_t>(bits * kBitUnits / sample.count);
 }
 
-/// Takes the candidate when it is clearly smaller: by an eighth, so that noise in the sample does not decide for the slower
-/// decoder.
-void consider(ChosenPrediction &best, const Predictor &candidate, const Spread &spread) noexcept {
-    if (spread.size < best.spread.size - best.spread.size / 8) best = {candidate, spread};
-}
+/// The best of the candidates so far.
+class Best {
+public:
+    Best(const Sample &sample, const Predictor &first, std::uint32_t bits) noexcept
+        : chosen_{first, bits}, doubt_(sample.count < kFewValues ? kBitUnits / 2 : 0) {}
+
+    /// Takes a candidate when it is clearly better.
+    void consider(const Predictor &candidate, std::uint32_t bits) noexcept {
+        const bool is_slow = candidate.prediction == Prediction::slope || candidate.prediction == Prediction::drift;
+        const std::uint32_t gain_min = doubt_ + (is_slow ? kBitsGainMinOfSlow : kBitsGainMin);
+        if (bits + gain_min < chosen_.bits) chosen_ = {candidate, bits};
+    }
+    const ChosenPrediction &chosen() const noexcept { return chosen_; }
+
+private:
+    ChosenPrediction chosen_;
+    std::uint32_t doubt_;
+};
 
 std::uint64_t on_line(std::uint64_t step, std::size_t i) noexcept {
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(step * i) >> kLineFractionBits);
@@ -77,23 +107,23 @@ bool fit_line(const std::uint64_t *normal, std::size_t count, std::uint64_t *ste
 
 ChosenPrediction choose_prediction(const std::uint64_t *normal, std::size_t count, std::uint64_t *scratch) noexcept {
     const Sample sample = choose_sample(count);
-    const Spread level = spread_of(sample, [&](std::size_t i) { return normal[i] - normal[i - 1]; });
-    const Spread slope = spread_of(sample, [&](std::size_t i) { return normal[i] - 2 * normal[i - 1] + normal[i - 2]; });
+    const std::uint32_t level = bits_of(sample, [&](std::size_t i) { return normal[i] - normal[i - 1]; });
+    const std::uint32_t slope = bits_of(sample, [&](std::size_t i) { return normal[i] - 2 * normal[i - 1] + normal[i - 2]; });
 
-    ChosenPrediction best{{Prediction::none}, spread_of(sample, [&](std::size_t i) { return normal[i]; })};
-    consider(best, {Prediction::level}, level);
-    consider(best, {Prediction::slope, normal[1]}, slope);
+    Best best{sample, {Prediction::none}, bits_of(sample, [&](std::size_t i) { return normal[i]; })};
+    best.consider({Prediction::level}, level);
+    best.consider({Prediction::slope, normal[1]}, slope);
     // Differences of noise are rougher the more often they are taken.
-    if (slope.size > level.size && best.spread.size > kNoiseSpreadMin) {
+    if (slope > level && best.chosen().bits > kNoiseBitsMin) {
         std::uint64_t step = 0;
         if (fit_line(normal, count, &step)) {
-            consider(best, {Prediction::line, step},
-                     spread_of(sample, [&](std::size_t i) { return normal[i] - on_line(step, i); }));
+            const auto beside_line = [&](std::size_t i) { return normal[i] - on_line(step, i); };
+            best.consider({Prediction::line, step}, bits_of(sample, beside_line));
         }
         make_residuals({Prediction::drift}, normal, count, scratch);
-        consider(best, {Prediction::drift}, spread_of(sample, [&](std::size_t i) { return scratch[i - 1]; }));
+        best.consider({Prediction::drift}, bits_of(sample, [&](std::size_t i) { return scratch[i - 1]; }));
     }
-    return best;
+    return best.chosen();
 }
 
 void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count,

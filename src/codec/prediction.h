@@ -34,18 +34,15 @@ constexpr std::size_t predicted_from(Prediction prediction) noexcept {
     return prediction == Prediction::none ? 0 : prediction == Prediction::slope ? 2 : 1;
 }
 
-/// Where the middle nine tenths of the residuals lie, by a sample.
-struct Spread {
-    std::int64_t low = 0;
-    std::uint64_t size = 0;
-};
+/// Parts of a bit that ChosenPrediction::bits counts.
+inline constexpr std::uint32_t kBitUnits = 256;
 
 struct ChosenPrediction {
     Predictor predictor;
-    Spread spread;
+    std::uint32_t bits = 0;  // of the residuals' distances from the middle one, a value, by a sample
 };
 
-/// The prediction with the smallest spread.
+/// The prediction whose residuals have the fewest bits.
 ///
 /// normal    count >= 2 values
 /// scratch   count slots, overwritten

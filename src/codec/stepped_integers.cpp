@@ -67,8 +67,9 @@ Narrowed narrow(Interval &interval, std::uint64_t distance, unsigned fraction_bi
 /// Some of the values, sorted and distinct, as distances from the smallest of them.
 struct Sample {
     std::uint64_t distances[kSampleCount];
-    std::uint64_t gaps[kSampleCount];  // differences of neighbours, sorted; count - 1 of them
+    std::uint64_t gaps[kSampleCount];  // differences of neighbours; count - 1 of them, sorted by sort_gaps()
     std::size_t count = 0;
+    std::uint64_t gap = UINT64_MAX;  // the smallest of them
 
     explicit Sample(std::span<const std::int64_t> values) noexcept {
         std::int64_t some[kSampleCount];
@@ -78,19 +79,17 @@ struct Sample {
         count = static_cast<std::size_t>(std::unique(some, some + count) - some);
         for (std::size_t i = 0; i < count; ++i) {
             distances[i] = static_cast<std::uint64_t>(some[i]) - static_cast<std::uint64_t>(some[0]);
-            if (i > 0) gaps[i - 1] = distances[i] - distances[i - 1];
+            if (i > 0) gap = std::min(gap, gaps[i - 1] = distances[i] - distances[i - 1]);
         }
-        std::sort(gaps, gaps + (count - 1));
     }
 
-    /// With two values at least.
-    std::uint64_t gap() const noexcept { return gaps[0]; }
+    void sort_gaps() noexcept { std::sort(gaps, gaps + (count - 1)); }
     std::uint64_t range() const noexcept { return distances[count - 1]; }
 
     /// Whether all are multiples of a whole number, which packed integers know.
     bool has_divisor() const noexcept {
-        std::uint64_t divisor = gap();
-        for (std::size_t i = 1; i + 1 < count && divisor > 1; ++i) divisor = std::gcd(divisor, gaps[i]);
+        std::uint64_t divisor = gap;
+        for (std::size_t i = 0; i + 1 < count && divisor > 1; ++i) divisor = std::gcd(divisor, gaps[i]);
         return divisor > 1;
     }
 };
@@ -103,13 +102,13 @@ struct StepGuess {
     std::uint64_t part_count = 1;
 
     StepGuess(const Sample &sample, std::uint64_t steps) noexcept : steps_of_gap(steps) {
-        const std::uint64_t step = sample.gap() / steps;
+        const std::uint64_t step = sample.gap / steps;
         part_count = step < 8 ? 32 : step < 32 ? 4 : 1;
     }
 
     Interval interval(const Sample &sample, unsigned fraction_bits) const noexcept {
         const std::uint64_t one = std::uint64_t{1} << fraction_bits;
-        const std::uint64_t scaled = sample.gap() << fraction_bits;
+        const std::uint64_t scaled = sample.gap << fraction_bits;
         const std::uint64_t low = (scaled - one) / steps_of_gap;
         const std::uint64_t width = ((scaled + one) / steps_of_gap - low) / part_count + 1;
         return {std::max(low + part * width, kStepMin << fraction_bits), low + (part + 1) * width};
@@ -121,10 +120,11 @@ bool narrow_by_sample(const Sample &sample, unsigned fraction_bits, Interval *in
     if (interval->low > interval->high) return false;
     // By short distances first: they leave no doubt how many steps they are, and narrow the interval for longer ones.
     for (std::size_t reach = 1; reach < sample.count; reach *= 2) {
-        std::uint64_t distances[kSampleCount];
+        std::uint64_t further[kSampleCount];
         const std::size_t count = sample.count - reach;
-        for (std::size_t i = 0; i < count; ++i) distances[i] = sample.distances[i + reach] - sample.distances[i];
-        std::sort(distances, distances + count);
+        for (std::size_t i = 0; reach > 1 && i < count; ++i) further[i] = sample.distances[i + reach] - sample.distances[i];
+        if (reach > 1) std::sort(further, further + count);
+        const std::uint64_t *distances = reach == 1 ? sample.gaps : further;
         for (std::size_t i = 0; i < count; ++i) {
             if (narrow(*interval, distances[i], fraction_bits) == Narrowed::impossible) return false;
         }
@@ -204,12 +204,13 @@ bool settle_step(std::span<const std::int64_t> values, const std::int64_t *count
 
 bool find_steps(std::span<const std::int64_t> values, EncodeSpace &space, Steps *steps) noexcept {
     if (values.size() < kSampleCount / 2) return false;
-    const Sample sample{values};
-    if (sample.count < kDistinctMin || sample.gap() < kStepMin || bits_of(sample.range()) > kRangeBitsMax) return false;
+    Sample sample{values};
+    if (sample.count < kDistinctMin || sample.gap < kStepMin || bits_of(sample.range()) > kRangeBitsMax) return false;
     if (sample.has_divisor()) return false;
+    sample.sort_gaps();
     steps->fraction_bits = kFractionBits - kBitsBeyondSample - bits_of(sample.range());
     bool knows_range = false;
-    for (std::uint64_t of_gap = 1; of_gap <= kStepsOfGapMax && sample.gap() >= kStepMin * of_gap; ++of_gap) {
+    for (std::uint64_t of_gap = 1; of_gap <= kStepsOfGapMax && sample.gap >= kStepMin * of_gap; ++of_gap) {
         for (StepGuess guess{sample, of_gap}; guess.part < guess.part_count; ++guess.part) {
             Interval interval = guess.interval(sample, steps->fraction_bits);
             if (!narrow_by_sample(sample, steps->fraction_bits, &interval)) continue;
