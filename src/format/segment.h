@@ -198,8 +198,8 @@ GranuleRange granules_of_tag(const SegmentIndex &index, std::uint32_t position) 
 /// granule < granule_count (asserted)
 Granule granule_at(const SegmentIndex &index, std::uint32_t granule) noexcept;
 
-/// Where the chunk of a granule and column lies; byte_count 0 for an absent column. Never outside the segment. Granules of tags
-/// that report together have one chunk of times.
+/// Where the chunk of a granule and column lies; byte_count 0 for an absent column. Never outside the segment. It may lie among
+/// the chunks of an earlier granule, which has the same.
 ByteRange chunk_range(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column) noexcept;
 
 /// Where the model of a column's templates lies, a chunk whose stream codec::parse_template_model() reads; byte_count 0: it has

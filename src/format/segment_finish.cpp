@@ -1,6 +1,5 @@
 #include "format/segment_finish.h"
 
-#include <bit>
 #include <cassert>
 
 #include "format/version.h"
@@ -67,40 +66,6 @@ Status encode_tags(Finish &finish) noexcept {
         Status status = encode_tag_chunk({counts, tags}, finish.space, out);
         if (status.ok()) status = keep_chunk(finish, finish.builder.key.tag_column, g, out);
         if (!status.ok()) return status;
-    }
-    return Status::success();
-}
-
-/// Tags that report together have the same times: a chunk of times that an earlier granule has, too, is stored once.
-///
-/// Something else must have a chunk in each granule: readers count on it that a small segment has few granules.
-Status share_times(Finish &finish) noexcept {
-    const SegmentBuilder &builder = finish.builder;
-    const std::uint32_t count = finish.list.count;
-    const bool is_alone = std::none_of(builder.columns, builder.columns + builder.column_count, [&](const BuilderColumn &column) {
-        return column.type.kind != PhysicalKind::absent && &column != builder.columns + builder.key.time_column;
-    });
-    if (count < 2 || is_alone) return Status::success();
-    const std::size_t slot_count = std::bit_ceil(std::size_t{count} * 2);
-    auto *latest = builder.arena->array<std::uint32_t>(slot_count);  // the last granule with such a chunk, from 1; 0: none
-    auto *distances = builder.arena->array<std::uint32_t>(count);
-    if (latest == nullptr || distances == nullptr) return no_memory();
-    std::fill_n(latest, slot_count, 0);
-    std::span<const std::byte> *chunks = finish.chunks + std::size_t{builder.key.time_column} * count;
-    const auto same = [&](std::uint32_t a, std::uint32_t b) {
-        return chunks[a].size() == chunks[b].size() && std::memcmp(chunks[a].data(), chunks[b].data(), chunks[a].size()) == 0;
-    };
-    for (std::uint32_t g = 0; g < count; ++g) {
-        std::size_t slot = codec::hash_bytes(chunks[g]) & (slot_count - 1);
-        while (latest[slot] != 0 && !same(latest[slot] - 1, g)) slot = (slot + 1) & (slot_count - 1);
-        distances[g] = latest[slot] == 0 ? 0 : g + 1 - latest[slot];
-        latest[slot] = g + 1;
-    }
-    for (std::uint32_t g = 0; g < count; ++g) {
-        if (distances[g] == 0) continue;
-        chunks[g] = {};
-        finish.chunk_bytes[std::size_t{builder.key.time_column} * count + g] = 0;
-        finish.time_distances = distances;
     }
     return Status::success();
 }
@@ -200,8 +165,6 @@ Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segmen
                              finish.order.has_null_tag,
                              {finish.list.granules, finish.list.count},
                              finish.chunk_bytes,
-                             builder.key.time_column,
-                             finish.time_distances,
                              {finish.extras, builder.column_count},
                              finish.statistics.size(),
                              finish.filter.header.size(),
@@ -261,7 +224,7 @@ Status finish_builder(SegmentBuilder &builder, SegmentBytes *segment) noexcept {
     for (std::uint32_t c = 0; c < builder.column_count; ++c) {
         if (const Status status = encode_column(finish, c); !status.ok()) return status;
     }
-    if (const Status status = share_times(finish); !status.ok()) return status;
+    if (const Status status = share_chunks(finish); !status.ok()) return status;
     if (const Status status = join_statistics(finish); !status.ok()) return status;
     if (const Status status = collect_keys(finish); !status.ok()) return status;
     return assemble(finish, {tags, tag_count}, segment);

@@ -1,4 +1,5 @@
-// Finishing a segment: what the files that encode its parts share. Private to segment_finish.cpp and segment_traits.cpp.
+// Finishing a segment: what the files that encode its parts share. Private to segment_finish.cpp, segment_traits.cpp and
+// shared_chunks.cpp.
 #pragma once
 
 #include <algorithm>
@@ -20,11 +21,10 @@ struct Finish {
     RowOrder order;
     GranuleList list;
     codec::EncodeSpace space;
-    std::span<const std::byte> *chunks = nullptr;   // [column * granules + granule]; memory of the arena
-    std::uint64_t *chunk_bytes = nullptr;           // the same
-    const std::uint32_t *time_distances = nullptr;  // of IndexSource; nullptr: no chunk of times is shared
-    ColumnExtras *extras = nullptr;                 // one a column
-    std::span<const std::byte> statistics;          // the block of statistics; empty: none
+    std::span<const std::byte> *chunks = nullptr;  // [column * granules + granule]; memory of the arena
+    std::uint64_t *chunk_bytes = nullptr;          // the same
+    ColumnExtras *extras = nullptr;                // one a column
+    std::span<const std::byte> statistics;         // the block of statistics; empty: none
     KeyFilterBytes filter;
     std::span<std::byte> room;        // one chunk is encoded here, then copied to its own memory
     std::int64_t *numbers = nullptr;  // one column, sorted
@@ -93,5 +93,11 @@ Status join_statistics(Finish &finish) noexcept;
 
 /// The filter of keys of all columns that want one.
 Status collect_keys(Finish &finish) noexcept;
+
+// ------------------------------------------------------------------------------------- shared chunks (shared_chunks.cpp)
+
+/// Leaves out chunks that an earlier granule has, too, and notes in `extras` where; of columns where this makes the segment
+/// smaller, and not so many that it would take less than chunks_bytes_min().
+Status share_chunks(Finish &finish) noexcept;
 
 }  // namespace historian::format

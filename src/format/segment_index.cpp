@@ -24,9 +24,9 @@ Status validate_header(const SegmentHeader &header) noexcept {
         header.granule_count > header.row_count || header.tag_count > header.row_count) {
         return {StatusCode::corrupt, "the header of a segment has impossible counts"};
     }
-    // Every granule has a chunk of the time's column: what a small segment can claim takes little memory.
+    // Of what kinds the columns are is not known yet; one has chunks.
     const std::uint64_t chunk_bytes = header.segment_bytes - header.index.byte_count - kSegmentHeaderBytes;
-    if (header.granule_count > chunk_bytes / kChunkBytesMin) {
+    if (chunks_bytes_min(header.granule_count, 1) > chunk_bytes) {
         return {StatusCode::corrupt, "a segment is too short for its granules"};
     }
     const bool tag_is_possible = header.tag_column == kNoColumn
@@ -120,57 +120,58 @@ Status validate_granules(const SegmentHeader &header, bool has_null_tag, std::sp
     return Status::success();
 }
 
-/// Whose chunk of times each granule has, when some have no size of their own.
-Status read_time_sources(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena, SegmentIndex *index) noexcept {
+/// Whose chunk of a column each granule has, when some have no size of their own.
+///
+/// numbers   the sizes; overwritten
+Status read_sources(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena, std::uint32_t **sources) noexcept {
+    *sources = nullptr;
     if (std::find(numbers.begin(), numbers.end(), 0) == numbers.end()) return Status::success();
-    if (index->chunk_column_count == 1) return corrupt_index("the only column of a segment shares its chunks");
-    auto *sources = arena.array<std::uint32_t>(numbers.size());
-    if (sources == nullptr) return no_index_memory();
-    for (std::size_t g = 0; g < numbers.size(); ++g) sources[g] = numbers[g] == 0 ? 1 : 0;
+    auto *made = arena.array<std::uint32_t>(numbers.size());
+    if (made == nullptr) return no_index_memory();
+    for (std::size_t g = 0; g < numbers.size(); ++g) made[g] = numbers[g] == 0 ? 1 : 0;
     if (const Status status = codec::decode_integer_list(in, numbers, arena); !status.ok()) return status;
     for (std::uint32_t g = 0; g < numbers.size(); ++g) {
-        const bool is_shared = sources[g] != 0;
+        const bool is_shared = made[g] != 0;
         if (numbers[g] < 0 || numbers[g] > g || is_shared != (numbers[g] != 0))
-            return corrupt_index("a granule shares the times of none");
-        sources[g] = is_shared ? sources[g - static_cast<std::uint32_t>(numbers[g])] : g;
+            return corrupt_index("a granule shares the chunk of none");
+        made[g] = is_shared ? made[g - static_cast<std::uint32_t>(numbers[g])] : g;
     }
-    index->time_sources = sources;
+    *sources = made;
     return Status::success();
 }
 
 /// Sizes are stored column after column, chunks lie granule after granule.
 Status read_chunk_sizes(ByteReader &in, std::span<std::int64_t> numbers, Arena &arena, SegmentIndex *index) noexcept {
     const SegmentHeader &header = index->header;
-    const std::uint64_t chunk_count = std::uint64_t{header.granule_count} * index->chunk_column_count;
+    const std::uint32_t column_count = index->chunk_column_count;
     const std::uint64_t room = header.segment_bytes - kSegmentHeaderBytes - header.index.byte_count;
-    // The time's column may share its chunks if it is not the only one that has any.
-    const std::uint64_t own_columns = std::max(index->chunk_column_count, 2u) - 1;
-    if (header.granule_count * own_columns > room / kChunkBytesMin) return corrupt_index("a segment is too short for its chunks");
-    auto *offsets = arena.array<std::uint64_t>(chunk_count + 1);
-    if (offsets == nullptr) return no_index_memory();
-    for (std::uint32_t c = 0; c < index->chunk_column_count; ++c) {
+    if (chunks_bytes_min(header.granule_count, column_count) > room)
+        return corrupt_index("a segment is too short for its chunks");
+    auto *offsets = arena.array<std::uint64_t>(std::uint64_t{header.granule_count} * column_count + 1);
+    auto *sources = arena.array<std::uint32_t *>(column_count);
+    if (offsets == nullptr || sources == nullptr) return no_index_memory();
+    for (std::uint32_t c = 0; c < column_count; ++c) {
         if (const Status status = codec::decode_integer_list(in, numbers, arena); !status.ok()) return status;
         for (std::uint32_t g = 0; g < header.granule_count; ++g) {
-            offsets[std::uint64_t{g} * index->chunk_column_count + c] = static_cast<std::uint64_t>(numbers[g]);
+            offsets[std::uint64_t{g} * column_count + c] = static_cast<std::uint64_t>(numbers[g]);
         }
-        if (c != index->chunk_column[header.time_column]) continue;
-        if (const Status status = read_time_sources(in, numbers, arena, index); !status.ok()) return status;
+        if (const Status status = read_sources(in, numbers, arena, &sources[c]); !status.ok()) return status;
     }
+    if (header.tag_column != kNoColumn && sources[index->chunk_column[header.tag_column]] != nullptr)
+        return corrupt_index("a granule has no chunk of its tags");
     index->chunk_offsets = offsets;
+    index->sources = sources;
     return Status::success();
 }
 
-/// From sizes to offsets: the chunks fill the rest of the segment, granule after granule.
+/// From sizes to offsets: the chunks fill the rest of the segment, granule after granule. Those of other granules take nothing.
 Status place_chunks(std::uint64_t offset, SegmentIndex *index) noexcept {
     const SegmentHeader &header = index->header;
     const std::uint64_t chunk_count = std::uint64_t{header.granule_count} * index->chunk_column_count;
     std::uint64_t *offsets = index->chunk_offsets;
     for (std::uint64_t chunk = 0; chunk < chunk_count; ++chunk) {
         const std::uint64_t size = offsets[chunk];
-        const std::uint64_t granule = chunk / index->chunk_column_count;
-        const bool is_shared = size == 0 && index->time_sources != nullptr && index->time_sources[granule] != granule &&
-                               chunk % index->chunk_column_count == index->chunk_column[header.time_column];
-        if ((size < kChunkBytesMin && !is_shared) || size > header.segment_bytes - offset)
+        if ((size < kChunkBytesMin && size != 0) || size > header.segment_bytes - offset)
             return corrupt_index("a chunk lies outside its segment");
         offsets[chunk] = offset;
         offset += size;
@@ -344,10 +345,10 @@ Granule granule_at(const SegmentIndex &index, std::uint32_t granule) noexcept {
 
 ByteRange chunk_range(const SegmentIndex &index, std::uint32_t granule, std::uint32_t column) noexcept {
     assert(granule < index.header.granule_count && column < index.header.column_count);
-    if (index.chunk_column[column] == UINT32_MAX) return {};
-    if (column == index.header.time_column && index.time_sources != nullptr) granule = index.time_sources[granule];
-    const std::uint64_t *offset =
-        index.chunk_offsets + std::uint64_t{granule} * index.chunk_column_count + index.chunk_column[column];
+    const std::uint32_t chunk_column = index.chunk_column[column];
+    if (chunk_column == UINT32_MAX) return {};
+    if (const std::uint32_t *sources = index.sources[chunk_column]; sources != nullptr) granule = sources[granule];
+    const std::uint64_t *offset = index.chunk_offsets + std::uint64_t{granule} * index.chunk_column_count + chunk_column;
     return {offset[0], offset[1] - offset[0]};
 }
 

@@ -96,7 +96,9 @@ std::uint32_t words_version() noexcept {
 }
 
 std::size_t index_bytes_max(const IndexSource &source) noexcept {
-    const std::size_t lists = kGranuleListCount + 3 * source.types.size() + 1;
+    std::size_t lists = kGranuleListCount;
+    for (const ColumnExtras &column : source.extras)
+        lists += 1 + (column.least == nullptr ? 0 : 2) + (column.distances == nullptr ? 0 : 1);
     return 64 + 14 * source.types.size() + tag_dictionary_bytes_max(source.tags) +
            lists * codec::integer_list_bytes_max(source.granules.size()) +
            codec::integer_list_bytes_max(source.tags.size() / kTagsPerRestart + 1);
@@ -119,9 +121,10 @@ Status write_index(const IndexSource &source, std::span<std::int64_t> numbers, c
         const std::uint64_t *sizes = source.chunk_bytes + c * source.granules.size();
         status = write_list(
             source.granules.size(), [&](std::size_t g) { return sizes[g]; }, numbers, space, out);
-        if (!status.ok() || c != source.time_column || source.time_distances == nullptr) continue;
+        const std::uint32_t *distances = source.extras[c].distances;
+        if (!status.ok() || distances == nullptr) continue;
         status = write_list(
-            source.granules.size(), [&](std::size_t g) { return source.time_distances[g]; }, numbers, space, out);
+            source.granules.size(), [&](std::size_t g) { return distances[g]; }, numbers, space, out);
     }
     if (status.ok()) status = write_extras(source, numbers, space, out);
     if (!status.ok()) return status;

@@ -8,7 +8,7 @@
 namespace historian::format {
 
 inline constexpr std::uint32_t kSegmentMagic = 0x47455348;  // "HSEG" when read as text
-inline constexpr std::uint16_t kSegmentVersion = 7;
+inline constexpr std::uint16_t kSegmentVersion = 8;
 
 /// PostgreSQL's own limit of columns in a table.
 inline constexpr std::uint32_t kColumnCountMax = 1600;
@@ -32,5 +32,9 @@ inline constexpr std::uint32_t kTagsPerRestart = 16;
 /// A codec number and a checksum.
 inline constexpr std::uint32_t kChunkBytesMin = 5;
 inline constexpr std::uint32_t kChunkChecksumBytes = 4;
+
+/// Chunks of a granule that share a byte of the segment, when most of them are those of other granules: a reader takes 12 bytes
+/// of memory for a chunk's place, so at most 96 times what the segment has.
+inline constexpr std::uint32_t kChunksPerByteMax = 8;
 
 }  // namespace historian::format

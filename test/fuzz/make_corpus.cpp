@@ -22,15 +22,19 @@ void write_segment(const std::string &path, int shape) {
                                            {PhysicalKind::absent},
                                            {PhysicalKind::fixed, 12}};
     SegmentBuilder *builder = nullptr;
-    const bool has_tag = shape < 12;  // without one every granule has statistics
+    const bool has_tag = shape < 12 || shape >= 16;  // without one every granule has statistics
     if (!create_builder(arena, types, {has_tag ? 0 : kNoColumn, 1}, &builder).ok()) return;
-    const int rows = shape % 5 == 0 ? 3 : 600;
-    for (int i = 0; i < rows; ++i) {
-        const std::string tag = "site0.line" + std::to_string(i % (1 + 10 * shape));
+    constexpr int kRows = 600;
+    const int tags = shape >= 16 ? 3 : 1;  // of these each says what the first says: they share chunks
+    const int rows = shape % 5 == 0 ? 3 : kRows;
+    for (int n = 0; n < rows * tags; ++n) {
+        const int i = n % kRows;
+        const std::string tag = "site0.line" + std::to_string(tags > 1 ? n / kRows : i % (1 + 10 * shape));
         const std::string text = shape % 2 == 0 ? "state " + std::to_string(i % 4) : "message " + std::to_string(i * 7919);
         const std::string fixed(12, static_cast<char>(i % 5));
         Cell row[5];
-        row[0] = {i % 9, reinterpret_cast<const std::byte *>(tag.data()), static_cast<std::uint32_t>(tag.size()), i % 50 == 49};
+        row[0] = {tags > 1 ? n / kRows : i % 9, reinterpret_cast<const std::byte *>(tag.data()),
+                  static_cast<std::uint32_t>(tag.size()), tags == 1 && i % 50 == 49};
         row[1] = {i * 1000000LL + (shape % 2) * (i * 7919 % 400), nullptr, 0, shape % 7 == 6 && i % 10 == 0};
         row[2] = {i * i % 1000, reinterpret_cast<const std::byte *>(text.data()), static_cast<std::uint32_t>(text.size()),
                   i % 8 == 7};
@@ -79,7 +83,7 @@ void write_templates(const std::string &path, int shape) {
 
 int main(int argument_count, char **arguments) {
     if (argument_count != 3) return 1;
-    for (int shape = 0; shape < 16; ++shape) write_segment(std::string(arguments[1]) + "/segment" + std::to_string(shape), shape);
+    for (int shape = 0; shape < 19; ++shape) write_segment(std::string(arguments[1]) + "/segment" + std::to_string(shape), shape);
     for (int shape = 0; shape < 6; ++shape)
         write_templates(std::string(arguments[2]) + "/templates" + std::to_string(shape), shape);
     return 0;

@@ -45,6 +45,7 @@ inline FuzzRows make_rows(FuzzInput &input) {
         made.texts.push_back(text + std::string(20, 'x'));
     }
     const std::size_t repeats = 1 + input.u8() % 64;
+    const bool has_twins = input.u8() % 4 == 0;
     while (!input.empty() && made.rows.size() < 6000) {
         std::vector<Cell> row(column_count);
         for (std::size_t c = 0; c < column_count; ++c) {
@@ -61,6 +62,15 @@ inline FuzzRows make_rows(FuzzInput &input) {
             made.rows.push_back(row);
             row[made.key.time_column].number += 1000;
         }
+    }
+    // Each row once more with another tag: granules that share their chunks.
+    const std::size_t twins = has_twins && made.key.tag_column != kNoColumn ? made.rows.size() : 0;
+    for (std::size_t i = 0; i < twins; ++i) {
+        std::vector<Cell> row = made.rows[i];
+        Cell &tag = row[made.key.tag_column];
+        tag.number ^= 64;
+        if (made.types[made.key.tag_column].kind == PhysicalKind::bytes) tag.byte_count -= 1;
+        made.rows.push_back(row);
     }
     if (made.rows.empty()) made.rows.emplace_back(column_count);
     for (Cell &cell : made.rows[0]) {

@@ -1,4 +1,4 @@
-// Whole segments of version 6: written again bit for bit; the worked examples of src/format/README.md.
+// Whole segments of version 7: written again bit for bit; the worked examples of src/format/README.md.
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
@@ -44,7 +44,7 @@ constexpr std::int64_t kSecond = 1000000;
 
 Value number(double value) { return Value::of(std::bit_cast<std::int64_t>(value)); }
 
-TEST(GoldenSegment, OfVersion6) {
+TEST(GoldenSegment, OfVersion7) {
     std::vector<Row> rows;
     const char *const tags[] = {"plant.temp", "plant.count"};
     for (int i = 0; i < 6; ++i) {
@@ -81,6 +81,24 @@ TEST(GoldenSegment, WithSharedTimes) {
     const OpenSegment segment{bytes};
     ASSERT_EQ(segment.header.granule_count, 2u);
     EXPECT_EQ(chunk_range(*segment.index, 0, 1).offset, chunk_range(*segment.index, 1, 1).offset);
+}
+
+TEST(GoldenSegment, WithSharedValues) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 2400; ++i) {
+        // Of three stations the last repeats the first's readings, NULLs included, each at its own times.
+        const int station = i % 3;
+        const int step = i / 3;
+        rows.push_back({Value::of("station" + std::to_string(station)), Value::of(kStart + (step * 10 + station) * kSecond),
+                        number((station == 1 ? 40 + step : step * step) % 77 * 0.5)});
+        if (station != 1 && step % 50 == 7) rows.back()[2] = Value::null();
+    }
+    const std::string bytes =
+        check_golden("segment_shared_values", {{PhysicalKind::bytes}, {PhysicalKind::int8}, {PhysicalKind::float8}}, rows);
+    const OpenSegment segment{bytes};
+    ASSERT_EQ(segment.header.granule_count, 3u);
+    EXPECT_EQ(chunk_range(*segment.index, 0, 2).offset, chunk_range(*segment.index, 2, 2).offset);
+    EXPECT_NE(chunk_range(*segment.index, 0, 2).offset, chunk_range(*segment.index, 1, 2).offset);
 }
 
 }  // namespace

@@ -218,41 +218,6 @@ TEST(Segment, ATagWithManyRowsSharesNoGranule) {
     }
 }
 
-TEST(Segment, TagsThatReportTogetherShareTheirTimes) {
-    std::mt19937_64 random{20261129};
-    std::vector<Row> together;
-    std::vector<Row> apart;
-    for (int step = 0; step < 6000; ++step) {
-        const auto jitter = static_cast<std::int64_t>(random() % 1000000);
-        for (int tag = 0; tag < 4; ++tag) {
-            const std::string name = "tag" + std::to_string(tag);
-            // The last tag misses one report.
-            if (tag < 3 || step != 4000) together.push_back(point(name, step * 30000000LL + jitter, step % 9));
-            apart.push_back(point(name, step * 30000000LL + static_cast<std::int64_t>(random() % 1000000), step % 9));
-        }
-    }
-    const std::string bytes = check_round_trip(kPointTypes, kPointKey, together);
-    EXPECT_LT(bytes.size(), check_round_trip(kPointTypes, kPointKey, apart).size() * 6 / 10);
-    const OpenSegment segment{bytes};
-    const std::uint32_t granules = granules_of_tag(*segment.index, 0).last + 1;
-    ASSERT_GE(granules, 2u);
-    for (std::uint32_t g = 0; g < segment.header.granule_count; ++g) {
-        const std::uint64_t offset = chunk_range(*segment.index, g, 1).offset;
-        const std::uint64_t of_first_tag = chunk_range(*segment.index, g % granules, 1).offset;
-        if (g < 3 * granules || g == 3 * granules) {
-            EXPECT_EQ(offset, of_first_tag) << "granule " << g;
-        }
-        EXPECT_NE(chunk_range(*segment.index, g, 2).offset, offset);
-    }
-}
-
-TEST(Segment, OfNothingButTimesSharesNone) {
-    std::vector<Row> rows(10000, Row{Value::of(7)});
-    const std::string bytes = check_round_trip({{PhysicalKind::int8}}, {kNoColumn, 0}, rows);
-    const OpenSegment segment{bytes};
-    EXPECT_NE(chunk_range(*segment.index, 0, 0).offset, chunk_range(*segment.index, 1, 0).offset);
-}
-
 TEST(Segment, WithoutATagColumnIsSortedByTime) {
     std::vector<Row> rows;
     for (int i = 0; i < 9000; ++i) rows.push_back(point("line " + std::to_string(i % 10), i * 7919 % 9001, i));
