@@ -29,20 +29,14 @@ namespace {
 uint8 *read_map(Relation rel, BlockNumber blocks) {
     uint8 *allocated =
         static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
-    for (uint32 map_index = 0; map_index * format::kMapBlocks < blocks; map_index++) {
+    uint8 bits[format::kMapBytes];
+    for (uint32 map_index = 0; map_index < format::map_page_count(blocks); map_index++) {
         CHECK_FOR_INTERRUPTS();
-        const BlockNumber map_block = format::map_page_block(map_index);
-        const Buffer buffer = lock_page(rel, map_block, PageLock::shared);
-        Page page = BufferGetPage(buffer);
-        const bool fresh = PageIsNew(page);
-        const bool valid = fresh || (page_is(page, PageKind::map) && page_trailer(page)->sequence == map_index);
-        const uint8 *bits = reinterpret_cast<const uint8 *>(page) + format::kPageHeaderBytes;
+        read_map_bits(rel, map_index, bits);
         const uint32 first = map_index * format::kMapBlocks;
-        for (uint32 bit = 0; valid && bit < format::kMapBlocks && first + bit < blocks; bit++) {
-            allocated[first + bit] = fresh ? (map_index > 0 && bit == 0) : (bits[bit / 8] >> (bit % 8)) & 1;
+        for (uint32 bit = 0; bit < format::kMapBlocks && first + bit < blocks; bit++) {
+            allocated[first + bit] = bit_is_set(bits, bit);
         }
-        UnlockReleaseBuffer(buffer);
-        if (!valid) report_damage(rel, map_block, "The block should be an allocation map page.");
     }
     return allocated;
 }
@@ -85,8 +79,8 @@ void claim_entry(Finding *finding, uint8 *owned, BlockNumber blocks, const Direc
 uint8 *read_owners(Relation rel, const Metapage &meta, BlockNumber blocks, Finding *finding) {
     uint8 *owned =
         static_cast<uint8 *>(MemoryContextAllocExtended(CurrentMemoryContext, Max(blocks, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
-    claim(finding, owned, blocks, format::kMetaBlock);
-    for (uint32 m = 0; m * format::kMapBlocks < blocks; m++) claim(finding, owned, blocks, format::map_page_block(m));
+    // The metapage is the first of them.
+    for (uint32 m = 0; m < format::map_page_count(blocks); m++) claim(finding, owned, blocks, format::map_page_block(m));
     for (uint32 e = 0; e < meta.directory_extent_count; e++) {
         for (uint32 page = 0; page < 1u << e; page++) claim(finding, owned, blocks, meta.directory_extents[e] + page);
     }
@@ -241,8 +235,7 @@ void check_statistics(const Granule *granule, uint32 column, const format::Colum
     const std::span<const format::GranuleStatistics> granules = granule_statistics(granule->rel, segment, column);
     if (granules.empty() || !granules[granule->number].is_known) return;
     const format::ColumnVector &times = granule->columns[granule->keys.time - 1].vector;
-    const format::GranuleRows rows = {vector.kind,  vector.row_count, vector.numbers,
-                                      vector.nulls, times.numbers,    times.nulls};
+    const format::GranuleRows rows = {vector.kind, vector.row_count, vector.numbers, vector.nulls, times.numbers, times.nulls};
     if (!format::is_same(granules[granule->number], format::summarize_granule(rows)))
         report_damage(granule->rel, segment.entry.extents[0].first_block,
                       "The statistics of a granule are not those of its rows.");

@@ -340,8 +340,8 @@ RowsByTime *rows_by_time(Relation rel, MemoryContext context) {
     add_tail(rows, tail_bytes);
     for (uint64 i = 0; i < rows->piece_count; i++) rows->row_count += rows->pieces[i].row_count;
     const uint64 directory_pages = (uint64{1} << meta.directory_extent_count) - 1;
-    const uint64 map_pages = RelationGetNumberOfBlocks(rel) / format::kMapBlocks + 1;
-    rows->byte_count += static_cast<double>(BLCKSZ) * (1 + directory_pages + map_pages);
+    const uint64 map_pages = format::map_page_count(RelationGetNumberOfBlocks(rel));  // the metapage is one
+    rows->byte_count += static_cast<double>(BLCKSZ) * (directory_pages + map_pages);
     return rows;
 }
 

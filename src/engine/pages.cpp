@@ -39,22 +39,25 @@ void validate_metapage(Relation rel, const Metapage *meta) {
 
 namespace {
 
-// A metapage of zeros stands for an empty table. But the three fixed pages are written at once, and nothing else before them:
-// when another of them is there, it was written and is lost.
+bool page_is_new(Relation rel, BlockNumber block) {
+    const Buffer buffer = lock_page(rel, block, PageLock::shared);
+    const bool is_new = PageIsNew(BufferGetPage(buffer));
+    UnlockReleaseBuffer(buffer);
+    return is_new;
+}
+
+// A metapage of zeros stands for an empty table. But the two fixed pages are written at once, and nothing else before them: when
+// the directory page is there, the metapage was written and is lost.
 bool metapage_is_lost(Relation rel) {
-    for (BlockNumber block = format::kFirstMapBlock; block < format::kFixedBlocks; block++) {
-        if (block >= RelationGetNumberOfBlocks(rel)) return false;
-        const Buffer buffer = lock_page(rel, block, PageLock::shared);
-        const bool is_new = PageIsNew(BufferGetPage(buffer));
-        UnlockReleaseBuffer(buffer);
-        if (is_new) continue;
-        // Another session may just have made them, all three under their locks: look again.
-        const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::shared);
-        const bool is_lost = PageIsNew(BufferGetPage(meta_buffer));
-        UnlockReleaseBuffer(meta_buffer);
-        return is_lost;
-    }
-    return false;
+    if (RelationGetNumberOfBlocks(rel) < format::kFixedBlocks || page_is_new(rel, format::kFirstDirectoryBlock)) return false;
+    // Another session may just have made them, both under their locks: look again.
+    return page_is_new(rel, format::kMetaBlock);
+}
+
+// Metapages of other versions had no map behind them. Their reader is told the version, not that the page is damaged.
+bool is_metapage_of_other_version(Page page) {
+    return !PageIsNew(page) && page_trailer(page)->kind == static_cast<uint16>(PageKind::meta) &&
+           metapage_of(page)->magic == format::kMetapageMagic && metapage_of(page)->version != format::kPageFormatVersion;
 }
 
 }  // namespace
@@ -64,7 +67,7 @@ bool read_metapage(Relation rel, Metapage *meta) {
     const Buffer buffer = lock_page(rel, format::kMetaBlock, PageLock::shared);
     Page page = BufferGetPage(buffer);
     const bool exists = !PageIsNew(page);
-    const bool is_metapage = page_is(page, PageKind::meta);
+    const bool is_metapage = page_is(page, PageKind::meta) || is_metapage_of_other_version(page);
     if (is_metapage) *meta = *metapage_of(page);
     UnlockReleaseBuffer(buffer);
     if (exists && !is_metapage) report_damage(rel, format::kMetaBlock, "The block should be the metapage.");
@@ -108,8 +111,8 @@ void check_key_columns(Relation rel, const Metapage &meta, const KeyColumns &key
 
 namespace {
 
-// The three fixed pages, all locked by the caller, become a table without rows.
-void write_fixed_pages(Relation rel, Buffer meta_buffer, Buffer map_buffer, Buffer directory_buffer) {
+// The two fixed pages, both locked by the caller, become a table without rows.
+void write_fixed_pages(Relation rel, Buffer meta_buffer, Buffer directory_buffer) {
     const KeyColumns keys = key_columns(rel);
     Metapage meta = {};
     meta.magic = format::kMetapageMagic;
@@ -123,14 +126,12 @@ void write_fixed_pages(Relation rel, Buffer meta_buffer, Buffer map_buffer, Buff
     PageEdit edit(rel, EditPurpose::create_metapage);
     const int directory = edit.add_page(directory_buffer, sizeof(PageTrailer));
     stage_directory_page(edit, directory, 0);
-    const int map = edit.add_page(map_buffer, sizeof(PageTrailer));
-    stage_map_page(edit, map, 0);
-    const uint8 fixed_blocks = (1 << format::kFixedBlocks) - 1;
-    edit.patch(map, format::kPageHeaderBytes, &fixed_blocks, sizeof(fixed_blocks));
     const int page = edit.add_page(meta_buffer, sizeof(PageTrailer));
-    patch_lower(edit, page, format::kPageHeaderBytes + sizeof(Metapage));
+    patch_lower(edit, page, format::map_bits_offset(0) + format::kMapBytes);
     patch_trailer(edit, page, PageTrailer{static_cast<uint16>(PageKind::meta), 0, 0, 0, 0});
     patch_metapage(edit, page, meta);
+    const uint8 fixed_blocks = (1 << format::kFixedBlocks) - 1;
+    edit.patch(page, format::map_bits_offset(0), &fixed_blocks, sizeof(fixed_blocks));
     edit.commit();
 }
 
@@ -142,11 +143,9 @@ void ensure_metapage(Relation rel) {
     LockRelationForExtension(rel, ExclusiveLock);
     while (RelationGetNumberOfBlocks(rel) < format::kFixedBlocks) extend_by_one_block(rel);
     const Buffer directory_buffer = lock_page(rel, format::kFirstDirectoryBlock, PageLock::exclusive);
-    const Buffer map_buffer = lock_page(rel, format::kFirstMapBlock, PageLock::exclusive);
     const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
-    if (PageIsNew(BufferGetPage(meta_buffer))) write_fixed_pages(rel, meta_buffer, map_buffer, directory_buffer);
+    if (PageIsNew(BufferGetPage(meta_buffer))) write_fixed_pages(rel, meta_buffer, directory_buffer);
     UnlockReleaseBuffer(meta_buffer);
-    UnlockReleaseBuffer(map_buffer);
     UnlockReleaseBuffer(directory_buffer);
     UnlockRelationForExtension(rel, ExclusiveLock);
 }

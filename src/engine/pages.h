@@ -1,7 +1,8 @@
 // Pinned and locked pages of a table, and the metapage.
 //
-// Lock order (rule R15): tail and segment pages by ascending block, then a directory page, then map pages by ascending block,
-// then the metapage. No heavyweight lock is requested while a page is locked.
+// Lock order (rule R15): tail and segment pages by ascending block, then a directory page, then a map page, then the
+// metapage. The first map page is the metapage: whoever has locked it locks nothing more, and does not call read_metapage().
+// No heavyweight lock is requested while a page is locked.
 #pragma once
 
 #include "engine/server.h"
@@ -27,7 +28,7 @@ inline Buffer lock_page(Relation rel, BlockNumber block, PageLock mode) {
 /// Reads the metapage into *meta.
 ///
 /// returns  false when the table is empty: it has no blocks, or block 0 is all zeros (rule R14)
-/// errors   XX001 not a historian table; 0A000 written by a newer version
+/// errors   XX001 not a historian table; 0A000 written by another version
 bool read_metapage(Relation rel, format::Metapage *meta);
 
 /// Checks a metapage in memory; errors as read_metapage().
@@ -35,7 +36,7 @@ void validate_metapage(Relation rel, const format::Metapage *meta);
 
 inline format::Metapage *metapage_of(Page page) { return reinterpret_cast<format::Metapage *>(PageGetContents(page)); }
 
-/// Stages changed fields of the metapage, given as the whole new metapage.
+/// Stages changed fields of the metapage, given as the whole new metapage. The map's bits behind it stay as they are.
 void patch_metapage(PageEdit &edit, int page_index, const format::Metapage &meta);
 
 /// Changes the metapage, which exists: change(&meta) is called with it as it stands under its exclusive lock.
@@ -92,7 +93,7 @@ inline KeyColumns key_columns_of(const format::Metapage &meta) {
 /// Raises XX001 when the metapage remembers other key columns (rule R19).
 void check_key_columns(Relation rel, const format::Metapage &meta, const KeyColumns &keys);
 
-/// Makes the metapage, the first map page and the first directory page unless they exist. May extend the file.
+/// Makes the metapage, which is the first map page, and the first directory page unless they exist. May extend the file.
 void ensure_metapage(Relation rel);
 
 }  // namespace historian::engine

@@ -11,7 +11,6 @@ using format::EntryKind;
 using format::Extent;
 using format::kEntriesPerPage;
 using format::kMapBlocks;
-using format::kPageHeaderBytes;
 using format::Metapage;
 using format::PageKind;
 using format::PageTrailer;
@@ -25,8 +24,6 @@ struct FreeRun {
     bool found;
     Extent extent;
 };
-
-bool bit_is_set(const uint8 *bits, uint32 bit) { return (bits[bit / 8] >> (bit % 8)) & 1; }
 
 // The first run of block_count clear bits below `limit` (bits that stand for existing blocks).
 FreeRun find_free_run(const uint8 *bits, uint32 map_index, uint32 limit, uint32 block_count) {
@@ -47,72 +44,96 @@ FreeRun find_free_run(const uint8 *bits, uint32 map_index, uint32 limit, uint32 
     return {false, {0, 0}};
 }
 
-// A map page's bits as they count: a page of zeros has only its own block taken.
-void copy_map_bits(Page page, uint32 map_index, uint8 *bits) {
-    if (PageIsNew(page)) {
-        memset(bits, 0, format::kMapBytes);
-        if (map_index > 0) bits[0] = 1;
-    } else {
-        memcpy(bits, static_cast<char *>(page) + kPageHeaderBytes, format::kMapBytes);
-    }
+bool is_map_page(Page page, uint32 map_index) {
+    if (map_index == 0) return page_is(page, PageKind::meta);
+    return PageIsNew(page) || (page_is(page, PageKind::map) && page_trailer(page)->sequence == map_index);
 }
 
-// Sets or clears an extent's bits in `bits` and stages the bytes that changed.
-void stage_bits(PageEdit &edit, int page_index, uint8 *bits, const Extent &extent, bool allocated) {
+Buffer lock_map_page(Relation rel, uint32 map_index, PageLock mode, uint8 *bits) {
+    const BlockNumber block = format::map_page_block(map_index);
+    const Buffer buffer = lock_page(rel, block, mode);
+    Page page = BufferGetPage(buffer);
+    if (unlikely(!is_map_page(page, map_index))) report_damage(rel, block, "The block should be an allocation map page.");
+    if (PageIsNew(page)) {
+        memset(bits, 0, format::kMapBytes);
+        bits[0] = 1;
+    } else {
+        memcpy(bits, static_cast<char *>(page) + format::map_bits_offset(map_index), format::kMapBytes);
+    }
+    return buffer;
+}
+
+// A map page under its exclusive lock and, once lock_metapage_with() was called, the metapage. The first map page is the
+// metapage: one buffer then, which is locked once, named once in an edit and released once.
+struct LockedMap {
+    uint32 index = 0;
+    Buffer buffer = InvalidBuffer;
+    Buffer meta_buffer = InvalidBuffer;
+    Metapage meta = {};             // as on the page; the caller changes it and stages it
+    uint8 bits[format::kMapBytes];  // as they count: a page of zeros has only its own block taken
+};
+
+bool is_metapage(const LockedMap &map) { return map.index == 0; }
+
+void lock_map(Relation rel, uint32 map_index, LockedMap *map) {
+    map->index = map_index;
+    map->buffer = lock_map_page(rel, map_index, PageLock::exclusive, map->bits);
+    map->meta_buffer = InvalidBuffer;
+}
+
+// Nothing more is locked until unlock_map(): the metapage is the last in the order (rule R15).
+void lock_metapage_with(Relation rel, LockedMap *map) {
+    map->meta_buffer = is_metapage(*map) ? map->buffer : lock_page(rel, format::kMetaBlock, PageLock::exclusive);
+    map->meta = *metapage_of(BufferGetPage(map->meta_buffer));
+}
+
+void unlock_map(const LockedMap &map) {
+    if (BufferIsValid(map.meta_buffer) && !is_metapage(map)) UnlockReleaseBuffer(map.meta_buffer);
+    UnlockReleaseBuffer(map.buffer);
+}
+
+// Sets or clears an extent's bits and stages the bytes that changed; returns the map page's index in the edit. A map page of
+// zeros is initialised, with its own block taken.
+int stage_bits(PageEdit &edit, LockedMap *map, const Extent &extent, bool allocated) {
+    const bool fresh = PageIsNew(BufferGetPage(map->buffer));
+    const int index = edit.add_page(map->buffer, fresh ? sizeof(PageTrailer) : 0);
+    const uint32 offset = format::map_bits_offset(map->index);
+    if (fresh) {
+        patch_lower(edit, index, offset + format::kMapBytes);
+        patch_trailer(edit, index, PageTrailer{static_cast<uint16>(PageKind::map), 0, 0, 0, map->index});
+        edit.patch(index, offset, map->bits, 1);
+    }
     const uint32 first = extent.first_block % kMapBlocks;
     const uint32 last = first + extent.block_count - 1;
     for (uint32 bit = first; bit <= last; bit++) {
         const uint8 mask = static_cast<uint8>(1u << (bit % 8));
-        bits[bit / 8] = allocated ? (bits[bit / 8] | mask) : (bits[bit / 8] & ~mask);
+        map->bits[bit / 8] = allocated ? (map->bits[bit / 8] | mask) : (map->bits[bit / 8] & ~mask);
     }
-    edit.patch(page_index, kPageHeaderBytes + first / 8, bits + first / 8, last / 8 - first / 8 + 1);
-}
-
-int add_map_page(PageEdit &edit, Buffer buffer, uint32 map_index) {
-    const bool fresh = PageIsNew(BufferGetPage(buffer));
-    const int index = edit.add_page(buffer, fresh ? sizeof(PageTrailer) : 0);
-    if (fresh) stage_map_page(edit, index, map_index);
+    edit.patch(index, offset + first / 8, map->bits + first / 8, last / 8 - first / 8 + 1);
     return index;
 }
 
-Buffer lock_map_page(Relation rel, uint32 map_index) {
-    const BlockNumber block = format::map_page_block(map_index);
-    const Buffer buffer = lock_page(rel, block, PageLock::exclusive);
-    Page page = BufferGetPage(buffer);
-    const bool is_ours = PageIsNew(page) ? map_index > 0  // the first is made with the metapage
-                                         : page_is(page, PageKind::map) && page_trailer(page)->sequence == map_index;
-    if (unlikely(!is_ours)) report_damage(rel, block, "The block should be an allocation map page.");
-    return buffer;
+// Stages map.meta; map_page is what stage_bits() returned.
+void stage_metapage(PageEdit &edit, const LockedMap &map, int map_page) {
+    patch_metapage(edit, is_metapage(map) ? map_page : edit.add_page(map.meta_buffer), map.meta);
 }
 
-// A locked map page on which a run was found.
-struct Allocation {
-    Buffer map_buffer = InvalidBuffer;
-    uint32 map_index = 0;
-    Extent extent = {};
-    uint8 *bits = nullptr;
-};
-
-// Finds block_count adjacent free blocks among the first existing_blocks; the map page stays exclusively locked when found.
-bool lock_free_run(Relation rel, uint32 existing_blocks, uint32 block_count, Allocation *allocation) {
-    const uint32 map_count = (existing_blocks + kMapBlocks - 1) / kMapBlocks;
-    for (uint32 map_index = 0; map_index < map_count; map_index++) {
-        const Buffer buffer = lock_map_page(rel, map_index);
-        copy_map_bits(BufferGetPage(buffer), map_index, allocation->bits);
+// Finds block_count adjacent free blocks among the first existing_blocks. When there are any, their map page and the metapage
+// stay locked.
+FreeRun lock_free_run(Relation rel, uint32 existing_blocks, uint32 block_count, LockedMap *map) {
+    for (uint32 map_index = 0; map_index < format::map_page_count(existing_blocks); map_index++) {
+        lock_map(rel, map_index, map);
         const uint32 limit = Min(existing_blocks - map_index * kMapBlocks, kMapBlocks);
-        const FreeRun run = find_free_run(allocation->bits, map_index, limit, block_count);
+        const FreeRun run = find_free_run(map->bits, map_index, limit, block_count);
         if (run.found) {
-            Metapage meta;
-            if (read_metapage(rel, &meta) && !extent_is_possible(meta, run.extent))
+            lock_metapage_with(rel, map);
+            if (!extent_is_possible(map->meta, run.extent))
                 report_damage(rel, format::map_page_block(map_index), "The map says that the table's own pages are free.");
-            allocation->map_buffer = buffer;
-            allocation->map_index = map_index;
-            allocation->extent = run.extent;
-            return true;
+            return run;
         }
-        UnlockReleaseBuffer(buffer);
+        unlock_map(*map);
     }
-    return false;
+    return {false, {0, 0}};
 }
 
 // Adds zeroed blocks to the end of the file; the caller holds the extension lock.
@@ -146,35 +167,29 @@ void grow_directory(Relation rel, uint32 extent_count) {
                 errmsg("table \"%s\" has too many segments", RelationGetRelationName(rel)),
                 errhint("Partition the table by time."));
     }
-    Allocation allocation;
-    allocation.bits = static_cast<uint8 *>(palloc(format::kMapBytes));
+    LockedMap map;
     const uint32 page_count = 1u << extent_count;
     for (;;) {
         Metapage meta;
         read_metapage(rel, &meta);
-        if (meta.directory_extent_count != extent_count) break;  // another session did it
-        if (!lock_free_run(rel, RelationGetNumberOfBlocks(rel), page_count, &allocation)) {
+        if (meta.directory_extent_count != extent_count) return;  // another session did it
+        const FreeRun run = lock_free_run(rel, RelationGetNumberOfBlocks(rel), page_count, &map);
+        if (!run.found) {
             extend_for_run(rel, page_count);
             continue;
         }
-        const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
-        meta = *metapage_of(BufferGetPage(meta_buffer));
-        if (meta.directory_extent_count == extent_count) {
+        if (map.meta.directory_extent_count == extent_count) {
             // The new pages may still hold a former owner's bytes; see directory_page_is_fresh().
             PageEdit edit(rel, EditPurpose::grow_directory);
-            const int map = add_map_page(edit, allocation.map_buffer, allocation.map_index);
-            stage_bits(edit, map, allocation.bits, allocation.extent, true);
-            const int page = edit.add_page(meta_buffer);
-            meta.directory_extents[extent_count] = allocation.extent.first_block;
-            meta.directory_extent_count = extent_count + 1;
-            patch_metapage(edit, page, meta);
+            const int map_page = stage_bits(edit, &map, run.extent, true);
+            map.meta.directory_extents[extent_count] = run.extent.first_block;
+            map.meta.directory_extent_count = extent_count + 1;
+            stage_metapage(edit, map, map_page);
             edit.commit();
         }
-        UnlockReleaseBuffer(meta_buffer);
-        UnlockReleaseBuffer(allocation.map_buffer);
-        break;
+        unlock_map(map);
+        return;
     }
-    pfree(allocation.bits);
 }
 
 // The first slot that looks free from the hint on: slot_count when none below it is.
@@ -196,32 +211,29 @@ uint32 find_free_slot(Relation rel, const Metapage &meta) {
     return meta.slot_count;
 }
 
-// With the entry's directory page and the map page locked: takes the metapage and writes all three. False when the request to
-// become the active run came too late.
+// With the entry's directory page, the map page and the metapage locked: writes all three. False when the request to become the
+// active run came too late.
 bool commit_new_entry(Relation rel, const Metapage &seen, uint32 slot, const EntryPlace &place, Buffer directory_buffer,
-                      Allocation *allocation, NewEntry *request) {
-    const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
-    Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
-    const bool wanted = !request->activate || meta.active_slot == request->expected_active;
-    if (wanted) {
-        PageEdit edit(rel, EditPurpose::create_entry);
-        const int directory = add_directory_page(edit, directory_buffer, meta, slot);
-        edit.patch(directory, place.offset, &request->entry, sizeof(DirectoryEntry));
-        const int map = add_map_page(edit, allocation->map_buffer, allocation->map_index);
-        stage_bits(edit, map, allocation->bits, allocation->extent, true);
-        const int page = edit.add_page(meta_buffer);
-        meta.slot_count = Max(meta.slot_count, slot + 1);
-        if (meta.free_slot_hint == seen.free_slot_hint)
-            meta.free_slot_hint = slot + 1;  // else an entry below was freed meanwhile
-        if (request->activate) meta.active_slot = slot;
-        patch_metapage(edit, page, meta);
-        edit.commit();
-    }
-    UnlockReleaseBuffer(meta_buffer);
-    return wanted;
+                      LockedMap *map, const NewEntry &request) {
+    Metapage &meta = map->meta;
+    if (request.activate && meta.active_slot != request.expected_active) return false;
+    PageEdit edit(rel, EditPurpose::create_entry);
+    const int directory = add_directory_page(edit, directory_buffer, meta, slot);
+    edit.patch(directory, place.offset, &request.entry, sizeof(DirectoryEntry));
+    const int map_page = stage_bits(edit, map, request.entry.extents[0], true);
+    meta.slot_count = Max(meta.slot_count, slot + 1);
+    if (meta.free_slot_hint == seen.free_slot_hint) meta.free_slot_hint = slot + 1;  // else an entry below was freed meanwhile
+    if (request.activate) meta.active_slot = slot;
+    stage_metapage(edit, *map, map_page);
+    edit.commit();
+    return true;
 }
 
 }  // namespace
+
+void read_map_bits(Relation rel, uint32 map_index, uint8 *bits) {
+    UnlockReleaseBuffer(lock_map_page(rel, map_index, PageLock::shared, bits));
+}
 
 void ensure_block(Relation rel, BlockNumber block) {
     if (block < RelationGetNumberOfBlocks(rel)) return;
@@ -238,8 +250,7 @@ static constexpr uint32 kSmallEntryPages = 16;
 
 uint32 create_entry(Relation rel, NewEntry *request) {
     ensure_metapage(rel);
-    Allocation allocation;
-    allocation.bits = static_cast<uint8 *>(palloc(format::kMapBytes));
+    LockedMap map;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         Metapage meta;
@@ -261,18 +272,18 @@ uint32 create_entry(Relation rel, NewEntry *request) {
             if (slot >= meta.slot_count) report_damage(rel, format::kMetaBlock, "The metapage counts too few entries.");
             continue;
         }
-        if (!lock_free_run(rel, existing_blocks, request->page_count, &allocation)) {
+        const FreeRun run = lock_free_run(rel, existing_blocks, request->page_count, &map);
+        if (!run.found) {
             UnlockReleaseBuffer(directory_buffer);
             extend_for_run(rel, request->page_count);
             continue;
         }
         request->entry.generation = old.generation + 1;
         request->entry.extent_count = 1;
-        request->entry.extents[0] = allocation.extent;
-        const bool done = commit_new_entry(rel, meta, slot, place, directory_buffer, &allocation, request);
-        UnlockReleaseBuffer(allocation.map_buffer);
+        request->entry.extents[0] = run.extent;
+        const bool done = commit_new_entry(rel, meta, slot, place, directory_buffer, &map, *request);
+        unlock_map(map);
         UnlockReleaseBuffer(directory_buffer);
-        pfree(allocation.bits);
         return done ? slot : format::kNoSlot;
     }
 }
@@ -298,9 +309,7 @@ void push_extent(DirectoryEntry *entry, ExtentList list, const Extent &extent) {
 }  // namespace
 
 bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint32 page_count, ExtentList list) {
-    Allocation allocation;
-    allocation.bits = static_cast<uint8 *>(palloc(format::kMapBytes));
-    bool done = false;
+    LockedMap map;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         Metapage meta;
@@ -315,27 +324,24 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
         DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
         if (!may_grow(entry, expected, list)) {
             UnlockReleaseBuffer(directory_buffer);
-            break;
+            return false;
         }
-        if (!lock_free_run(rel, existing_blocks, page_count, &allocation)) {
+        const FreeRun run = lock_free_run(rel, existing_blocks, page_count, &map);
+        if (!run.found) {
             UnlockReleaseBuffer(directory_buffer);
             extend_for_run(rel, page_count);
             continue;
         }
-        push_extent(&entry, list, allocation.extent);
+        push_extent(&entry, list, run.extent);
         PageEdit edit(rel, EditPurpose::add_extent);
         const int directory = edit.add_page(directory_buffer);
         edit.patch(directory, place.offset, &entry, sizeof(entry));
-        const int map = add_map_page(edit, allocation.map_buffer, allocation.map_index);
-        stage_bits(edit, map, allocation.bits, allocation.extent, true);
+        stage_bits(edit, &map, run.extent, true);
         edit.commit();
-        UnlockReleaseBuffer(allocation.map_buffer);
+        unlock_map(map);
         UnlockReleaseBuffer(directory_buffer);
-        done = true;
-        break;
+        return true;
     }
-    pfree(allocation.bits);
-    return done;
 }
 
 namespace {
@@ -350,7 +356,7 @@ Extent pop_extent(DirectoryEntry *entry) {
 }
 
 // Takes the last extent from an entry and clears its bits; without a further extent the entry is free.
-void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, TransactionId conflict_xid, uint8 *bits) {
+void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, TransactionId conflict_xid) {
     const EntryPlace place = entry_place(old_meta, slot);
     const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
     DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
@@ -366,25 +372,20 @@ void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, Tr
         entry.xmax = InvalidTransactionId;
         entry.log_pages = 0;
     }
-    const uint32 map_index = extent.first_block / kMapBlocks;
-    const Buffer map_buffer = lock_map_page(rel, map_index);
-    copy_map_bits(BufferGetPage(map_buffer), map_index, bits);
-    const Buffer meta_buffer = lock_page(rel, format::kMetaBlock, PageLock::exclusive);
-    Metapage meta = *metapage_of(BufferGetPage(meta_buffer));
+    LockedMap map;
+    lock_map(rel, extent.first_block / kMapBlocks, &map);
+    lock_metapage_with(rel, &map);
 
     PageEdit edit(rel, EditPurpose::release);
     edit.set_conflict(conflict_xid);
     const int directory = edit.add_page(directory_buffer);
     edit.patch(directory, place.offset, &entry, sizeof(entry));
-    const int map = add_map_page(edit, map_buffer, map_index);
-    stage_bits(edit, map, bits, extent, false);
-    const int page = edit.add_page(meta_buffer);
-    meta.free_slot_hint = Min(meta.free_slot_hint, slot);
-    if (meta.active_slot == slot) meta.active_slot = format::kNoSlot;
-    patch_metapage(edit, page, meta);
+    const int map_page = stage_bits(edit, &map, extent, false);
+    map.meta.free_slot_hint = Min(map.meta.free_slot_hint, slot);
+    if (map.meta.active_slot == slot) map.meta.active_slot = format::kNoSlot;
+    stage_metapage(edit, map, map_page);
     edit.commit();
-    UnlockReleaseBuffer(meta_buffer);
-    UnlockReleaseBuffer(map_buffer);
+    unlock_map(map);
     UnlockReleaseBuffer(directory_buffer);
 }
 
@@ -393,13 +394,11 @@ void release_last_extent(Relation rel, uint32 slot, const Metapage &old_meta, Tr
 void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid) {
     Metapage meta;
     read_metapage(rel, &meta);
-    uint8 *bits = static_cast<uint8 *>(palloc(format::kMapBytes));
     const DirectoryEntry entry = read_entry(rel, meta, slot);
     for (uint32 left = entry.extent_count + entry.log_extent_count; left > 0; left--) {
-        release_last_extent(rel, slot, meta, conflict_xid, bits);
+        release_last_extent(rel, slot, meta, conflict_xid);
         conflict_xid = InvalidTransactionId;  // the first record cancelled them all
     }
-    pfree(bits);
 }
 
 }  // namespace historian::engine

@@ -5,6 +5,7 @@
 //   away twice.
 //   2. The file grows before bits are set; blocks beyond the map's knowledge, and zero map pages, are free by definition.
 //   3. An extent lies within the range of one map page.
+//   4. The first map page is the metapage: one page, locked once.
 #pragma once
 
 #include "engine/server.h"
@@ -44,9 +45,8 @@ void for_each_entry(Relation rel, const format::Metapage &meta, Visit visit);
 /// Copies the entries of the directory page that holds first_slot (a multiple of kEntriesPerPage) to `entries`.
 void read_directory_page(Relation rel, const format::Metapage &meta, uint32 first_slot, format::DirectoryEntry *entries);
 
-/// Stages an empty directory or map page.
+/// Stages an empty directory page.
 void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot);
-void stage_map_page(PageEdit &edit, int page_index, uint32 map_index);
 
 /// A page that the directory owns and never wrote: zeros, or the bytes of a former tail, segment or delete log page. All its
 /// entries are free.
@@ -90,6 +90,13 @@ void ensure_block(Relation rel, BlockNumber block);
 
 /// Frees an entry and its blocks. conflict_xid: the newest xid whose standby snapshots may still read it, or invalid (rule R6).
 void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid);
+
+/// Copies a map page's bits, kMapBytes of them, as they count: of a page of zeros only its own block is taken.
+/// errors  XX001 the block is no map page
+void read_map_bits(Relation rel, uint32 map_index, uint8 *bits);
+
+/// Whether a block is allocated; bit: its number within its map page's range.
+inline bool bit_is_set(const uint8 *bits, uint32 bit) { return (bits[bit / 8] >> (bit % 8)) & 1; }
 
 /// How full a table's file is.
 struct SpaceUse {

@@ -89,15 +89,6 @@ void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot) {
     patch_trailer(edit, page_index, PageTrailer{static_cast<uint16>(PageKind::directory), 0, first_slot, 0, 0});
 }
 
-void stage_map_page(PageEdit &edit, int page_index, uint32 map_index) {
-    patch_lower(edit, page_index, kPageHeaderBytes + format::kMapBytes);
-    patch_trailer(edit, page_index, PageTrailer{static_cast<uint16>(PageKind::map), 0, 0, 0, map_index});
-    if (map_index > 0) {  // its own block
-        const uint8 first_block = 1;
-        edit.patch(page_index, kPageHeaderBytes, &first_block, sizeof(first_block));
-    }
-}
-
 int add_directory_page(PageEdit &edit, Buffer buffer, const Metapage &meta, uint32 slot) {
     const bool fresh = directory_page_is_fresh(BufferGetPage(buffer));
     const int index = edit.add_page(buffer, fresh ? sizeof(PageTrailer) : 0);

@@ -34,19 +34,17 @@ SpaceUse measure_space(Relation rel) {
     format::Metapage meta;
     if (!read_metapage(rel, &meta)) return use;
     use.movable_end = end_of_entries(rel, meta);
-    for (uint32 map_index = 0; map_index * format::kMapBlocks < use.blocks; map_index++) {
+    uint8 bits[format::kMapBytes];
+    for (uint32 map_index = 0; map_index < format::map_page_count(use.blocks); map_index++) {
         CHECK_FOR_INTERRUPTS();
-        const Buffer buffer = lock_page(rel, format::map_page_block(map_index), PageLock::shared);
-        Page page = BufferGetPage(buffer);
-        const uint8 *bits = reinterpret_cast<const uint8 *>(page) + format::kPageHeaderBytes;
+        read_map_bits(rel, map_index, bits);
         const uint32 first = map_index * format::kMapBlocks;
-        for (uint32 bit = 0; !PageIsNew(page) && bit < format::kMapBlocks && first + bit < use.blocks; bit++) {
-            if (((bits[bit / 8] >> (bit % 8)) & 1) == 0) continue;
+        for (uint32 bit = 0; bit < format::kMapBlocks && first + bit < use.blocks; bit++) {
+            if (!bit_is_set(bits, bit)) continue;
             use.allocated++;
             // A map page alone does not keep the file long: beyond the end it is all zeros, which is what it means then.
             if (bit > 0 || map_index == 0) use.end = first + bit + 1;
         }
-        UnlockReleaseBuffer(buffer);
     }
     return use;
 }

@@ -89,7 +89,7 @@ const char *damage_of_segment(const DirectoryEntry &entry) {
 }  // namespace
 
 bool extent_is_possible(const Metapage &meta, const Extent &extent) {
-    const uint32 place = extent.first_block % kMapBlocks;  // block 0 of each range is a map page, or the metapage
+    const uint32 place = extent.first_block % kMapBlocks;  // block 0 of each range is a map page
     if (extent.first_block < format::kFixedBlocks || place == 0) return false;
     if (extent.block_count == 0 || extent.block_count > kMapBlocks - place) return false;
     for (uint32 e = 0; e < meta.directory_extent_count; e++) {

@@ -6,7 +6,7 @@
 //   SEGMENT  up to 32 fresh pages of a segment
 //
 // An edit is staged first, outside the critical section, and then applied, logged and stamped in one go by PageEdit::commit().
-// Every page that an edit names is pinned and exclusively locked by the caller, who also releases it.
+// Every page that an edit names is pinned and exclusively locked by the caller, who also releases it. It is named once.
 #pragma once
 
 #include "engine/server.h"
@@ -157,7 +157,7 @@ inline bool page_is(Page page, format::PageKind kind) {
                                  : kind == format::PageKind::delete_log ? sizeof(format::LogSpecial)
                                                                         : sizeof(format::PageTrailer);
     uint32 lower_min = format::kPageHeaderBytes;  // what lies beyond pd_lower does not survive in the WAL
-    if (kind == format::PageKind::meta) lower_min += sizeof(format::Metapage);
+    if (kind == format::PageKind::meta) lower_min += sizeof(format::Metapage) + format::kMapBytes;
     if (kind == format::PageKind::map) lower_min += format::kMapBytes;
     if (kind == format::PageKind::tail_summary) lower_min += format::kSummariesPerPage * sizeof(format::PageSummary);
     if (kind == format::PageKind::directory) lower_min += format::kEntriesPerPage * sizeof(format::DirectoryEntry);

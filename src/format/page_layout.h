@@ -19,12 +19,12 @@ inline constexpr std::uint32_t kPageBytes = 8192;
 inline constexpr std::uint32_t kPageHeaderBytes = 24;
 
 inline constexpr std::uint32_t kMetapageMagic = 0x54534948;  // "HIST"
-inline constexpr std::uint16_t kPageFormatVersion = 3;
+inline constexpr std::uint16_t kPageFormatVersion = 4;
 
 enum class PageKind : std::uint16_t {
     reserved = 0,  // a zeroed trailer is never valid
     meta = 1,
-    map = 2,           // which blocks are allocated
+    map = 2,           // which blocks are allocated; the metapage says it of the first ones
     directory = 3,     // entries of tail runs and segments
     tail = 4,          // fresh rows
     segment = 5,       // a piece of a segment's bytes
@@ -57,16 +57,15 @@ static_assert(kPagePayloadBytes == 8152);
 // ------------------------------------------------------------------------------------------------------------- metapage
 
 inline constexpr std::uint32_t kMetaBlock = 0;
-inline constexpr std::uint32_t kFirstMapBlock = 1;
-inline constexpr std::uint32_t kFirstDirectoryBlock = 2;
-inline constexpr std::uint32_t kFixedBlocks = 3;
+inline constexpr std::uint32_t kFirstDirectoryBlock = 1;
+inline constexpr std::uint32_t kFixedBlocks = 2;
 
 inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFF;
 
 /// Extent e of the directory has 2^e pages, so 20 block numbers reach 2^20 - 1 pages: 25 million entries.
 inline constexpr std::uint32_t kDirectoryExtentsMax = 20;
 
-/// Block 0, from byte 24.
+/// Block 0, from byte 24; the first map page's bits follow.
 struct Metapage {
     std::uint32_t magic;
     std::uint16_t version;
@@ -87,13 +86,25 @@ static_assert(std::has_unique_object_representations_v<Metapage>, "no padding on
 
 // ------------------------------------------------------------------------------------------------------- allocation map
 
-/// One bit a block, 1 = allocated. Map page m tells of blocks [m * kMapBlocks, (m + 1) * kMapBlocks): 508 MB.
-/// It lies in block 1 for m = 0 and in the first block of its own range otherwise; that block is never free.
-inline constexpr std::uint32_t kMapBytes = 8128;
+/// One bit a block, 1 = allocated. Map page m tells of blocks [m * kMapBlocks, (m + 1) * kMapBlocks): 501 MB. It lies in the
+/// first block of this range, which is never free. Map page 0 is the metapage: small tables are many, and a page is much of one.
+/// Every map page has the bits that the metapage has room for.
+inline constexpr std::uint32_t kMapBytes = kTrailerOffset - kPageHeaderBytes - sizeof(Metapage);
 inline constexpr std::uint32_t kMapBlocks = kMapBytes * 8;
+static_assert(kMapBytes == 8024 && kMapBlocks == 64'192);
 
-constexpr std::uint32_t map_page_block(std::uint32_t map_index) noexcept {
-    return map_index == 0 ? kFirstMapBlock : map_index * kMapBlocks;
+constexpr std::uint32_t map_page_block(std::uint32_t map_index) noexcept { return map_index * kMapBlocks; }
+static_assert(map_page_block(0) == kMetaBlock);
+
+/// Where a map page's bits begin; whatever the page, its pd_lower is their end.
+constexpr std::uint32_t map_bits_offset(std::uint32_t map_index) noexcept {
+    return kPageHeaderBytes + (map_index == 0 ? std::uint32_t{sizeof(Metapage)} : 0);
+}
+static_assert(map_bits_offset(0) == 152 && map_bits_offset(0) + kMapBytes == kTrailerOffset);
+
+/// How many map pages tell of a file's blocks.
+constexpr std::uint32_t map_page_count(std::uint32_t block_count) noexcept {
+    return block_count / kMapBlocks + (block_count % kMapBlocks != 0);
 }
 
 // ------------------------------------------------------------------------------------------------------------ directory

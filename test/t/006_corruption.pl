@@ -319,7 +319,8 @@ SQL
 }
 
 # The worker goes on with other tables when it fails at one; tables come in the order of their making. Three more have a damaged
-# segment: its raw bytes in the header, its version, the statistics of its granule.
+# segment: its raw bytes in the header, its version, the statistics of its granule. One has a metapage of an earlier version, as
+# short as these were.
 my $node = $nodes{off};
 my $path = $node->safe_psql('postgres', <<'SQL' =~ s{\$am}{$am}gr =~ s{\$time}{$time}gr) =~ s/.*\n//sr;
 CREATE TABLE broken (LIKE t) USING $am;
@@ -334,6 +335,8 @@ CREATE TABLE figures (LIKE t) USING $am;
 INSERT INTO figures (name, $time, value) SELECT 'one', $time, value FROM points(1, 300);
 CREATE TABLE told (LIKE t) USING $am WITH (historian.seal_interval = '1h');
 INSERT INTO told SELECT * FROM points(1, 1000);
+CREATE TABLE elder (LIKE t) USING $am;
+INSERT INTO elder SELECT * FROM points(1, 10);
 CALL compact('header');
 CALL compact('older');
 CALL compact('figures');
@@ -343,6 +346,7 @@ my %segment = map { $_ => [split /\|/, $node->safe_psql('postgres',
     "SELECT pg_relation_filepath('$_'), first_block FROM historian_segments('$_') WHERE state = 'sealed'")] }
     qw(header older figures);
 my $told_path = $node->safe_psql('postgres', "SELECT pg_relation_filepath('told')");
+my $elder_path = $node->safe_psql('postgres', "SELECT pg_relation_filepath('elder')");
 $node->append_conf('postgresql.conf', "historian.seal_interval = 1s");
 $node->stop;
 # One byte of the first summary on the page that tells what closed tail pages hold.
@@ -362,6 +366,15 @@ my $summary_block = -1;
 {
     open my $file, '+<:raw', $node->data_dir . "/$path" or die $!;
     print $file random_bytes(PAGE);
+    close $file;
+}
+{
+    # pd_lower and the version.
+    open my $file, '+<:raw', $node->data_dir . "/$elder_path" or die $!;
+    seek $file, 12, 0;
+    print $file pack('v', 152);
+    seek $file, 28, 0;
+    print $file pack('v', 3);
     close $file;
 }
 for (['header', 48, "\xFF"], ['older', 4, "\x01"], ['figures', undef, "\xFF"])
@@ -391,6 +404,9 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM told'), 1000, '... and one
 (undef, undef, $said) = $node->psql('postgres', "SELECT * FROM historian_size('older')");
 like($said, qr/could not open a segment of table "older".*format version that this build does not know/s,
     'a segment of another version is refused');
+(undef, undef, $said) = $node->psql('postgres', "SELECT * FROM elder");
+like($said, qr/table "elder" has on-disk format version 3\b.*This historian reads version \d+\./s,
+    'a table of another version is refused for its version');
 (undef, undef, $said) = $node->psql('postgres', "SELECT * FROM historian_check('figures')");
 like($said, qr/could not read the statistics of a segment of table "figures".*checksum of a segment's statistics/s,
     'damaged statistics are found');
