@@ -47,9 +47,11 @@ fuzz:
 	./test/fuzz/run
 bench:
 	./test/bench/run
-# What the part queries is compared with, besides what the server has.
+# What the part queries is compared with, besides what the server has; and what the codecs are.
 bench-peers:
 	npm install --prefix test/bench --no-save --no-package-lock --no-audit --no-fund @duckdb/node-api
+	python3 -m venv test/bench/venv
+	test/bench/venv/bin/pip install --quiet pcodec
 bench-tsbs:
 	./test/bench/tsbs/run
 # Of generated data, and of the sets in CODEC_SETS: CSV files of name, time and value.

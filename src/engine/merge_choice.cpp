@@ -29,7 +29,7 @@ using format::DirectoryEntry;
 namespace {
 
 // Rows of a tag in a segment from which a longer run gains nothing: a query that reads them reads whole granules anyway.
-constexpr uint64 kRunRowsEnough = UINT64CONST(2) * format::kGranuleRowsMax;
+constexpr uint64 kRunRowsEnough = format::kGranuleRowsMax;
 
 // What was rewritten so often stays as it is, so that merging ends whatever it is given. Loads come nowhere near; a hundred
 // rounds of DELETE and compact(), which rewrites for a single row, may.
@@ -65,6 +65,20 @@ TagEdge last_tag(const DirectoryEntry &entry) { return {entry.tag_last, entry.ta
 
 bool has_times(const DirectoryEntry &entry) { return entry.time_min <= entry.time_max; }
 
+// Where most of a segment lies in time. Loads of points in order touch, and delays make them overlap a little: by less than an
+// eighth of a segment it lies over no other.
+struct TimeSpan {
+    int64 first;
+    int64 last;
+};
+
+TimeSpan span_of(const DirectoryEntry &entry) {
+    if (entry.level > 0) return {entry.time_min, entry.time_max};
+    const uint64 margin = (static_cast<uint64>(entry.time_max) - static_cast<uint64>(entry.time_min)) / 16;
+    return {static_cast<int64>(static_cast<uint64>(entry.time_min) + margin),
+            static_cast<int64>(static_cast<uint64>(entry.time_max) - margin)};
+}
+
 // All edges of a pool's boxes, sorted: an edge's place among them is its coordinate.
 struct Edges {
     TagEdge *tags;
@@ -81,8 +95,8 @@ Edges edges_of(const Pool &pool) {
         edges.tags[edges.tag_count++] = first_tag(entry);
         edges.tags[edges.tag_count++] = last_tag(entry);
         if (!has_times(entry)) continue;
-        edges.times[edges.time_count++] = entry.time_min;
-        edges.times[edges.time_count++] = entry.time_max;
+        edges.times[edges.time_count++] = span_of(entry).first;
+        edges.times[edges.time_count++] = span_of(entry).last;
     }
     std::sort(edges.tags, edges.tags + edges.tag_count);
     std::sort(edges.times, edges.times + edges.time_count);
@@ -114,8 +128,8 @@ Box box_of(const Edges &edges, const DirectoryEntry &entry, bool by_time) {
         return kEmpty;
     }
     if (!by_time) return box;
-    box.y_first = has_times(entry) ? rank_of(edges, entry.time_min) : 0;
-    box.y_last = has_times(entry) ? rank_of(edges, entry.time_max) : edges.time_count;
+    box.y_first = has_times(entry) ? rank_of(edges, span_of(entry).first) : 0;
+    box.y_last = has_times(entry) ? rank_of(edges, span_of(entry).last) : edges.time_count;
     if (entry.level == 0 || !one_tag) return box;
     if (box.y_first == box.y_last) return kEmpty;
     box.y_last--;
@@ -210,10 +224,9 @@ Pool those_that(const Pool &pool, Predicate is_wanted) {
 Choice choose_among(const Pool &pool, const SealRequest &request) {
     const uint32 count_min = Max(request.by_tag_count_min, 2);
     if (pool.count < count_min) return Choice{};
-    if (pool.members[0].entry.level == 0) return group_at_deepest(pool, false, count_min);
-
+    // Small ones of level 0 are choose_sources()'s.
     const Pool small = those_that(pool, [&](const DirectoryEntry &entry) {
-        return entry.row_count < request.merge_rows_below && (entry.flags & format::kEntryFull) == 0;
+        return entry.level > 0 && entry.row_count < request.merge_rows_below && (entry.flags & format::kEntryFull) == 0;
     });
     sort_by_last_time(small.members, small.count);
     Choice choice = small.count >= count_min ? take_group(small.members, small.count) : Choice{};
