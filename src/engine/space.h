@@ -104,8 +104,12 @@ struct SpaceUse {
     BlockNumber allocated;    // blocks that somebody owns
     BlockNumber end;          // no block at or beyond it is owned
     BlockNumber movable_end;  // no block at or beyond it is owned by an entry; the directory stays where it is
+    BlockNumber first_hole;   // where kHoleBlocksMin adjacent blocks or more are free, if below `end`
 };
 SpaceUse measure_space(Relation rel);
+
+/// Fewer free blocks are not worth moving a segment.
+inline constexpr BlockNumber kHoleBlocksMin = 4;
 
 // In the background a megabyte: a table that is written to will need less again soon.
 inline constexpr BlockNumber kShrinkBlocksInBackground = 128;

@@ -30,7 +30,7 @@ void refuse_to_cut_entries(Relation rel, BlockNumber end) {
 }  // namespace
 
 SpaceUse measure_space(Relation rel) {
-    SpaceUse use = {RelationGetNumberOfBlocks(rel), 0, 0, 0};
+    SpaceUse use = {RelationGetNumberOfBlocks(rel), 0, 0, 0, InvalidBlockNumber};
     format::Metapage meta;
     if (!read_metapage(rel, &meta)) return use;
     use.movable_end = end_of_entries(rel, meta);
@@ -41,6 +41,7 @@ SpaceUse measure_space(Relation rel) {
         const uint32 first = map_index * format::kMapBlocks;
         for (uint32 bit = 0; bit < format::kMapBlocks && first + bit < use.blocks; bit++) {
             if (!bit_is_set(bits, bit)) continue;
+            if (first + bit >= use.end + kHoleBlocksMin) use.first_hole = Min(use.first_hole, use.end);
             use.allocated++;
             // A map page alone does not keep the file long: beyond the end it is all zeros, which is what it means then.
             if (bit > 0 || map_index == 0) use.end = first + bit + 1;

@@ -94,37 +94,51 @@ engine::SealOutcome compact_once(Oid relid, bool first, BlockNumber move_from, T
     return outcome;
 }
 
-// Fewer blocks in holes are not worth moving a segment.
-constexpr BlockNumber kHoleBlocksMin = 4;
-
 // Where segments should move away from, so that the file can shrink by so many blocks and an eighth of what it needs;
 // InvalidBlockNumber when it is dense enough.
 BlockNumber holes_begin(const engine::SpaceUse &use, BlockNumber at_least) {
     return use.movable_end >= use.allocated + use.allocated / 8 + at_least ? use.allocated : InvalidBlockNumber;
 }
 
-// Another transaction of compact(): frees what was superseded. The result: where segments should move away from, so that holes in
-// front of them are filled and the file can shrink; InvalidBlockNumber when it is dense enough.
-BlockNumber release_once(Oid relid, bool *kept_some) {
+// More is not moved out of the way of itself: 1 GB.
+constexpr BlockNumber kStuckBlocksMax = 131072;
+
+// What compact() knows of the file's holes from pass to pass.
+struct Holes {
+    BlockNumber move_from;  // segments that reach beyond it should move; InvalidBlockNumber: the file is dense enough
+    BlockNumber end;        // of the entries when segments were last asked to move into holes, or InvalidBlockNumber
+};
+
+// Segments move into the holes before them. Where that did not help, each hole is too small for what lies behind it: then all
+// that lies behind the first hole moves out of the way, to the end of the file, and the next pass moves it back.
+void choose_moves(const engine::SpaceUse &use, Holes *holes) {
+    const BlockNumber move_from = holes_begin(use, engine::kHoleBlocksMin);
+    const bool is_stuck = move_from != InvalidBlockNumber && use.movable_end >= holes->end && use.first_hole < move_from &&
+                          use.movable_end - use.first_hole <= kStuckBlocksMax;
+    *holes = {is_stuck ? use.first_hole : move_from, is_stuck ? InvalidBlockNumber : use.movable_end};
+}
+
+// Another transaction of compact(): frees what was superseded.
+engine::SpaceUse release_once(Oid relid, bool *kept_some) {
     *kept_some = false;
     relax_transaction();
     Relation rel = open_our_table(relid, RowExclusiveLock);
-    if (rel == nullptr) return InvalidBlockNumber;
+    if (rel == nullptr) return engine::SpaceUse{};
     engine::lock_maintenance(rel, true);
     *kept_some = engine::release_unneeded(rel).kept > 0;
     engine::shrink_file(rel, 1);
-    const BlockNumber move_from = holes_begin(engine::measure_space(rel), kHoleBlocksMin);
+    const engine::SpaceUse use = engine::measure_space(rel);
     relation_close(rel, NoLock);
-    return move_from;
+    return use;
 }
 
 void compact_table(Oid relid) {
-    BlockNumber move_from = InvalidBlockNumber;
+    Holes holes = {InvalidBlockNumber, InvalidBlockNumber};
     for (int pass = 0; pass < kPassesMax; pass++) {
         const TransactionId pass_began = ReadNextTransactionId();
         int busy_count = 0;
         for (bool more = true, first = pass == 0; more; first = false) {
-            const engine::SealOutcome outcome = compact_once(relid, first, move_from, pass_began);
+            const engine::SealOutcome outcome = compact_once(relid, first, holes.move_from, pass_began);
             SPI_commit();
             // What one step has sealed the next may merge.
             more = outcome.more || outcome.sources > 0 || (outcome.busy && ++busy_count < kBusyTriesMax);
@@ -138,13 +152,15 @@ void compact_table(Oid relid) {
         }
         // A statement of another session, or a worker's round, may still see what was superseded: mostly not for long.
         bool kept_some = true;
+        engine::SpaceUse use = {};
         for (int tries = 0; kept_some && tries < kReleaseTriesMax; tries++) {
             CHECK_FOR_INTERRUPTS();
             if (tries > 0) pg_usleep(kBusyPauseMicroseconds);
-            move_from = release_once(relid, &kept_some);
+            use = release_once(relid, &kept_some);
             SPI_commit();
         }
-        if (move_from == InvalidBlockNumber) break;
+        choose_moves(use, &holes);
+        if (holes.move_from == InvalidBlockNumber) break;
     }
 }
 
