@@ -62,8 +62,8 @@ inline constexpr std::uint32_t kFixedBlocks = 2;
 
 inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFF;
 
-/// Extent e of the directory has 2^e pages, so 20 block numbers reach 2^20 - 1 pages: 25 million entries.
-inline constexpr std::uint32_t kDirectoryExtentsMax = 20;
+/// Extent e of the directory has 2^e pages, so 16 block numbers reach 2^16 - 1 pages: 1.5 million entries.
+inline constexpr std::uint32_t kDirectoryExtentsMax = 16;
 
 /// Block 0, from byte 24; the first map page's bits follow.
 struct Metapage {
@@ -81,17 +81,18 @@ struct Metapage {
     std::uint64_t rows_stored;                              // written to segments for the first time, by loading and sealing
     std::uint64_t rows_rewritten;                           // written to segments again, by merging
 };
-static_assert(sizeof(Metapage) == 128);
+static_assert(sizeof(Metapage) == 112);
 static_assert(std::has_unique_object_representations_v<Metapage>, "no padding on disk");
 
 // ------------------------------------------------------------------------------------------------------- allocation map
 
-/// One bit a block, 1 = allocated. Map page m tells of blocks [m * kMapBlocks, (m + 1) * kMapBlocks): 501 MB. It lies in the
+/// One bit a block, 1 = allocated. Map page m tells of blocks [m * kMapBlocks, (m + 1) * kMapBlocks): 503 MB. It lies in the
 /// first block of this range, which is never free. Map page 0 is the metapage: small tables are many, and a page is much of one.
 /// Every map page has the bits that the metapage has room for.
 inline constexpr std::uint32_t kMapBytes = kTrailerOffset - kPageHeaderBytes - sizeof(Metapage);
 inline constexpr std::uint32_t kMapBlocks = kMapBytes * 8;
-static_assert(kMapBytes == 8024 && kMapBlocks == 64'192);
+static_assert(kMapBytes == 8040 && kMapBlocks == 64'320);
+static_assert((1u << (kDirectoryExtentsMax - 1)) < kMapBlocks, "an extent lies within one map page's range");
 
 constexpr std::uint32_t map_page_block(std::uint32_t map_index) noexcept { return map_index * kMapBlocks; }
 static_assert(map_page_block(0) == kMetaBlock);
@@ -100,7 +101,7 @@ static_assert(map_page_block(0) == kMetaBlock);
 constexpr std::uint32_t map_bits_offset(std::uint32_t map_index) noexcept {
     return kPageHeaderBytes + (map_index == 0 ? std::uint32_t{sizeof(Metapage)} : 0);
 }
-static_assert(map_bits_offset(0) == 152 && map_bits_offset(0) + kMapBytes == kTrailerOffset);
+static_assert(map_bits_offset(0) == 136 && map_bits_offset(0) + kMapBytes == kTrailerOffset);
 
 /// How many map pages tell of a file's blocks.
 constexpr std::uint32_t map_page_count(std::uint32_t block_count) noexcept {

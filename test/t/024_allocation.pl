@@ -20,7 +20,7 @@ my $seed = $ENV{HISTORIAN_TEST_SEED} || int(rand(1_000_000_000));
 note "seed $seed (HISTORIAN_TEST_SEED)";
 
 # A map page's bits, and where the first one's begin; the blocks that one tells of.
-use constant { PAGE => 8192, NEW_TABLES => 300, MAP_BYTES => 8024, FIRST_MAP_OFFSET => 152, MAP_BLOCKS => 64192 };
+use constant { PAGE => 8192, NEW_TABLES => 300, MAP_BYTES => 8040, FIRST_MAP_OFFSET => 136, MAP_BLOCKS => 64320 };
 
 my $node = PostgreSQL::Test::Cluster->new('allocation');
 $node->init;
