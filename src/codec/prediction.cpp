@@ -11,6 +11,8 @@ namespace {
 
 // Of one in kOfMiddle of them the middle is taken. The logarithms of noise differ by 1.4 bits, their mean by less than a tenth.
 constexpr std::size_t kSampleCountMax = 256;
+constexpr std::size_t kSampleCountMin = 64;
+constexpr std::size_t kValuesOfSample = 8;
 constexpr std::size_t kOfMiddle = 4;
 
 // So many bits a value a prediction must save, so that noise in the sample does not decide; more where each value waits for two
@@ -37,7 +39,7 @@ struct Sample {
 Sample choose_sample(std::size_t count) noexcept {
     Sample sample;
     const std::size_t usable = count - 2;
-    sample.count = std::min(usable, kSampleCountMax);
+    sample.count = std::min(usable, std::clamp(usable / kValuesOfSample, kSampleCountMin, kSampleCountMax));
     for (std::size_t i = 0; i < sample.count; ++i)
         sample.at[i] = static_cast<std::uint32_t>(2 + sample_position(i, sample.count, usable));
     return sample;

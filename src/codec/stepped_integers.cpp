@@ -94,6 +94,17 @@ struct Sample {
     }
 };
 
+/// Whether some of the first values are nearer to the next one than steps can be: most values without a step are.
+bool are_dense(std::span<const std::int64_t> values) noexcept {
+    const std::size_t count = std::min(values.size(), kSampleCount);
+    bool dense = false;
+    for (std::size_t i = 1; i < count; ++i) {
+        const std::uint64_t above = static_cast<std::uint64_t>(values[i]) - static_cast<std::uint64_t>(values[i - 1]);
+        dense |= above != 0 && above + (kStepMin - 1) < 2 * kStepMin - 1;
+    }
+    return dense;
+}
+
 /// The interval in which the step lies when the smallest difference of the sample is so many steps, cut into parts: so that no
 /// short distance may be one number of steps or another.
 struct StepGuess {
@@ -203,7 +214,7 @@ bool settle_step(std::span<const std::int64_t> values, const std::int64_t *count
 }  // namespace
 
 bool find_steps(std::span<const std::int64_t> values, EncodeSpace &space, Steps *steps) noexcept {
-    if (values.size() < kSampleCount / 2) return false;
+    if (values.size() < kSampleCount / 2 || are_dense(values)) return false;
     Sample sample{values};
     if (sample.count < kDistinctMin || sample.gap < kStepMin || bits_of(sample.range()) > kRangeBitsMax) return false;
     if (sample.has_divisor()) return false;
