@@ -39,6 +39,7 @@ enum class CodecId : std::uint8_t {
     stepped_integers = 15,
     near_decimal_floats = 16,
     joined_integers = 17,
+    widened_floats = 18,
 };
 
 }  // namespace historian::codec

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <limits>
 
 #include "codec/codec_id.h"
 #include "codec/sampling.h"
@@ -233,6 +235,31 @@ Status encode_ordered(std::span<const std::int64_t> values, EncodeSpace &space, 
     return encode_integers({space.mapped, values.size()}, space, out);
 }
 
+/// False, when some are none, or not finite; else fills `float4s` with their bits.
+bool narrow_to_float4s(std::span<const std::int64_t> values, std::int64_t *float4s) noexcept {
+    constexpr std::uint64_t kLostBits = (std::uint64_t{1} << 29) - 1;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const double number = to_double<FloatSize::eight>(values[i]);
+        if ((static_cast<std::uint64_t>(values[i]) & kLostBits) != 0 || !(std::abs(number) <= std::numeric_limits<float>::max()))
+            return false;
+        const auto narrow = static_cast<float>(number);
+        if (std::bit_cast<std::int64_t>(static_cast<double>(narrow)) != values[i]) return false;
+        float4s[i] = std::bit_cast<std::int32_t>(narrow);
+    }
+    return true;
+}
+
+template <FloatSize Size>
+Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept;
+
+/// Floats that are no decimals; float8 values that float4s were have the decimals that these have.
+template <FloatSize Size>
+Status encode_others(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
+    if (Size == FloatSize::four || !narrow_to_float4s(values, space.float4s)) return encode_ordered<Size>(values, space, out);
+    out.u8(static_cast<std::uint8_t>(CodecId::widened_floats));
+    return encode<FloatSize::four>({space.float4s, values.size()}, space, out);
+}
+
 template <FloatSize Size>
 Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out) noexcept {
     if (std::all_of(values.begin(), values.end(), [&](std::int64_t value) { return value == values[0]; })) {
@@ -240,12 +267,12 @@ Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWrit
     }
     const std::size_t mark = out.size();
     Status status;
-    if (!encode_decimals<Size>(values, space, out, &status)) return encode_ordered<Size>(values, space, out);
+    if (!encode_decimals<Size>(values, space, out, &status)) return encode_others<Size>(values, space, out);
     if (!status.ok()) return status;
     // Noise has a decimal form too (every float4 has one of 9 digits), but its bits are shorter.
     const std::size_t rival = out.size();
     if (rival - mark < values.size() * kNoiseBytes<Size> || values.size() < 2) return status;
-    status = encode_ordered<Size>(values, space, out);
+    status = encode_others<Size>(values, space, out);
     if (status.ok()) out.keep_shorter(mark, rival);
     return status;
 }
@@ -312,6 +339,15 @@ Status decode(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept
     return Status::success();
 }
 
+Status decode_float8s(ByteReader &in, const WantedValues &wanted, Arena &arena) noexcept {
+    ByteReader after = in;
+    if (static_cast<CodecId>(after.u8()) != CodecId::widened_floats) return decode<FloatSize::eight>(in, wanted, arena);
+    in = after;
+    if (const Status status = decode<FloatSize::four>(in, wanted, arena); !status.ok()) return status;
+    for (std::int64_t &value : wanted.values) value = std::bit_cast<std::int64_t>(to_double<FloatSize::four>(value));
+    return Status::success();
+}
+
 }  // namespace
 
 Status encode_floats(std::span<const std::int64_t> values, FloatSize size, EncodeSpace &space, ByteWriter &out) noexcept {
@@ -319,7 +355,7 @@ Status encode_floats(std::span<const std::int64_t> values, FloatSize size, Encod
 }
 
 Status decode_float_range(ByteReader &in, FloatSize size, const WantedValues &wanted, Arena &arena) noexcept {
-    return size == FloatSize::four ? decode<FloatSize::four>(in, wanted, arena) : decode<FloatSize::eight>(in, wanted, arena);
+    return size == FloatSize::four ? decode<FloatSize::four>(in, wanted, arena) : decode_float8s(in, wanted, arena);
 }
 
 Status decode_floats(ByteReader &in, FloatSize size, std::span<std::int64_t> values, Arena &arena) noexcept {

@@ -11,6 +11,8 @@
 //     near_decimal_floats    the floats are few units in the last place off such decimals, as sums and means of them are
 //         as decimal_floats  up to and with the integers; then
 //         ulps               stream; how much each float's bits are more than its decimal's; at an exception's position any value
+//     widened_floats         of float8 only: the floats have the values of float4s, whose decimals they no longer are
+//         stream of these float4s, which is none of this form
 //     ordered_floats         integer stream of the bits, those of a negative float (but -0) as minus its magnitude
 //
 // Invariants:
@@ -30,7 +32,7 @@ namespace historian::codec {
 enum class FloatSize : std::uint8_t { four = 4, eight = 8 };
 
 /// Both forms may be tried, side by side.
-constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return 3 * integers_bytes_max(count) + 32 + 11 * count; }
+constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return 4 * integers_bytes_max(count) + 64 + 22 * count; }
 
 /// values   the floats' bits; of FloatSize::four sign-extended from 32 bits; at most kStreamValuesMax
 /// errors   no_room

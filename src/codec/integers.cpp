@@ -103,12 +103,14 @@ Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept {
     space->nested_indexes = arena.array<std::int64_t>(kStreamValuesMax);
     space->counts = arena.array<std::int64_t>(kStreamValuesMax);
     space->mapped = arena.array<std::int64_t>(kStreamValuesMax);
+    space->float4s = arena.array<std::int64_t>(kStreamValuesMax);
     space->ulps = arena.array<std::int64_t>(kStreamValuesMax);
     space->lengths = arena.array<std::int64_t>(kStreamValuesMax);
     space->positions = arena.array<std::uint32_t>(kStreamValuesMax);
     if (compressor == nullptr || space->normal == nullptr || space->residuals == nullptr || space->symbols == nullptr ||
         space->nested_values == nullptr || space->nested_indexes == nullptr || space->counts == nullptr ||
-        space->mapped == nullptr || space->ulps == nullptr || space->lengths == nullptr || space->positions == nullptr) {
+        space->mapped == nullptr || space->float4s == nullptr || space->ulps == nullptr || space->lengths == nullptr ||
+        space->positions == nullptr) {
         return {StatusCode::out_of_memory, "no memory for the encoders"};
     }
     space->compressor = new (compressor) Compressor(arena);

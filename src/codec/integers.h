@@ -43,6 +43,7 @@ struct EncodeSpace {
     std::int64_t *nested_indexes = nullptr;  // run_length_integers, few_integers
     std::int64_t *counts = nullptr;          // stepped_integers
     std::int64_t *mapped = nullptr;          // floats: as integers; texts: indexes into the entries
+    std::int64_t *float4s = nullptr;         // floats: float8 values that are such
     std::int64_t *ulps = nullptr;            // floats: how far they are from decimals
     std::int64_t *lengths = nullptr;         // texts
     std::uint32_t *positions = nullptr;      // floats: of the exceptions; texts: of the entries

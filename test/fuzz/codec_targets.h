@@ -86,7 +86,11 @@ struct Floats : Integers {
                 value = as_bits ? static_cast<std::int32_t>(value)
                                 : std::bit_cast<std::int32_t>(number) + static_cast<std::int32_t>(off);
             } else {
-                if (!as_bits) value = std::bit_cast<std::int64_t>(static_cast<double>(value) / power) + off;
+                const double number = static_cast<double>(value) / power;
+                const bool was_float4 = (form & 0x60) == 0x60;
+                if (!as_bits)
+                    value =
+                        std::bit_cast<std::int64_t>(was_float4 ? static_cast<double>(static_cast<float>(number)) : number) + off;
             }
         }
         return values;

@@ -152,6 +152,28 @@ TEST_F(FloatsTest, DoublesOfFloat4PrecisionTakeFourBytes) {
     EXPECT_LT(bytes.size(), 4096 * 4u);
 }
 
+TEST_F(FloatsTest, DoublesOfFloat4DecimalsTakeWhatTheDecimalsTake) {
+    std::mt19937_64 random{9};
+    for (const double scale : {1.0, 100.0, -300.0}) {
+        const Numbers values = make_numbers(4096, [&](std::size_t) {
+            return bits(static_cast<double>(static_cast<float>(static_cast<double>(random() % 1000) * scale / 1000)));
+        });
+        const Bytes bytes = check_floats(values);
+        EXPECT_EQ(id_of(bytes), CodecId::widened_floats) << scale;
+        EXPECT_LT(bytes.size(), 4096 * 11 / 8u) << scale;
+        check_float_ranges(bytes, values, FloatSize::eight);
+    }
+}
+
+TEST_F(FloatsTest, DoublesThatAreNoFloat4sAmongOthersAreKept) {
+    const Numbers special = {bits(-0.0), bits(Double::infinity()), 0x7ff0000000000001, bits(1e300), bits(1e-40), bits(0.1)};
+    for (const std::int64_t value : special) {
+        Numbers values = make_numbers(500, [](std::size_t i) { return bits(static_cast<double>(static_cast<float>(i) / 10)); });
+        values[250] = value;
+        check_floats(values);
+    }
+}
+
 TEST_F(FloatsTest, RandomBitsAreKept) {
     std::mt19937_64 random{3};
     for (const std::size_t count : {1u, 2u, 3u, 100u, 4096u}) {

@@ -212,6 +212,10 @@ TEST_F(GoldenTest, NearDecimalsOfVersion1) {
                                          return i == 50 ? bits(1e300) : bits(decimal) + static_cast<std::int64_t>(i % 5) - 2;
                                      }),
                         FloatSize::eight);
+    check_floats_golden(
+        "float8_widened", CodecId::widened_floats,
+        make_numbers(60, [&](std::size_t) { return bits(static_cast<double>(static_cast<float>(steps.next() % 900) / 10)); }),
+        FloatSize::eight);
 }
 
 TEST_F(GoldenTest, FloatsOfVersion1) {
