@@ -103,3 +103,22 @@ SELECT pg_relation_size('holes') / 8192 <= :needed + 8 AS is_short, sum(hashfloa
 SELECT historian_check('holes') IS NOT NULL AS is_sound;
 RESET historian.debug_segment_rows;
 DROP TABLE holes;
+
+-- Loads in order stay as they are when each tag has a granule's rows in them; a tag that has fewer is brought together.
+CREATE TABLE loads (name text, time timestamptz, value int) USING tag WITH (historian.compact = off);
+SET historian.debug_segment_rows = 66500;
+CREATE FUNCTION load(n int, rare int) RETURNS text LANGUAGE sql AS $$
+    SELECT format('INSERT INTO loads SELECT CASE WHEN i > 66000 THEN ''rare'' ELSE ''busy'' || i %% 2 END,
+        timestamptz ''2026-01-01 00:00+00'' + %s * interval ''1 day'' + i * interval ''1 s'', i FROM generate_series(1, 66000 + %s) AS i', n, rare) $$;
+SELECT load(n, 0) FROM generate_series(1, 8) AS n \gexec
+CALL compact('loads');
+SELECT count(*), max(level) FROM historian_segments('loads');
+SELECT rows_rewritten FROM historian_size('loads');
+SELECT load(n, 500) FROM generate_series(11, 18) AS n \gexec
+CALL compact('loads');
+SELECT count(*) AS with_rare FROM historian_segments('loads') WHERE 'rare' <= tag_last COLLATE "C";
+SELECT count(*), sum(value) FROM loads WHERE name = 'rare';
+SELECT historian_check('loads') IS NOT NULL AS is_sound;
+RESET historian.debug_segment_rows;
+DROP FUNCTION load;
+DROP TABLE loads;

@@ -170,28 +170,26 @@ std::span<const std::int64_t> end_of(std::span<const std::int64_t> values, bool 
     return is_first ? values.first(count) : values.last(count);
 }
 
-/// Where what holds for a probe at the beginning, or at the end, ceases to hold.
-template <typename Holds>
-std::size_t find_end(std::span<const std::int64_t> values, bool is_first, Holds holds) noexcept {
+/// How many of the first values, or of the last, have a divisor: as many as the probe at least.
+std::size_t count_divisible(std::span<const std::int64_t> values, bool is_first, std::uint64_t divisor) noexcept {
     std::size_t known = kJoinedProbe;
     std::size_t beyond = values.size();
     while (beyond - known > 1) {
         const std::size_t middle = known + (beyond - known) / 2;
-        (holds(end_of(values, is_first, middle)) ? known : beyond) = middle;
+        (find_divisor(end_of(values, is_first, middle)) % divisor == 0 ? known : beyond) = middle;
     }
-    return is_first ? known : values.size() - known;
+    return known;
 }
 
 /// Where a step or a divisor ends or begins, when the first or the last values have one that not all have; 0 when they have none.
 std::size_t find_cut(std::span<const std::int64_t> values, EncodeSpace &space) noexcept {
     for (const bool is_first : {true, false}) {
-        const std::span<const std::int64_t> probe = end_of(values, is_first, kJoinedProbe);
-        const std::uint64_t divisor = find_divisor(probe);
+        const std::uint64_t divisor = find_divisor(end_of(values, is_first, kJoinedProbe));
+        std::size_t count = 0;
         if (divisor >= kJoinedDivisorGain && divisor / kJoinedDivisorGain >= find_divisor(values))
-            return find_end(values, is_first, [&](const auto &part) { return find_divisor(part) % divisor == 0; });
-        Steps steps;
-        if (find_steps(probe, space, &steps))
-            return find_end(values, is_first, [&](const auto &part) { return find_steps(part, space, &steps); });
+            count = count_divisible(values, is_first, divisor);
+        if (count == 0) count = count_stepped(values, is_first, kJoinedProbe, space);
+        if (count > 0 && count < values.size()) return is_first ? count : values.size() - count;
     }
     return 0;
 }

@@ -10,7 +10,8 @@
 namespace historian::codec {
 namespace {
 
-constexpr std::size_t kSampleCount = 64;
+constexpr std::size_t kSampleCount = 128;
+constexpr std::size_t kValuesMin = 32;
 constexpr std::size_t kDistinctMin = 4;  // of a sample: fewer fit too many steps
 constexpr std::uint64_t kStepMin = 3;    // nearly any numbers are multiples of less, rounded
 
@@ -22,6 +23,9 @@ constexpr unsigned kBitsBeyondSample = 2;
 
 // The smallest difference in a sample may be so many steps.
 constexpr std::uint64_t kStepsOfGapMax = 6;
+
+// Of a shorter step any number is likely to be a multiple of a part, rounded.
+constexpr std::uint64_t kSplitStepMin = 256;
 
 // Halvings of the interval in which the step lies.
 constexpr int kRefinementsMax = 64;
@@ -211,32 +215,86 @@ bool settle_step(std::span<const std::int64_t> values, const std::int64_t *count
     return false;
 }
 
-}  // namespace
-
-bool find_steps(std::span<const std::int64_t> values, EncodeSpace &space, Steps *steps) noexcept {
-    if (values.size() < kSampleCount / 2 || are_dense(values)) return false;
-    Sample sample{values};
-    if (sample.count < kDistinctMin || sample.gap < kStepMin || bits_of(sample.range()) > kRangeBitsMax) return false;
-    if (sample.has_divisor()) return false;
+/// A sample that may be of steps; sorts its gaps.
+bool may_have_step(Sample &sample) noexcept {
+    if (sample.count < kDistinctMin || sample.gap < kStepMin || bits_of(sample.range()) > kRangeBitsMax || sample.has_divisor())
+        return false;
     sample.sort_gaps();
-    steps->fraction_bits = kFractionBits - kBitsBeyondSample - bits_of(sample.range());
+    return true;
+}
+
+/// The steps of all values, by a sample of them, and the interval in which the step may lie.
+///
+/// steps   fraction_bits leaves room for the distances of values that lie range_bits apart
+bool find_interval(std::span<const std::int64_t> values, const Sample &sample, unsigned range_bits, EncodeSpace &space,
+                   Steps *steps, Interval *interval) noexcept {
+    steps->fraction_bits = kFractionBits - range_bits;
     bool knows_range = false;
     for (std::uint64_t of_gap = 1; of_gap <= kStepsOfGapMax && sample.gap >= kStepMin * of_gap; ++of_gap) {
         for (StepGuess guess{sample, of_gap}; guess.part < guess.part_count; ++guess.part) {
-            Interval interval = guess.interval(sample, steps->fraction_bits);
-            if (!narrow_by_sample(sample, steps->fraction_bits, &interval)) continue;
+            *interval = guess.interval(sample, steps->fraction_bits);
+            if (!narrow_by_sample(sample, steps->fraction_bits, interval)) continue;
             if (!knows_range) {
                 const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
                 steps->origin = *least;
-                if (bits_of(distance_of(*greatest, *steps)) > bits_of(sample.range()) + kBitsBeyondSample) return false;
+                if (bits_of(distance_of(*greatest, *steps)) > range_bits) return false;
                 knows_range = true;
             }
-            if (narrow_by_all(values, *steps, &interval) &&
-                settle_step(values, count_steps(values, *steps, interval.middle(), space.counts), interval, steps))
+            if (narrow_by_all(values, *steps, interval) &&
+                settle_step(values, count_steps(values, *steps, interval->middle(), space.counts), *interval, steps))
                 return true;
         }
     }
     return false;
+}
+
+/// Leaves of the interval what a distance allows, or of a part of the step: all values before may have been multiples of two
+/// steps or more. False when the distance is no multiple of either.
+bool narrow_or_split(Interval &interval, std::uint64_t distance, unsigned fraction_bits) noexcept {
+    Interval whole = interval;
+    if (narrow(whole, distance, fraction_bits) != Narrowed::impossible) {
+        interval = whole;
+        return true;
+    }
+    for (std::uint64_t parts = 2; parts <= kStepsOfGapMax; ++parts) {
+        Interval part{interval.low / parts, interval.high / parts + 1};
+        if (part.low < kSplitStepMin << fraction_bits) break;
+        if (narrow(part, distance, fraction_bits) != Narrowed::yes) continue;
+        interval = part;
+        return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+bool find_steps(std::span<const std::int64_t> values, EncodeSpace &space, Steps *steps) noexcept {
+    if (values.size() < kValuesMin || are_dense(values)) return false;
+    Sample sample{values};
+    Interval interval;
+    return may_have_step(sample) &&
+           find_interval(values, sample, bits_of(sample.range()) + kBitsBeyondSample, space, steps, &interval);
+}
+
+std::size_t count_stepped(std::span<const std::int64_t> values, bool is_first, std::size_t probe_count,
+                          EncodeSpace &space) noexcept {
+    const std::span<const std::int64_t> probe = is_first ? values.first(probe_count) : values.last(probe_count);
+    if (are_dense(probe)) return 0;
+    Sample sample{probe};
+    if (!may_have_step(sample)) return 0;
+    const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+    const unsigned range_bits = bits_of(static_cast<std::uint64_t>(*greatest) - static_cast<std::uint64_t>(*least));
+    Steps steps;
+    Interval interval;
+    if (range_bits > kRangeBitsMax || !find_interval(probe, sample, range_bits, space, &steps, &interval)) return 0;
+    std::size_t count = probe_count;
+    for (; count < values.size(); ++count) {
+        const std::int64_t value = is_first ? values[count] : values[values.size() - 1 - count];
+        const auto above = static_cast<std::int64_t>(distance_of(value, steps));
+        const auto distance = static_cast<std::uint64_t>(above < 0 ? -above : above);
+        if (distance != 0 && !narrow_or_split(interval, distance, steps.fraction_bits)) break;
+    }
+    return count;
 }
 
 void write_steps(const Steps &steps, ByteWriter &out) noexcept {

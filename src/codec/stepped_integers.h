@@ -26,8 +26,15 @@ struct Steps {
     std::int64_t origin = 0;
 };
 
-/// Whether the values are such; fills space.counts then. Most others are refused after a look at 64 of them.
+/// Whether the values are such; fills space.counts then. Most others are refused after a look at some of them.
 bool find_steps(std::span<const std::int64_t> values, EncodeSpace &space, Steps *steps) noexcept;
+
+/// How many of the first values, or of the last, have one step: probe_count of them at least, or 0. Of those that it counts
+/// find_steps() mostly finds the step.
+///
+/// probe_count   32 to values.size()
+std::size_t count_stepped(std::span<const std::int64_t> values, bool is_first, std::size_t probe_count,
+                          EncodeSpace &space) noexcept;
 
 /// What comes before the counts, the codec number included.
 void write_steps(const Steps &steps, ByteWriter &out) noexcept;

@@ -28,9 +28,6 @@ using format::DirectoryEntry;
 
 namespace {
 
-// Rows of a tag in a segment from which a longer run gains nothing: a query that reads them reads whole granules anyway.
-constexpr uint64 kRunRowsEnough = format::kGranuleRowsMax;
-
 // What was rewritten so often stays as it is, so that merging ends whatever it is given. Loads come nowhere near; a hundred
 // rounds of DELETE and compact(), which rewrites for a single row, may.
 constexpr uint8 kLevelMax = 24;
@@ -231,8 +228,8 @@ Choice choose_among(const Pool &pool, const SealRequest &request) {
     sort_by_last_time(small.members, small.count);
     Choice choice = small.count >= count_min ? take_group(small.members, small.count) : Choice{};
     if (!becomes_fewer(choice)) choice = Choice{};
-    const Pool short_runs =
-        those_that(pool, [](const DirectoryEntry &entry) { return entry.row_count < kRunRowsEnough * Max(entry.tag_count, 1); });
+    // A run of a granule's rows gains nothing by being longer: a query that reads it reads whole granules anyway.
+    const Pool short_runs = those_that(pool, [](const DirectoryEntry &entry) { return entry.short_run_count > 0; });
     if (choice.count == 0) choice = group_at_deepest(short_runs, false, count_min);
     if (choice.count == 0) choice = group_at_deepest(pool, true, count_min);
     return choice;

@@ -168,6 +168,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     Choice choice = choose_sources(rel, meta, request);
     if (choice.count == 0) choice = choose_merge(rel, meta, request);
     SealStep step = make_step(rel, context);
+    step.place_from = request.place_from;
     if (choice.count > 0 && !gate_can_be_closed(RelationGetRelid(rel))) {
         // A statement that deletes is running: most probably it still will be when the work is done.
         choice.count = 0;

@@ -31,6 +31,7 @@ struct SealRequest {
     // Rewrite segments that reach to block move_from or beyond, so that the file can shrink (InvalidBlockNumber: none), if they
     // are older than made_before.
     BlockNumber move_from;
+    BlockNumber place_from;     // what is written lies here or beyond; 0: anywhere
     TransactionId made_before;  // what a call has just written it does not write again
 };
 

@@ -100,7 +100,8 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
             found = static_cast<Candidate *>(repalloc_huge(found, sizeof(Candidate) * room));
         }
         found[count] = Candidate{source_of(slot, entry), alone};
-        found[count].source.apart = alone && entry.level > 0;
+        // What is large stays by itself: joined with others it would be cut in the middle of their times, and lie over them.
+        found[count].source.apart = alone && !closed_run && !is_mergeable(entry, request);
         joining += found[count++].source.apart ? 0 : 1;
     });
     qsort(found, count, sizeof(Candidate), compare_candidates);

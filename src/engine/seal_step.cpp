@@ -44,7 +44,8 @@ void finish_segment(SealStep *step) {
     const bool is_full = builder_is_full(*step->builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
-    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full, step->tag_goes_on};
+    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full,
+                                step->tag_goes_on,         step->place_from};
     note_written(step, write_segment(step->rel, segment, stamp), segment.row_of_arrival);
     step->builder = nullptr;
     MemoryContextReset(step->segment_context);

@@ -27,6 +27,7 @@ struct SealStep {
     Arena *arena;
     format::SegmentBuilder *builder;
     uint8 level;             // of the segments written
+    BlockNumber place_from;  // where they lie, or beyond
     bool within_tag;         // the row to add next is not the first of its tag
     bool tag_goes_on;        // that was so for the first row in the builder
     CarriedSource *carried;  // where the rows came from: a source may be here once for each window of time

@@ -24,6 +24,13 @@ void *grow_from_context(void *context, std::size_t bytes) noexcept {
 // One extent of a segment: a fraction of a map page's range, so that a free run of this length can exist.
 constexpr uint32 kSegmentExtentBlocksMax = 60000;
 
+// Merging parts the rows of a tag where a segment is full, so the first and the last tag's runs tell nothing then.
+uint32 short_runs_of(const format::SegmentSummary &summary, const SegmentStamp &stamp) {
+    if (stamp.level == 0) return summary.short_run_count;
+    const bool is_one = summary.tag_count + (summary.has_null_tag ? 1 : 0) == 1;
+    return summary.short_run_count - (summary.first_is_short ? 1 : 0) - (summary.last_is_short && !is_one ? 1 : 0);
+}
+
 DirectoryEntry describe_segment(const SegmentBytes &segment, const SegmentStamp &stamp) {
     DirectoryEntry entry = {};
     entry.kind = static_cast<uint8>(EntryKind::building);
@@ -35,6 +42,7 @@ DirectoryEntry describe_segment(const SegmentBytes &segment, const SegmentStamp 
     entry.time_min = segment.summary.time_min;
     entry.time_max = segment.summary.time_max;
     entry.tag_count = segment.summary.tag_count;
+    entry.short_run_count = short_runs_of(segment.summary, stamp);
     entry.used_pages = static_cast<uint32>((segment.bytes.size() + kPagePayloadBytes - 1) / kPagePayloadBytes);
     if (segment.summary.has_null_tag) entry.flags |= format::kEntryNullTag;
     if (segment.summary.has_null_time) entry.flags |= format::kEntryNullTime;
@@ -49,9 +57,10 @@ DirectoryEntry describe_segment(const SegmentBytes &segment, const SegmentStamp 
 }
 
 // Allocates the entry and all its extents. The blocks are ours alone from then on.
-uint32 allocate_segment(Relation rel, DirectoryEntry *entry) {
+uint32 allocate_segment(Relation rel, DirectoryEntry *entry, BlockNumber place_from) {
     NewEntry request;
     request.entry = *entry;
+    request.place_from = place_from;
     request.page_count = Min(entry->used_pages, kSegmentExtentBlocksMax);
     const uint32 slot = create_entry(rel, &request);
     uint32 allocated = request.page_count;
@@ -109,7 +118,7 @@ uint32 write_segment(Relation rel, const SegmentBytes &segment, const SegmentSta
     if (segment.bytes.size() > static_cast<Size>(UINT32_MAX) * kPagePayloadBytes)
         elog(ERROR, "a segment of %zu bytes", segment.bytes.size());
     DirectoryEntry entry = describe_segment(segment, stamp);
-    const uint32 slot = allocate_segment(rel, &entry);
+    const uint32 slot = allocate_segment(rel, &entry, stamp.place_from);
     write_pages(rel, slot, entry, segment.bytes);
     stop_point(StopPoint::segment_building);
     edit_entry(rel, slot, EditPurpose::finish_segment, InvalidTransactionId, [](DirectoryEntry *finished) {

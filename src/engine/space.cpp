@@ -25,10 +25,10 @@ struct FreeRun {
     Extent extent;
 };
 
-// The first run of block_count clear bits below `limit` (bits that stand for existing blocks).
-FreeRun find_free_run(const uint8 *bits, uint32 map_index, uint32 limit, uint32 block_count) {
+// The first run of block_count clear bits in [from, limit): limit is where bits stand for existing blocks no more.
+FreeRun find_free_run(const uint8 *bits, uint32 map_index, uint32 from, uint32 limit, uint32 block_count) {
     uint32 run = 0;
-    for (uint32 bit = 0; bit < limit; bit++) {
+    for (uint32 bit = from; bit < limit; bit++) {
         if (bit % 64 == 0 && bit + 64 <= limit) {  // skip 64 allocated blocks at once
             uint64 word;
             memcpy(&word, bits + bit / 8, sizeof(word));
@@ -118,13 +118,14 @@ void stage_metapage(PageEdit &edit, const LockedMap &map, int map_page) {
     patch_metapage(edit, is_metapage(map) ? map_page : edit.add_page(map.meta_buffer), map.meta);
 }
 
-// Finds block_count adjacent free blocks among the first existing_blocks. When there are any, their map page and the metapage
-// stay locked.
-FreeRun lock_free_run(Relation rel, uint32 existing_blocks, uint32 block_count, LockedMap *map) {
-    for (uint32 map_index = 0; map_index < format::map_page_count(existing_blocks); map_index++) {
+// Finds block_count adjacent free blocks from place_from on among the first existing_blocks. When there are any, their map page
+// and the metapage stay locked.
+FreeRun lock_free_run(Relation rel, uint32 existing_blocks, uint32 block_count, LockedMap *map, BlockNumber place_from = 0) {
+    for (uint32 map_index = place_from / kMapBlocks; map_index < format::map_page_count(existing_blocks); map_index++) {
+        const BlockNumber first = map_index * kMapBlocks;
         lock_map(rel, map_index, map);
-        const uint32 limit = Min(existing_blocks - map_index * kMapBlocks, kMapBlocks);
-        const FreeRun run = find_free_run(map->bits, map_index, limit, block_count);
+        const uint32 from = place_from > first ? place_from - first : 0;
+        const FreeRun run = find_free_run(map->bits, map_index, from, Min(existing_blocks - first, kMapBlocks), block_count);
         if (run.found) {
             lock_metapage_with(rel, map);
             if (!extent_is_possible(map->meta, run.extent))
@@ -272,7 +273,7 @@ uint32 create_entry(Relation rel, NewEntry *request) {
             if (slot >= meta.slot_count) report_damage(rel, format::kMetaBlock, "The metapage counts too few entries.");
             continue;
         }
-        const FreeRun run = lock_free_run(rel, existing_blocks, request->page_count, &map);
+        const FreeRun run = lock_free_run(rel, existing_blocks, request->page_count, &map, request->place_from);
         if (!run.found) {
             UnlockReleaseBuffer(directory_buffer);
             extend_for_run(rel, request->page_count);

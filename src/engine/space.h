@@ -61,6 +61,7 @@ format::DirectoryEntry entry_on_page(Page page, uint32 offset);
 struct NewEntry {
     format::DirectoryEntry entry = {};  // kind, xmin, cmin...; generation and extents are filled in
     uint32 page_count = 0;              // blocks wanted, in one extent unless they do not fit one map page
+    BlockNumber place_from = 0;         // they lie here or beyond
     bool activate = false;              // make it the active tail run ...
     uint32 expected_active = 0;         // ... provided that this slot still is
 };

@@ -74,6 +74,9 @@ struct SegmentSummary {
     std::uint32_t row_count = 0;
     std::uint32_t tag_count = 0;
     std::uint32_t granule_count = 0;
+    std::uint32_t short_run_count = 0;  // tags, NULL included, with fewer rows than a granule may have ...
+    bool first_is_short = false;        // ... the first of them ...
+    bool last_is_short = false;         // ... and the last
     bool has_null_tag = false;
     bool has_null_time = false;
     std::int64_t time_min = 0;  // over the times that are not NULL; INT64_MAX > INT64_MIN order reversed when there is none

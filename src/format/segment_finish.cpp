@@ -112,6 +112,14 @@ void find_times(const RowOrder &order, Granule *granule) noexcept {
     }
 }
 
+void count_short_runs(const RowOrder &order, SegmentSummary *summary) noexcept {
+    const auto is_short = [&](std::uint32_t tag) { return order.tag_start[tag + 1] - order.tag_start[tag] < kGranuleRowsMax; };
+    if (order.tag_count == 0) return;
+    for (std::uint32_t tag = 0; tag < order.tag_count; ++tag) summary->short_run_count += is_short(tag) ? 1 : 0;
+    summary->first_is_short = is_short(0);
+    summary->last_is_short = is_short(order.tag_count - 1);
+}
+
 SegmentSummary summarise(const Finish &finish, std::span<const Text> tags) noexcept {
     SegmentSummary summary;
     summary.row_count = finish.builder.row_count;
@@ -130,6 +138,7 @@ SegmentSummary summarise(const Finish &finish, std::span<const Text> tags) noexc
         summary.tag_first = {tags.front().data, tags.front().size};
         summary.tag_last = {tags.back().data, tags.back().size};
     }
+    count_short_runs(finish.order, &summary);
     return summary;
 }
 

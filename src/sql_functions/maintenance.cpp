@@ -68,8 +68,16 @@ Relation open_our_table(Oid relid, LOCKMODE mode) {
 
 bool is_other_temporary(Relation rel) { return RELATION_IS_OTHER_TEMP(rel); }
 
+// What compact() knows of the file's holes from pass to pass.
+struct Holes {
+    BlockNumber move_from;   // segments that reach beyond it should move; InvalidBlockNumber: the file is dense enough
+    BlockNumber place_from;  // to here or beyond; 0: anywhere
+    BlockNumber end;         // of the entries when segments were last asked to move into holes, or InvalidBlockNumber
+    bool made_room;          // segments were moved out of the way, once
+};
+
 // One transaction of compact(): seals and merges.
-engine::SealOutcome compact_once(Oid relid, bool first, BlockNumber move_from, TransactionId made_before) {
+engine::SealOutcome compact_once(Oid relid, bool first, const Holes &holes, TransactionId made_before) {
     relax_transaction();
     PushActiveSnapshot(GetTransactionSnapshot());
     Relation rel = open_our_table(relid, RowExclusiveLock);
@@ -85,7 +93,8 @@ engine::SealOutcome compact_once(Oid relid, bool first, BlockNumber move_from, T
         request.by_tag_count_min = 2;
         request.wait = true;
         request.rewrite_share = 0;
-        request.move_from = move_from;
+        request.move_from = holes.move_from;
+        request.place_from = holes.place_from;
         request.made_before = made_before;
         outcome = engine::seal_step(rel, request);
         relation_close(rel, NoLock);
@@ -100,22 +109,22 @@ BlockNumber holes_begin(const engine::SpaceUse &use, BlockNumber at_least) {
     return use.movable_end >= use.allocated + use.allocated / 8 + at_least ? use.allocated : InvalidBlockNumber;
 }
 
-// More is not moved out of the way of itself: 1 GB.
+// For less space nothing is moved out of the way, which writes it twice; nor is more than 1 GB moved.
+constexpr BlockNumber kStuckHolesMin = 16;
 constexpr BlockNumber kStuckBlocksMax = 131072;
 
-// What compact() knows of the file's holes from pass to pass.
-struct Holes {
-    BlockNumber move_from;  // segments that reach beyond it should move; InvalidBlockNumber: the file is dense enough
-    BlockNumber end;        // of the entries when segments were last asked to move into holes, or InvalidBlockNumber
-};
-
 // Segments move into the holes before them. Where that did not help, each hole is too small for what lies behind it: then all
-// that lies behind the first hole moves out of the way, to the end of the file, and the next pass moves it back.
-void choose_moves(const engine::SpaceUse &use, Holes *holes) {
-    const BlockNumber move_from = holes_begin(use, engine::kHoleBlocksMin);
-    const bool is_stuck = move_from != InvalidBlockNumber && use.movable_end >= holes->end && use.first_hole < move_from &&
-                          use.movable_end - use.first_hole <= kStuckBlocksMax;
-    *holes = {is_stuck ? use.first_hole : move_from, is_stuck ? InvalidBlockNumber : use.movable_end};
+// that lies behind the first hole moves out of the way, to the end of the file, and the next pass moves it back, into one hole.
+void choose_moves(const engine::SpaceUse &use, int passes_left, Holes *holes) {
+    holes->move_from = holes_begin(use, engine::kHoleBlocksMin);
+    holes->place_from = 0;
+    const bool is_stuck = holes->move_from != InvalidBlockNumber && use.movable_end >= holes->end &&
+                          use.movable_end - use.allocated >= kStuckHolesMin;
+    holes->end = use.movable_end;
+    if (!is_stuck || holes->made_room || passes_left < 2 || use.first_hole >= holes->move_from ||
+        use.movable_end - use.first_hole > kStuckBlocksMax)
+        return;
+    *holes = {use.first_hole, use.end, InvalidBlockNumber, true};
 }
 
 // Another transaction of compact(): frees what was superseded.
@@ -133,12 +142,12 @@ engine::SpaceUse release_once(Oid relid, bool *kept_some) {
 }
 
 void compact_table(Oid relid) {
-    Holes holes = {InvalidBlockNumber, InvalidBlockNumber};
+    Holes holes = {InvalidBlockNumber, 0, InvalidBlockNumber, false};
     for (int pass = 0; pass < kPassesMax; pass++) {
         const TransactionId pass_began = ReadNextTransactionId();
         int busy_count = 0;
         for (bool more = true, first = pass == 0; more; first = false) {
-            const engine::SealOutcome outcome = compact_once(relid, first, holes.move_from, pass_began);
+            const engine::SealOutcome outcome = compact_once(relid, first, holes, pass_began);
             SPI_commit();
             // What one step has sealed the next may merge.
             more = outcome.more || outcome.sources > 0 || (outcome.busy && ++busy_count < kBusyTriesMax);
@@ -159,7 +168,7 @@ void compact_table(Oid relid) {
             use = release_once(relid, &kept_some);
             SPI_commit();
         }
-        choose_moves(use, &holes);
+        choose_moves(use, kPassesMax - 1 - pass, &holes);
         if (holes.move_from == InvalidBlockNumber) break;
     }
 }

@@ -153,6 +153,9 @@ void bench_codecs() {
         for (auto &value : few) value = static_cast<std::int64_t>(random());
         return make([&](std::size_t) { return few[random() % few.size()]; });
     }());
+    bench_numbers("integer: 3 of 4 are 0, else spikes", Kind::integers, make([&](std::size_t) {
+                      return random() % 4 != 0 ? 0 : static_cast<std::int64_t>(random() >> (44 + random() % 20));
+                  }));
     bench_numbers("float8: walk of 2 decimals", Kind::floats, [&] {
         double level = 50;
         return make([&](std::size_t) {
@@ -178,6 +181,22 @@ void bench_codecs() {
             return std::bit_cast<std::int64_t>(std::round(steps * 6000000 / 79) / 100000);
         });
     }());
+    bench_numbers("float8: another step in each half", Kind::floats, [&] {
+        double steps = 40000;
+        return make([&](std::size_t i) {
+            steps += std::round(gauss(random) * 300);
+            return std::bit_cast<std::int64_t>(std::round(steps * 6000000 / (i % kChunk < kChunk / 2 ? 79 : 83)) / 100000);
+        });
+    }());
+    bench_numbers("float8: means of 5 of 2 decimals", Kind::floats, make([&](std::size_t) {
+                      double sum = 0;
+                      for (int i = 0; i < 5; ++i) sum += static_cast<double>(random() % 2000) / 100;
+                      return std::bit_cast<std::int64_t>(sum / 5);
+                  }));
+    bench_numbers("float8: float4s of 1 decimal", Kind::floats, make([&](std::size_t) {
+                      return std::bit_cast<std::int64_t>(
+                          static_cast<double>(static_cast<float>(std::round(200 + gauss(random) * 20) / 10)));
+                  }));
     bench_numbers("float8: float4 precision", Kind::floats, make([&](std::size_t) {
                       return std::bit_cast<std::int64_t>(static_cast<double>(static_cast<float>(20 + gauss(random))));
                   }));
