@@ -36,11 +36,14 @@ bgworker/payload_json.o bgworker/json_tree.o bgworker/boost_json.o: override CXX
 # PGXS tracks no headers: rebuild everything when one changes.
 $(OBJS): $(wildcard src/*.h src/*/*.h bgworker/*.h) Makefile
 
-.PHONY: demo test soak fuzz bench bench-peers bench-tsbs bench-codec
+.PHONY: demo test test-aarch64 soak fuzz bench bench-peers bench-tsbs bench-codec
 demo:
 	./demo/run
 test:
 	./test/run
+# The pure layers as they are on another architecture, under qemu.
+test-aarch64:
+	./test/aarch64/run
 soak:
 	HISTORIAN_MODEL_SECONDS=600 ./test/run model
 fuzz:

@@ -1,12 +1,15 @@
 # Parts copy, insert, hour and delete of test/bench/run: a tag table against a heap table. Sourced.
 
-# The time, and the processor's: the load of other programs changes the second less.
+# The time, and the processor's: the load of other programs changes the second less; and the WAL. copy_into heap|tag text|binary
 copy_into() {
-    sql <<SQL | awk -v rows="$rows" -v name="$1" -v folder="$folder" '
-        /^Time:/ { ms = $2 } /^cpu/ { cpu = $2 }
+    points=$folder/points.tsv
+    if [ "$2" = binary ]; then points=$folder/data/points.binary; fi
+    sql <<SQL | awk -v rows="$rows" -v name="$1" -v format="$2" -v folder="$folder" '
+        /^Time:/ { ms = $2 } /^cpu/ { cpu = $2 } /^wal/ { wal = $2 }
         END {
-            printf "%.0f\n", rows * 1000 / ms >> (folder "/" name ".copy")
-            printf "%.0f\n", rows / (cpu > 0 ? cpu : 0.01) >> (folder "/" name ".copy_cpu")
+            printf "%.0f\n", rows * 1000 / ms >> (folder "/" name ".copy_" format)
+            printf "%.0f\n", rows / (cpu > 0 ? cpu : 0.01) >> (folder "/" name ".copy_cpu_" format)
+            printf "%.3f\n", wal / rows >> (folder "/" name ".copy_wal_" format)
         }'
 SET client_min_messages = warning;
 DROP TABLE IF EXISTS copy_$1;
@@ -14,11 +17,12 @@ CREATE TABLE copy_$1 (name text, time timestamptz, value double precision) USING
 CHECKPOINT;
 CREATE FUNCTION pg_temp.ticks() RETURNS bigint LANGUAGE sql AS \$\$
     SELECT f[14]::bigint + f[15]::bigint FROM string_to_array(pg_read_file('/proc/self/stat'), ' ') AS f \$\$;
-SELECT pg_temp.ticks() AS before \\gset
+SELECT pg_temp.ticks() AS before, pg_current_wal_insert_lsn() AS wal_before \\gset
 \\timing on
-COPY copy_$1 FROM '$folder/points.tsv';
+COPY copy_$1 FROM '$points' (FORMAT $2);
 \\timing off
 SELECT 'cpu ' || (pg_temp.ticks() - :before) / 100.0;
+SELECT 'wal ' || pg_current_wal_insert_lsn() - :'wal_before';
 SQL
 }
 
@@ -42,7 +46,13 @@ load_and_insert() {
     while [ $run -le "$last_run" ]; do
         say "run $run of $last_run" >&2
         if wants copy || { [ $run = 1 ] && wants hour delete readers; }; then
-            for am in heap tag; do copy_into $am; done
+            for am in heap tag; do copy_into $am text; done
+        fi
+        if wants copy; then
+            if [ $run = 1 ]; then
+                sql -c "COPY copy_heap TO '$folder/data/points.binary' (FORMAT binary)"
+            fi
+            for am in heap tag; do copy_into $am binary; done
         fi
         if wants insert; then
             for commit in on off; do
@@ -116,8 +126,11 @@ report_against_heap() {
     say '| | unit | heap | tag | ratio |' '| --- | --- | ---: | ---: | ---: |'
     against_heap() { row "$1" "$2" "heap.$3" "tag.$3" "$4" "$5"; }
     if wants copy; then
-        against_heap 'COPY text, heap without index' 'rows/s' copy %.0f 1
-        against_heap 'the same, by processor time' 'rows/CPU s' copy_cpu %.0f 1
+        for format in text binary; do
+            against_heap "COPY $format, heap without index" 'rows/s' copy_$format %.0f 1
+            against_heap 'the same, by processor time' 'rows/CPU s' copy_cpu_$format %.0f 1
+        done
+        against_heap 'WAL of COPY text' 'bytes/row' copy_wal_text %.2f 0
     fi
     if wants insert; then
         against_heap 'INSERT of single rows, 2 clients, heap with (name, time) index' 'rows/s' insert_on %.0f 1
