@@ -50,8 +50,9 @@ fuzz:
 	./test/fuzz/run
 bench:
 	./test/bench/run
-# What the part queries is compared with, besides what the server has; and what the codecs are.
+# What the parts queries and sizes are compared with, besides what the server has; and what the codecs are.
 bench-peers:
+	./test/install-packages --size-peers
 	npm install --prefix test/bench --no-save --no-package-lock --no-audit --no-fund @duckdb/node-api
 	python3 -m venv test/bench/venv
 	test/bench/venv/bin/pip install --quiet pcodec

@@ -108,6 +108,7 @@ bind-address = "127.0.0.1:$(free_port)"
   dir = "$folder/influxdb/data"
   wal-dir = "$folder/influxdb/wal"
   query-log-enabled = false
+${influxdb_settings-}
 [http]
   bind-address = "127.0.0.1:$influxdb_port"
   log-enabled = false

@@ -34,7 +34,7 @@ weigh_sensor_set() {
         "$(sql -c 'SELECT count(*), sum(hashtextextended(set_heap::text, 0)::numeric) FROM set_heap')" ] ||
         fail "$1: the tag table has other rows than the heap table"
     times=$(weigh_tag_table 'name text, time timestamptz NOT NULL' 'SELECT name, time FROM set_heap')
-    echo "$1 $heap $whole $times" >>"$folder/sensor_sets"
+    echo "$1 $heap $whole $times $(weigh_influxdb) $(weigh_victoria_metrics)" >>"$folder/sensor_sets"
     sql -c 'DROP TABLE set_heap, set_tag'
 }
 
@@ -59,13 +59,15 @@ weigh_sensor_sets() {
 report_sensor_sets() {
     say "" "## Sizes" "" "Real sensor data, bytes a row after compact(). Segments: without the pages' own bytes and the" \
         "directory." \
-        "Without values: a table of the same names and times alone." ""
-    say '| set | rows | heap | with (name, time) index | tag | goal | segments | without values | heap / tag |'
-    say '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
-    while read -r name count heap indexed file segments times_file times_segments; do
-        echo "$name $count $heap $indexed $file $(goal_of_set "$name") $segments $times_segments" | awk '{
-            printf "| %s | %d | %.1f | %.1f | %.3f | %s | %.3f | %.3f | %.0f |\n", $1, $2, $3 / $2, $4 / $2, $5 / $2, $6, $7 / $2,
-                $8 / $2, $3 / $5 }'
+        "Without values: a table of the same names and times alone. Peers: test/bench/size_peers.sh." ""
+    columns='| set | rows | heap | with (name, time) index | tag | goal | segments | without values | InfluxDB '
+    say "$columns| VictoriaMetrics | heap / tag |"
+    say '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
+    while read -r name count heap indexed file segments times_file times_segments influxdb victoria; do
+        echo "$name $count $heap $indexed $file $(goal_of_set "$name") $segments $times_segments $influxdb $victoria" | awk '
+            function of_peer(bytes) { return bytes == "-" ? "–" : sprintf("%.3f", bytes / $2) }
+            { printf "| %s | %d | %.1f | %.1f | %.3f | %s | %.3f | %.3f | %s | %s | %.0f |\n", $1, $2, $3 / $2, $4 / $2, $5 / $2, $6,
+                $7 / $2, $8 / $2, of_peer($9), of_peer($10), $3 / $5 }'
     done <"$folder/sensor_sets"
     say "" "Small tables: rows of 10 tags, one each ten seconds, a sine of two decimals; bytes." "" \
         '| rows | file | segments | goal |' '| ---: | ---: | ---: | --- |'
