@@ -66,8 +66,8 @@ report_sensor_sets() {
     while read -r name count heap indexed file segments times_file times_segments influxdb victoria; do
         echo "$name $count $heap $indexed $file $(goal_of_set "$name") $segments $times_segments $influxdb $victoria" | awk '
             function of_peer(bytes) { return bytes == "-" ? "–" : sprintf("%.3f", bytes / $2) }
-            { printf "| %s | %d | %.1f | %.1f | %.3f | %s | %.3f | %.3f | %s | %s | %.0f |\n", $1, $2, $3 / $2, $4 / $2, $5 / $2, $6,
-                $7 / $2, $8 / $2, of_peer($9), of_peer($10), $3 / $5 }'
+            { printf "| %s | %d | %.1f | %.1f | %.3f | %s | %.3f | %.3f | %s | %s | %.0f |\n", $1, $2, $3 / $2, $4 / $2, $5 / $2,
+                $6, $7 / $2, $8 / $2, of_peer($9), of_peer($10), $3 / $5 }'
     done <"$folder/sensor_sets"
     say "" "Small tables: rows of 10 tags, one each ten seconds, a sine of two decimals; bytes." "" \
         '| rows | file | segments | goal |' '| ---: | ---: | ---: | --- |'
