@@ -13,8 +13,7 @@
 //     Of class c the numbers below 8 are c itself; those from 8 on have width = c / 4 - 1 extra bits and are
 //     (c - 4 * width) << width | extra bits. Numbers of more than kClassWidthMax extra bits have no class.
 //
-// source   Deutsch, RFC 1951, section 3.2.5 (codes with extra bits); here with the classes' two bits of Giesen's and others'
-//          logarithmic histograms
+// source   Deutsch, RFC 1951, section 3.2.5: codes with extra bits; its lengths have four codes to a power of two, too
 #pragma once
 
 #include <bit>

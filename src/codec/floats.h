@@ -38,7 +38,7 @@ constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return 4 * 
 /// errors   no_room
 Status encode_floats(std::span<const std::int64_t> values, FloatSize size, EncodeSpace &space, ByteWriter &out) noexcept;
 
-/// As decode_integer_range().
+/// As decode_integer_range(), with eight bytes a value more of the arena.
 ///
 /// errors   truncated, corrupt, unsupported, out_of_memory
 Status decode_float_range(ByteReader &in, FloatSize size, const WantedValues &wanted, Arena &arena) noexcept;

@@ -141,19 +141,6 @@ Status encode_whole(std::span<const std::int64_t> values, EncodeSpace &space, By
     return out.status();
 }
 
-}  // namespace
-
-namespace {
-
-/// Writes them as steps, if they are; sets whether they are.
-Status encode_steps(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, bool *are_steps) noexcept {
-    Steps steps;
-    *are_steps = find_steps(values, space, &steps);
-    if (!*are_steps) return out.status();
-    write_steps(steps, out);
-    return encode_whole({space.counts, values.size()}, space, out);
-}
-
 /// Any form but joined_integers; sets whether the values have a step.
 Status encode_unjoined(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, bool *are_steps) noexcept {
     *are_steps = false;
@@ -161,8 +148,12 @@ Status encode_unjoined(std::span<const std::int64_t> values, EncodeSpace &space,
     if (const Status status = encode_whole(values, space, out); !status.ok()) return status;
     const std::size_t rival = out.size();
     if (rival - mark <= kStepsBytes) return out.status();
-    if (const Status status = encode_steps(values, space, out, are_steps); !status.ok()) return status;
-    if (*are_steps) out.keep_shorter(mark, rival);
+    Steps steps;
+    *are_steps = find_steps(values, space, &steps);
+    if (!*are_steps) return out.status();
+    write_steps(steps, out);
+    if (const Status status = encode_whole({space.counts, values.size()}, space, out); !status.ok()) return status;
+    out.keep_shorter(mark, rival);
     return out.status();
 }
 

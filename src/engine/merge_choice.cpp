@@ -3,10 +3,10 @@
 // A segment is a box: a range of tags by a range of times. What a query costs is how many boxes it meets, so merging looks for
 // the point that most boxes cover, and makes one layer of disjoint boxes of those around it.
 //
-//     level 0   loaded or sealed: all tags, a short time. Whatever their times: such a box is wide where queries are narrow.
-//     others    small ones, so that deletions leave no crumbs;
-//               those with short runs of a tag, whatever their times, so that a tag that reports seldom is together too;
-//               any, where tags and times meet: late points over the points of their time.
+//     above level 0   small ones, so that deletions leave no crumbs (of level 0 these are choose_sources()'s);
+//     any level       those with short runs of a tag, whatever their times: all tags for a short time is wide where queries are
+//                     narrow, and a tag that reports seldom is to be together too;
+//                     any, where tags and times meet: late points over the points of their time.
 //
 // What was merged is a level higher, and only boxes of one level are merged: each row is written once a level. Boxes of a month
 // (late points) and of an hour are apart too: else each box of late points would have all hours of its month written again. So a
@@ -221,7 +221,6 @@ Pool those_that(const Pool &pool, Predicate is_wanted) {
 Choice choose_among(const Pool &pool, const SealRequest &request) {
     const uint32 count_min = Max(request.by_tag_count_min, 2);
     if (pool.count < count_min) return Choice{};
-    // Small ones of level 0 are choose_sources()'s.
     const Pool small = those_that(pool, [&](const DirectoryEntry &entry) {
         return entry.level > 0 && entry.row_count < request.merge_rows_below && (entry.flags & format::kEntryFull) == 0;
     });

@@ -160,7 +160,7 @@ struct DirectoryEntry {
     std::uint32_t log_pages;  // segment: pages of its delete log opened so far; tail: summary pages
     std::uint32_t log_extent_count;
     Extent log_extents[kEntryExtentsMax];
-    std::uint32_t short_run_count;  // segment: tags with fewer rows than a granule may have
+    std::uint32_t short_run_count;  // segment: tags with fewer rows than a granule may have; merged: but the first and the last
 };
 static_assert(sizeof(DirectoryEntry) == 336);
 static_assert(offsetof(DirectoryEntry, used_pages) == 88);
