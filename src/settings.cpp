@@ -12,14 +12,28 @@ int retention_warn_delay_s = 600;
 
 namespace {
 
+int merge_effort_setting = static_cast<int>(codec::Effort::normal);
+
+const config_enum_entry kEfforts[] = {
+    {"normal", static_cast<int>(codec::Effort::normal), false},
+    {"high", static_cast<int>(codec::Effort::high), false},
+    {nullptr, 0, false},
+};
+
 int retention_interval_s = 60;  // read by the view historian.retention_state
 
 }  // namespace
+
+codec::Effort merge_effort() { return static_cast<codec::Effort>(merge_effort_setting); }
 
 void define_settings() {
     DefineCustomIntVariable("historian.seal_interval", "Longest time that fresh rows stay in the tail before they are sealed.",
                             "Shorter: smaller tails, more small segments to merge. Full tails are sealed at once.",
                             &seal_interval_s, 60, 1, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable("historian.merge_effort", "How hard merging and compact() pack what they write.",
+                             "high: a few hundredths smaller, several times the time to write, read as fast.",
+                             &merge_effort_setting, static_cast<int>(codec::Effort::normal), kEfforts, PGC_USERSET, 0, nullptr,
+                             nullptr, nullptr);
     DefineCustomIntVariable("historian.retention_interval", "Time between two runs of a table's retention policy.",
                             "A policy may have its own: set_retention(..., every => '1 hour').", &retention_interval_s, 60, 1,
                             24 * 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);

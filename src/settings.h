@@ -1,6 +1,8 @@
 // Every setting of the engine and the planner, with unit and reason. Workers' settings: bgworker/settings.h.
 #pragma once
 
+#include "codec/effort.h"
+
 namespace historian {
 
 /// historian.seal_interval: an open tail run that has rows is sealed when it is this old, unless its table has an option of
@@ -12,6 +14,9 @@ extern double retention_warn_share;
 
 /// historian.retention_warn_delay: how long before.
 extern int retention_warn_delay_s;
+
+/// historian.merge_effort: how hard merging and compact() pack.
+codec::Effort merge_effort();
 
 /// Defines the settings; once, when the library loads.
 void define_settings();

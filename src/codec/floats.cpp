@@ -23,6 +23,13 @@ static_assert(std::bit_cast<std::uint64_t>(kIntegerShift) == 0x4338000000000000u
 
 constexpr std::size_t kSampleCount = 32;
 
+// Of those that are decimals by some exponent, to find a shorter one.
+constexpr std::size_t kMissesSampleCount = 64;
+
+// With so many bytes a value every exponent is tried by which few are exceptions: what saves more than its decimals, because
+// other values have steps or divisors, no estimate tells.
+constexpr std::size_t kBytesWorthMore = 3;
+
 // Whether a float must be its decimal, or may be a few units in the last place off, as sums and means of decimals are.
 enum class Nearness : std::uint8_t { exact, near };
 
@@ -174,6 +181,31 @@ constexpr std::size_t decimals_bytes(std::size_t count, std::size_t exceptions, 
     return exceptions > count / kExceptionsMax ? 8 * count : 10 * exceptions + count * exponent * 10 / 24;
 }
 
+/// How many of a sample are no decimals by each exponent up to one; how many the sample has.
+template <FloatSize Size>
+std::size_t count_misses(std::span<const std::int64_t> values, unsigned exponent_max, std::size_t *misses) noexcept {
+    const std::size_t count = std::min(values.size(), kMissesSampleCount);
+    for (unsigned exponent = 0; exponent <= exponent_max; ++exponent) {
+        misses[exponent] = 0;
+        Decimal decimal;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::int64_t value = values[sample_position(i, count, values.size())];
+            misses[exponent] += !is_decimal<Size, Nearness::exact>(value, kPowersOfTen[exponent], &decimal);
+        }
+    }
+    return count;
+}
+
+/// The exponent by which a sample takes least: few values of many decimals may be better off as exceptions.
+unsigned lightest_exponent(std::span<const std::size_t> misses, std::size_t sample_count) noexcept {
+    unsigned lightest = 0;
+    for (unsigned exponent = 1; exponent < misses.size(); ++exponent) {
+        if (decimals_bytes(sample_count, misses[exponent], exponent) < decimals_bytes(sample_count, misses[lightest], lightest))
+            lightest = exponent;
+    }
+    return lightest;
+}
+
 /// The exponent of values that are exceptions by another one; more than kExponentMax when there is none.
 template <FloatSize Size, Nearness N>
 unsigned choose_exponent_of_exceptions(std::span<const std::int64_t> values, std::size_t exceptions,
@@ -202,6 +234,17 @@ std::size_t find_decimals(std::span<const std::int64_t> values, EncodeSpace &spa
     return scale_all<Size, N>(values, *exponent, space);
 }
 
+template <FloatSize Size>
+Status write_decimals(std::span<const std::int64_t> values, CodecId id, unsigned exponent, std::size_t exceptions,
+                      EncodeSpace &space, ByteWriter &out) noexcept {
+    out.u8(static_cast<std::uint8_t>(id));
+    out.u8(static_cast<std::uint8_t>(exponent));
+    write_exceptions<Size>(values, exceptions, space, out);
+    const Status status = encode_integers({space.mapped, values.size()}, space, out);
+    if (!status.ok() || id == CodecId::decimal_floats) return status;
+    return encode_integers({space.ulps, values.size()}, space, out);
+}
+
 /// False, with nothing written, when too many of the floats are no decimals, nor near one.
 template <FloatSize Size>
 bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, Status *status) noexcept {
@@ -220,11 +263,21 @@ bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, B
         }
     }
     if (exceptions > values.size() / kExceptionsMax) return false;
-    out.u8(static_cast<std::uint8_t>(is_near ? CodecId::near_decimal_floats : CodecId::decimal_floats));
-    out.u8(static_cast<std::uint8_t>(exponent));
-    write_exceptions<Size>(values, exceptions, space, out);
-    *status = encode_integers({space.mapped, values.size()}, space, out);
-    if (is_near && status->ok()) *status = encode_integers({space.ulps, values.size()}, space, out);
+    const std::size_t mark = out.size();
+    *status = write_decimals<Size>(values, is_near ? CodecId::near_decimal_floats : CodecId::decimal_floats, exponent, exceptions,
+                                   space, out);
+    std::size_t misses[kExponentMax + 1];
+    const std::size_t sample_count = count_misses<Size>(values, exponent, misses);
+    const unsigned lightest = lightest_exponent({misses, exponent + 1}, sample_count);
+    const bool all = space.effort == Effort::high || out.size() - mark > kBytesWorthMore * values.size();
+    for (unsigned fewer = 0; fewer < exponent && status->ok(); ++fewer) {
+        if (all ? misses[fewer] > sample_count / kExceptionsMax : fewer != lightest) continue;
+        const std::size_t more_exceptions = scale_all<Size, Nearness::exact>(values, fewer, space);
+        if (more_exceptions > values.size() / kExceptionsMax) continue;
+        const std::size_t rival = out.size();
+        *status = write_decimals<Size>(values, CodecId::decimal_floats, fewer, more_exceptions, space, out);
+        if (status->ok()) out.keep_shorter(mark, rival);
+    }
     return true;
 }
 

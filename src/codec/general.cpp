@@ -5,11 +5,35 @@
 
 #include <zstd.h>
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 namespace historian::codec {
 namespace {
 
 // Texts of machines: 3 is zstd's own default, well on the flat part of its curve.
-constexpr int kLevel = 3;
+constexpr int kNormalLevel = 3;
+// With high effort: beyond it decompression takes more memory. Its parameters are those for texts of this size, whatever theirs:
+// a granule's are seldom longer, and for more the context would be 80 MB large.
+constexpr int kHighLevel = 19;
+constexpr std::size_t kHighContentBytes = 512 * 1024;
+
+/// Makes a context compress with high effort; false when this version of zstd refuses.
+bool set_high_effort(ZSTD_CCtx *context) noexcept {
+    const ZSTD_compressionParameters wanted = ZSTD_getCParams(kHighLevel, kHighContentBytes, 0);
+    const std::pair<ZSTD_cParameter, int> parameters[] = {
+        {ZSTD_c_windowLog, static_cast<int>(wanted.windowLog)},       {ZSTD_c_chainLog, static_cast<int>(wanted.chainLog)},
+        {ZSTD_c_hashLog, static_cast<int>(wanted.hashLog)},           {ZSTD_c_searchLog, static_cast<int>(wanted.searchLog)},
+        {ZSTD_c_minMatch, static_cast<int>(wanted.minMatch)},         {ZSTD_c_strategy, static_cast<int>(wanted.strategy)},
+        {ZSTD_c_targetLength, static_cast<int>(wanted.targetLength)},
+    };
+    // A static context has zeros where others have defaults: without this a frame would not declare its content's size.
+    if (ZSTD_isError(ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters))) return false;
+    return std::none_of(std::begin(parameters), std::end(parameters), [context](const auto &parameter) {
+        return ZSTD_isError(ZSTD_CCtx_setParameter(context, parameter.first, parameter.second));
+    });
+}
 
 // zstd 1.3 to 1.5 need 92 to 96 kB.
 constexpr std::size_t kDecompressorBytes = 128 * 1024;
@@ -27,13 +51,18 @@ ZSTD_DCtx *decompressor() noexcept {
 
 std::size_t Compressor::compress(std::span<const std::byte> bytes, std::span<std::byte> frame) noexcept {
     if (context_ == nullptr && !refused_) {
-        const std::size_t size = ZSTD_estimateCCtxSize(kLevel);
+        const bool is_high = effort_ == Effort::high;
+        const std::size_t size = is_high ? ZSTD_estimateCCtxSize_usingCParams(ZSTD_getCParams(kHighLevel, kHighContentBytes, 0))
+                                         : ZSTD_estimateCCtxSize(kNormalLevel);
         void *memory = arena_->allocate(size);
         if (memory != nullptr) context_ = ZSTD_initStaticCCtx(memory, size);
-        refused_ = context_ == nullptr;
+        refused_ = context_ == nullptr || (is_high && !set_high_effort(context_));
     }
     if (refused_) return 0;
-    const std::size_t size = ZSTD_compressCCtx(context_, frame.data(), frame.size(), bytes.data(), bytes.size(), kLevel);
+    const std::size_t size =
+        effort_ == Effort::high
+            ? ZSTD_compress2(context_, frame.data(), frame.size(), bytes.data(), bytes.size())
+            : ZSTD_compressCCtx(context_, frame.data(), frame.size(), bytes.data(), bytes.size(), kNormalLevel);
     return ZSTD_isError(size) ? 0 : size;
 }
 

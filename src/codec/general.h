@@ -14,6 +14,7 @@
 #include <span>
 
 #include "codec/arena.h"
+#include "codec/effort.h"
 #include "codec/status.h"
 
 struct ZSTD_CCtx_s;
@@ -23,7 +24,7 @@ namespace historian::codec {
 /// A compressor in an arena; made when it is first needed, because small segments never do.
 class Compressor {
 public:
-    explicit Compressor(Arena &arena) noexcept : arena_(&arena) {}
+    Compressor(Arena &arena, Effort effort) noexcept : arena_(&arena), effort_(effort) {}
 
     /// bytes    what to compress
     /// frame    where to; the frame must fit it or nothing is compressed
@@ -32,6 +33,7 @@ public:
 
 private:
     Arena *arena_;
+    Effort effort_;
     ZSTD_CCtx_s *context_ = nullptr;
     bool refused_ = false;
 };

@@ -94,7 +94,8 @@ Status encode_few(std::size_t distinct, std::size_t count, EncodeSpace &space, B
 
 }  // namespace
 
-Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept {
+Status make_encode_space(Arena &arena, EncodeSpace *space, Effort effort) noexcept {
+    space->effort = effort;
     auto *compressor = static_cast<Compressor *>(arena.allocate(sizeof(Compressor)));
     space->normal = arena.array<std::uint64_t>(kStreamValuesMax);
     space->residuals = arena.array<std::uint64_t>(kStreamValuesMax);
@@ -113,7 +114,7 @@ Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept {
         space->positions == nullptr) {
         return {StatusCode::out_of_memory, "no memory for the encoders"};
     }
-    space->compressor = new (compressor) Compressor(arena);
+    space->compressor = new (compressor) Compressor(arena, effort);
     return Status::success();
 }
 

@@ -35,6 +35,7 @@ inline constexpr std::size_t kFewValuesMax = 64;
 
 /// Working space of the encoders, so that they allocate nothing; every array has kStreamValuesMax elements.
 struct EncodeSpace {
+    Effort effort = Effort::normal;
     Compressor *compressor = nullptr;
     std::uint64_t *normal = nullptr;         // packed_integers: the values from the first one, divided
     std::uint64_t *residuals = nullptr;      // packed_integers
@@ -50,10 +51,10 @@ struct EncodeSpace {
 };
 
 /// errors   out_of_memory
-Status make_encode_space(Arena &arena, EncodeSpace *space) noexcept;
+Status make_encode_space(Arena &arena, EncodeSpace *space, Effort effort = Effort::normal) noexcept;
 
-/// Room that a stream of count values never exceeds: whole values, a patch each, and the fields before them.
-constexpr std::size_t integers_bytes_max(std::size_t count) noexcept { return 64 + 24 * count; }
+/// Room to encode count values: four forms of whole values beside one another, with the fields before them.
+constexpr std::size_t integers_bytes_max(std::size_t count) noexcept { return 128 + 32 * count; }
 
 /// values   at most kStreamValuesMax
 /// errors   no_room

@@ -31,6 +31,8 @@ constexpr unsigned kSymbolBitsMax = 8;
 constexpr std::size_t kClassesGainMin = 32;
 // The highest bits as symbols do as well where most residuals have nearly all bits: by less than this fewer.
 constexpr unsigned kClassesBitsMin = 5;
+// Of fewer values no other prediction saves a byte that matters, with high effort.
+constexpr std::size_t kEveryPredictionMin = 16;
 // Of wide residuals only the highest bits have a shape; more of them would only make the table of weights larger.
 constexpr unsigned kSymbolBitsOfNoise = 5;
 
@@ -163,12 +165,14 @@ void count_symbols(const std::uint64_t *residuals, std::size_t count, unsigned w
 }
 
 /// How many of the highest bits are worth an entropy code; gives about the bytes that all take then.
-std::size_t choose_symbols(const std::uint64_t *residuals, std::size_t count, unsigned width, Symbols *best) noexcept {
+std::size_t choose_symbols(const std::uint64_t *residuals, std::size_t count, unsigned width, Effort effort,
+                           Symbols *best) noexcept {
     const std::size_t all_packed = packed_bytes(count, width);
     if (count < kSymbolsCountMin || width == 0) return all_packed;
     std::size_t best_bytes = all_packed - all_packed / kSymbolsGainMin;
-    for (const unsigned bits : {std::min(width, kSymbolBitsMax), kSymbolBitsOfNoise}) {
-        if (bits > width || bits == best->bits) continue;
+    const unsigned most = std::min(width, kSymbolBitsMax);
+    for (unsigned bits = most; bits > 0; --bits) {
+        if (effort == Effort::normal && bits != most && bits != kSymbolBitsOfNoise) continue;
         Symbols candidate;
         count_symbols(residuals, count, width, bits, &candidate);
         const std::size_t bytes = estimate_symbols_bytes(candidate.counts, count) + packed_bytes(count, width - bits);
@@ -257,6 +261,39 @@ Status write_residuals(std::size_t count, const Predictor &predictor, const Fram
     return out.status();
 }
 
+/// With this prediction. space.normal has the normal values.
+Status encode_predicted(std::span<const std::int64_t> values, std::uint64_t divisor, const ChosenPrediction &chosen,
+                        EncodeSpace &space, ByteWriter &out) noexcept {
+    const Predictor &predictor = chosen.predictor;
+    const std::size_t count = values.size() - predicted_from(predictor.prediction);
+    make_residuals(predictor, space.normal, values.size(), space.residuals);
+    const Range range = range_of(space.residuals, count);
+    const Spread spread = spread_of(space.residuals, count);
+    const Frame frame = choose_frame(space.residuals, count, range, spread);
+    const ClassesChoice classes = choose_classes(space.residuals, count, range, spread, chosen.bits);
+    for (std::size_t i = 0; i < count; ++i) space.residuals[i] -= static_cast<std::uint64_t>(frame.base);
+    Symbols symbols;
+    const std::size_t bytes = frame.patch_bits / 8 + choose_symbols(space.residuals, count, frame.width, space.effort, &symbols);
+    const bool has_classes = classes.bytes < bytes - bytes / kClassesGainMin;
+
+    std::uint8_t flags = static_cast<std::uint8_t>(predictor.prediction);
+    if (divisor > 1) flags |= kHasDivisor;
+    if (has_classes) flags |= classes.has_signs ? kHasClasses | kHasSigns : kHasClasses;
+    if (!has_classes && frame.patch_bits != 0) flags |= kHasPatches;
+    if (!has_classes && symbols.bits != 0) flags |= kHasSymbols;
+    out.u8(static_cast<std::uint8_t>(CodecId::packed_integers));
+    out.u8(flags);
+    out.signed_varint(values[0]);
+    if (has_step(predictor.prediction)) out.signed_varint(static_cast<std::int64_t>(predictor.step));
+    out.signed_varint(has_classes ? classes.base : frame.base);
+    if (divisor > 1) out.varint(divisor);
+    if (!has_classes) return write_residuals(count, predictor, frame, symbols, space, out);
+    for (std::size_t i = 0; i < count; ++i)
+        space.residuals[i] = classes.number_of(space.residuals[i] + static_cast<std::uint64_t>(frame.base));
+    if (has_state(predictor.prediction)) write_anchors(predictor, space.normal, StreamParts{count}, out);
+    return encode_classes({space.residuals, count}, {space.symbols, count}, out);
+}
+
 }  // namespace
 
 std::uint64_t find_divisor(std::span<const std::int64_t> values) noexcept {
@@ -278,34 +315,18 @@ Status encode_packed_integers(std::span<const std::int64_t> values, EncodeSpace 
     const std::uint64_t divisor = find_divisor(values);
     normalise(values, divisor, space.normal);
     const ChosenPrediction chosen = choose_prediction(space.normal, values.size(), space.residuals);
-    const Predictor predictor = chosen.predictor;
-    const std::size_t count = values.size() - predicted_from(predictor.prediction);
-    make_residuals(predictor, space.normal, values.size(), space.residuals);
-    const Range range = range_of(space.residuals, count);
-    const Spread spread = spread_of(space.residuals, count);
-    const Frame frame = choose_frame(space.residuals, count, range, spread);
-    const ClassesChoice classes = choose_classes(space.residuals, count, range, spread, chosen.bits);
-    for (std::size_t i = 0; i < count; ++i) space.residuals[i] -= static_cast<std::uint64_t>(frame.base);
-    Symbols symbols;
-    const std::size_t bytes = frame.patch_bits / 8 + choose_symbols(space.residuals, count, frame.width, &symbols);
-    const bool has_classes = classes.bytes < bytes - bytes / kClassesGainMin;
-
-    std::uint8_t flags = static_cast<std::uint8_t>(predictor.prediction);
-    if (divisor > 1) flags |= kHasDivisor;
-    if (has_classes) flags |= classes.has_signs ? kHasClasses | kHasSigns : kHasClasses;
-    if (!has_classes && frame.patch_bits != 0) flags |= kHasPatches;
-    if (!has_classes && symbols.bits != 0) flags |= kHasSymbols;
-    out.u8(static_cast<std::uint8_t>(CodecId::packed_integers));
-    out.u8(flags);
-    out.signed_varint(values[0]);
-    if (has_step(predictor.prediction)) out.signed_varint(static_cast<std::int64_t>(predictor.step));
-    out.signed_varint(has_classes ? classes.base : frame.base);
-    if (divisor > 1) out.varint(divisor);
-    if (!has_classes) return write_residuals(count, predictor, frame, symbols, space, out);
-    for (std::size_t i = 0; i < count; ++i)
-        space.residuals[i] = classes.number_of(space.residuals[i] + static_cast<std::uint64_t>(frame.base));
-    if (has_state(predictor.prediction)) write_anchors(predictor, space.normal, StreamParts{count}, out);
-    return encode_classes({space.residuals, count}, {space.symbols, count}, out);
+    const std::size_t mark = out.size();
+    if (const Status status = encode_predicted(values, divisor, chosen, space, out); !status.ok()) return status;
+    if (space.effort == Effort::normal || values.size() < kEveryPredictionMin) return out.status();
+    for (const auto prediction : {Prediction::none, Prediction::level, Prediction::slope, Prediction::drift, Prediction::line}) {
+        ChosenPrediction other;  // of 0 bits: classes are always looked at
+        if (prediction == chosen.predictor.prediction) continue;
+        if (!make_predictor(prediction, space.normal, values.size(), &other.predictor)) continue;
+        const std::size_t rival = out.size();
+        if (const Status status = encode_predicted(values, divisor, other, space, out); !status.ok()) return status;
+        out.keep_shorter(mark, rival);
+    }
+    return out.status();
 }
 
 namespace {

@@ -117,15 +117,21 @@ ChosenPrediction choose_prediction(const std::uint64_t *normal, std::size_t coun
     best.consider({Prediction::slope, normal[1]}, slope);
     // Differences of noise are rougher the more often they are taken.
     if (slope > level && best.chosen().bits > kNoiseBitsMin) {
-        std::uint64_t step = 0;
-        if (fit_line(normal, count, &step)) {
-            const auto beside_line = [&](std::size_t i) { return normal[i] - on_line(step, i); };
-            best.consider({Prediction::line, step}, bits_of(sample, beside_line));
+        Predictor line;
+        if (make_predictor(Prediction::line, normal, count, &line)) {
+            const auto beside_line = [&](std::size_t i) { return normal[i] - on_line(line.step, i); };
+            best.consider(line, bits_of(sample, beside_line));
         }
         make_residuals({Prediction::drift}, normal, count, scratch);
         best.consider({Prediction::drift}, bits_of(sample, [&](std::size_t i) { return scratch[i - 1]; }));
     }
     return best.chosen();
+}
+
+bool make_predictor(Prediction prediction, const std::uint64_t *normal, std::size_t count, Predictor *predictor) noexcept {
+    *predictor = {prediction};
+    if (prediction == Prediction::slope) predictor->step = normal[1];
+    return prediction != Prediction::line || fit_line(normal, count, &predictor->step);
 }
 
 void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count,

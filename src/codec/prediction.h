@@ -48,6 +48,11 @@ struct ChosenPrediction {
 /// scratch   count slots, overwritten
 ChosenPrediction choose_prediction(const std::uint64_t *normal, std::size_t count, std::uint64_t *scratch) noexcept;
 
+/// One prediction's numbers for these values; false when it cannot predict them.
+///
+/// normal   count >= 2 values
+bool make_predictor(Prediction prediction, const std::uint64_t *normal, std::size_t count, Predictor *predictor) noexcept;
+
 /// residuals   output: count - predicted_from(prediction)
 void make_residuals(const Predictor &predictor, const std::uint64_t *normal, std::size_t count,
                     std::uint64_t *residuals) noexcept;

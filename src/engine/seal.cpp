@@ -18,8 +18,11 @@
 #include "engine/validate.h"
 #include "engine/visibility.h"
 
+#include <algorithm>
+
 namespace historian::engine {
 
+using codec::Effort;
 using format::Cell;
 using format::DirectoryEntry;
 using format::EntryKind;
@@ -58,6 +61,7 @@ void add_segment(SealStep *step, CarriedSource *source) {
     open_segment(step->rel, source->slot, source->entry, step->source_context, &segment);
     const LogState log = settled_rows(step->rel, source->slot, source->entry, InvalidTransactionId, step->source_context);
     Granule *granule = make_granule(step->rel, step->desc, step->keys, step->source_context);
+    step->stays_full = source->apart && (source->entry.flags & format::kEntryFull) != 0 && log.settled.member_count == 0;
     for (uint32 g = 0; g < segment.header.granule_count; g++) {
         CHECK_FOR_INTERRUPTS();
         open_granule(granule, &segment, g);
@@ -118,8 +122,15 @@ uint64 count_rows(Relation rel, const Choice &choice) {
     return rows;
 }
 
+// Whether a source's rows are packed with high effort: what was packed hard stays so, unless other rows join it.
+bool packs_hard(const Choice &choice, uint32 source) {
+    if (choice.sources[source].apart) return is_packed_hard(choice.sources[source].entry);
+    return std::all_of(choice.sources, choice.sources + choice.count,
+                       [](const CarriedSource &each) { return each.apart || is_packed_hard(each.entry); });
+}
+
 // Takes the sources one after the other; gives way to DDL by leaving the rest of them for another step.
-void take_in_turn(SealStep *step, Choice *choice) {
+void take_in_turn(SealStep *step, Choice *choice, bool all_hard) {
     step->level = PG_UINT8_MAX;
     for (uint32 i = 0; i < choice->count; i++) {
         if (i > 0 && ddl_is_waiting(step->rel)) {
@@ -129,6 +140,8 @@ void take_in_turn(SealStep *step, Choice *choice) {
         }
         CarriedSource *source = &choice->sources[i];
         if (source->apart) finish_segment(step);
+        step->shape.effort = all_hard || packs_hard(*choice, i) ? Effort::high : Effort::normal;
+        step->stays_full = false;
         step->within_tag = source->apart && (source->entry.flags & format::kEntryTagGoesOn) != 0;
         // What was sorted by tag across segments is not any more when others come in.
         step->level = source->apart ? source->entry.level : Min(step->level, source->entry.level);
@@ -167,8 +180,10 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
     MemoryContext old = MemoryContextSwitchTo(context);
     Choice choice = choose_sources(rel, meta, request);
     if (choice.count == 0) choice = choose_merge(rel, meta, request);
+    if (choice.count == 0) choice = choose_repack(rel, meta, request);
     SealStep step = make_step(rel, context);
     step.place_from = request.place_from;
+    step.shape.effort = request.effort;
     if (choice.count > 0 && !gate_can_be_closed(RelationGetRelid(rel))) {
         // A statement that deletes is running: most probably it still will be when the work is done.
         choice.count = 0;
@@ -180,7 +195,7 @@ SealOutcome seal_step(Relation rel, const SealRequest &request) {
         if (choice.by_tag)
             gives_way = !merge_by_tag(&step, choice.sources, choice.count);
         else
-            take_in_turn(&step, &choice);
+            take_in_turn(&step, &choice, request.repack);
         finish_segment(&step);
         stop_point(StopPoint::seal_built);
         if (gives_way || !swap(&step, choice)) {

@@ -14,6 +14,8 @@
 #pragma once
 
 #include "engine/server.h"
+//
+#include "codec/effort.h"
 
 namespace historian::engine {
 
@@ -25,7 +27,10 @@ struct SealRequest {
     uint32 merge_rows_below;  // merge segments with fewer rows than this ...
     uint32 merge_count_min;   // ... when there are at least so many of them, closed runs included
     uint32 by_tag_count_min;  // merge larger ones by tag when at least so many hold the same tags side by side; 0: never
+    codec::Effort effort;     // what merging packs with; what was packed hard stays so in any case
     bool wait;                // for the maintenance lock
+    // Pack all hard: when nothing else is to be done, also segments that are not, if they are older than made_before.
+    bool repack;
     // Rewrite segments of which at least this share of the rows is deleted for good, if they are older than made_before.
     double rewrite_share;
     // Rewrite segments that reach to block move_from or beyond, so that the file can shrink (InvalidBlockNumber: none), if they

@@ -106,7 +106,8 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     });
     qsort(found, count, sizeof(Candidate), compare_candidates);
 
-    Choice choice = {static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * Max(count, 1))), 0, false, false};
+    Choice choice = {};
+    choice.sources = static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * Max(count, 1)));
     uint64 rows = 0;
     bool worth_it = false;
     for (uint32 i = 0; i < count; i++) {
@@ -124,6 +125,29 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     }
     // A small segment may be left alone when the run it would have gone with is not decided.
     if (!worth_it) choice.count = 0;
+    return choice;
+}
+
+Choice choose_repack(Relation rel, const Metapage &meta, const SealRequest &request) {
+    Choice choice = {};
+    if (!request.repack) return choice;
+    uint32 room = 16;
+    choice.sources = static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * room));
+    uint64 rows = 0;
+    for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
+        if (choice.more || is_packed_hard(entry) || !is_committed_segment(entry) || is_superseded_or_doubtful(entry) ||
+            !TransactionIdPrecedes(entry.xmin, request.made_before))
+            return;
+        choice.more = choice.count > 0 && rows + entry.row_count > kStepRowsMax;
+        if (choice.more) return;
+        if (choice.count == room) {
+            room *= 2;
+            choice.sources = static_cast<CarriedSource *>(repalloc(choice.sources, sizeof(CarriedSource) * room));
+        }
+        rows += entry.row_count;
+        choice.sources[choice.count] = source_of(slot, entry);
+        choice.sources[choice.count++].apart = true;
+    });
     return choice;
 }
 

@@ -26,6 +26,12 @@ Choice choose_sources(Relation rel, const format::Metapage &meta, const SealRequ
 /// Segments to merge by tag: see merge_choice.cpp.
 Choice choose_merge(Relation rel, const format::Metapage &meta, const SealRequest &request);
 
+/// Segments to pack hard, each by itself.
+Choice choose_repack(Relation rel, const format::Metapage &meta, const SealRequest &request);
+
+/// Whether a segment was encoded with high effort.
+inline bool is_packed_hard(const format::DirectoryEntry &entry) { return (entry.flags & format::kEntryPackedHard) != 0; }
+
 inline CarriedSource source_of(uint32 slot, const format::DirectoryEntry &entry) {
     CarriedSource source = {};
     source.slot = slot;

@@ -3,6 +3,7 @@
 #include "engine/delete_log.h"
 #include "engine/granule.h"
 #include "engine/report.h"
+#include "engine/seal_choice.h"
 #include "format/time_windows.h"
 
 #include <algorithm>
@@ -308,6 +309,8 @@ uint64 merge_rows_max() {
 bool merge_by_tag(SealStep *step, const CarriedSource *sources, uint32 source_count) {
     Cursor *cursors = static_cast<Cursor *>(palloc(sizeof(Cursor) * source_count));
     uint64 row_count = 0;
+    const auto was_packed_hard = [](const CarriedSource &source) { return is_packed_hard(source.entry); };
+    if (std::all_of(sources, sources + source_count, was_packed_hard)) step->shape.effort = codec::Effort::high;
     for (uint32 i = 0; i < source_count; i++) {
         open_cursor(step, sources[i], &cursors[i]);
         row_count += sources[i].entry.row_count - cursors[i].log.settled.member_count;

@@ -41,11 +41,11 @@ void note_written(SealStep *step, uint32 slot, std::span<const uint32> row_of_ar
 
 void finish_segment(SealStep *step) {
     if (step->builder == nullptr) return;
-    const bool is_full = builder_is_full(*step->builder);
+    const bool is_full = step->stays_full || builder_is_full(*step->builder);
     format::SegmentBytes segment;
     check_status(format::finish_builder(*step->builder, &segment), step->rel, "seal rows");
-    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level, is_full,
-                                step->tag_goes_on,         step->place_from};
+    const SegmentStamp stamp = {GetCurrentTransactionId(), GetCurrentCommandId(true), step->level,     is_full,
+                                step->tag_goes_on,         step->shape.effort,        step->place_from};
     note_written(step, write_segment(step->rel, segment, stamp), segment.row_of_arrival);
     step->builder = nullptr;
     MemoryContextReset(step->segment_context);

@@ -30,6 +30,7 @@ struct SealStep {
     BlockNumber place_from;  // where they lie, or beyond
     bool within_tag;         // the row to add next is not the first of its tag
     bool tag_goes_on;        // that was so for the first row in the builder
+    bool stays_full;         // what is being written is a full segment, moved: full by the limits of its time
     CarriedSource *carried;  // where the rows came from: a source may be here once for each window of time
     uint32 carried_count;
     WrittenSegment *segments;

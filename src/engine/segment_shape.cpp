@@ -80,6 +80,7 @@ SegmentShape segment_shape(Relation rel, TupleDesc desc, const KeyColumns &keys)
 format::SegmentBuilder *start_builder(Relation rel, const SegmentShape &shape, Arena &arena) {
     format::SegmentBuilder *builder;
     check_status(format::create_builder(arena, {shape.types, shape.column_count}, shape.key, &builder), rel, "build a segment");
+    format::set_effort(*builder, shape.effort);
     check_status(format::set_column_traits(*builder, {shape.traits, shape.column_count}), rel, "build a segment");
     return builder;
 }

@@ -5,6 +5,7 @@
 #include "engine/server.h"
 //
 #include "codec/arena.h"
+#include "codec/effort.h"
 #include "engine/pages.h"
 #include "format/segment.h"
 
@@ -15,6 +16,7 @@ struct SegmentShape {  // palloc'd
     format::ColumnTraits *traits;
     uint32 column_count;
     format::SortKey key;
+    codec::Effort effort;
 };
 
 /// desc   the rows' shape; of columns that the relation has, in its order

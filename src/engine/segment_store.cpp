@@ -49,6 +49,7 @@ DirectoryEntry describe_segment(const SegmentBytes &segment, const SegmentStamp 
     if (segment.summary.tag_count == 0) entry.flags |= format::kEntryTagsUnknown;
     if (stamp.is_full) entry.flags |= format::kEntryFull;
     if (stamp.tag_goes_on) entry.flags |= format::kEntryTagGoesOn;
+    if (stamp.effort == codec::Effort::high) entry.flags |= format::kEntryPackedHard;
     entry.tag_first_bytes = Min(segment.summary.tag_first.size(), format::kEntryTagBytes);
     entry.tag_last_bytes = Min(segment.summary.tag_last.size(), format::kEntryTagBytes);
     if (entry.tag_first_bytes > 0) memcpy(entry.tag_first, segment.summary.tag_first.data(), entry.tag_first_bytes);

@@ -27,8 +27,9 @@ struct SegmentStamp {
     TransactionId xmin;
     CommandId cmin;
     uint8 level;
-    bool is_full;                // see builder_is_full(): it will not be merged with others
-    bool tag_goes_on;            // merging parted the first tag's rows: some are in the segment before
+    bool is_full;      // see builder_is_full(): it will not be merged with others
+    bool tag_goes_on;  // merging parted the first tag's rows: some are in the segment before
+    codec::Effort effort = codec::Effort::normal;
     BlockNumber place_from = 0;  // no block of it lies before this one
 };
 

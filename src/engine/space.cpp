@@ -193,6 +193,38 @@ void grow_directory(Relation rel, uint32 extent_count) {
     }
 }
 
+}  // namespace
+
+// Of a larger table two pages are little, and where they lie early they let it shrink.
+static constexpr BlockNumber kSmallTableBlocks = 256;
+
+bool has_spare_directory(const Metapage &meta, BlockNumber file_blocks) {
+    if (meta.directory_extent_count < 2 || meta.active_slot != format::kNoSlot || file_blocks > kSmallTableBlocks) return false;
+    // Slots below slot_count were used: their generations must be remembered.
+    const uint32 last = meta.directory_extent_count - 1;
+    return meta.slot_count <= ((1u << last) - 1) * kEntriesPerPage;
+}
+
+void release_spare_directory(Relation rel) {
+    Metapage seen;
+    read_metapage(rel, &seen);
+    if (!has_spare_directory(seen, RelationGetNumberOfBlocks(rel))) return;
+    const uint32 last = seen.directory_extent_count - 1;
+    const Extent extent = {seen.directory_extents[last], 1u << last};
+    LockedMap map;
+    lock_map(rel, extent.first_block / kMapBlocks, &map);
+    lock_metapage_with(rel, &map);
+    PageEdit edit(rel, EditPurpose::release);
+    const int map_page = stage_bits(edit, &map, extent, false);
+    map.meta.directory_extents[last] = 0;
+    map.meta.directory_extent_count = last;
+    stage_metapage(edit, map, map_page);
+    edit.commit();
+    unlock_map(map);
+}
+
+namespace {
+
 // The first slot that looks free from the hint on: slot_count when none below it is.
 uint32 find_free_slot(Relation rel, const Metapage &meta) {
     DirectoryEntry entries[kEntriesPerPage];

@@ -99,6 +99,12 @@ void read_map_bits(Relation rel, uint32 map_index, uint8 *bits);
 /// Whether a block is allocated; bit: its number within its map page's range.
 inline bool bit_is_set(const uint8 *bits, uint32 bit) { return (bits[bit / 8] >> (bit % 8)) & 1; }
 
+/// Whether the last directory extent of a small table never held an entry and none is needed soon: nothing is in the tail.
+bool has_spare_directory(const format::Metapage &meta, BlockNumber file_blocks);
+
+/// Frees it. The caller has the table for himself (AccessExclusiveLock).
+void release_spare_directory(Relation rel);
+
 /// How full a table's file is.
 struct SpaceUse {
     BlockNumber blocks;       // of the file
@@ -119,8 +125,8 @@ inline constexpr BlockNumber kShrinkBlocksInBackground = 128;
 bool has_free_end(const SpaceUse &use, BlockNumber at_least);
 
 /// Gives free blocks at the end of the file back to the operating system if they are many and nobody uses the table at this
-/// moment; as PostgreSQL's VACUUM does, under a conditional AccessExclusiveLock. How many blocks went. The caller holds the
-/// maintenance lock.
+/// moment, a spare directory extent first; as PostgreSQL's VACUUM does, under a conditional AccessExclusiveLock. How many blocks
+/// went. The caller holds the maintenance lock.
 BlockNumber shrink_file(Relation rel, BlockNumber at_least);
 
 /// The block of the n-th page of an entry, or InvalidBlockNumber beyond its extents.

@@ -56,11 +56,15 @@ bool has_free_end(const SpaceUse &use, BlockNumber at_least) {
 }
 
 BlockNumber shrink_file(Relation rel, BlockNumber at_least) {
-    if (!has_free_end(measure_space(rel), at_least)) return 0;
+    format::Metapage meta;
+    if (!read_metapage(rel, &meta)) return 0;
+    const bool has_spare = has_spare_directory(meta, RelationGetNumberOfBlocks(rel));
+    if (!has_spare && !has_free_end(measure_space(rel), at_least)) return 0;
     if (!ConditionalLockRelation(rel, AccessExclusiveLock)) return 0;
     // Nobody else can allocate now; what was allocated since the first look counts.
+    if (has_spare) release_spare_directory(rel);
     const SpaceUse now = measure_space(rel);
-    const BlockNumber gone = now.blocks - now.end;
+    const BlockNumber gone = has_free_end(now, at_least) ? now.blocks - now.end : 0;
     refuse_to_cut_entries(rel, now.end);
     if (gone > 0) RelationTruncate(rel, now.end);
     UnlockRelation(rel, AccessExclusiveLock);

@@ -19,7 +19,7 @@ inline constexpr std::uint32_t kPageBytes = 8192;
 inline constexpr std::uint32_t kPageHeaderBytes = 24;
 
 inline constexpr std::uint32_t kMetapageMagic = 0x54534948;  // "HIST"
-inline constexpr std::uint16_t kPageFormatVersion = 4;
+inline constexpr std::uint16_t kPageFormatVersion = 5;
 
 enum class PageKind : std::uint16_t {
     reserved = 0,  // a zeroed trailer is never valid
@@ -117,13 +117,14 @@ enum class EntryKind : std::uint8_t {
     building = 3,  // extents that belong to transaction xmin, or to nobody when it is over without a commit
 };
 
-inline constexpr std::uint8_t kEntryTailClosed = 1;   // no page of the run is opened any more
-inline constexpr std::uint8_t kEntryNullTag = 2;      // a segment that holds NULL tags: tag_first does not bound them
-inline constexpr std::uint8_t kEntryNullTime = 4;     // a segment that holds NULL times: time_min, time_max do not bound them
-inline constexpr std::uint8_t kEntryTagsUnknown = 8;  // tag_first and tag_last say nothing (all tags are NULL)
-inline constexpr std::uint8_t kEntryFull = 16;        // a segment that reached its limit of rows or bytes: merging gains nothing
-inline constexpr std::uint8_t kEntryDropped = 32;     // xmax deleted the rows (delete_before) rather than moved them
-inline constexpr std::uint8_t kEntryTagGoesOn = 64;   // merging parted the first tag's rows: earlier ones are in another segment
+inline constexpr std::uint8_t kEntryTailClosed = 1;    // no page of the run is opened any more
+inline constexpr std::uint8_t kEntryNullTag = 2;       // a segment that holds NULL tags: tag_first does not bound them
+inline constexpr std::uint8_t kEntryNullTime = 4;      // a segment that holds NULL times: time_min, time_max do not bound them
+inline constexpr std::uint8_t kEntryTagsUnknown = 8;   // tag_first and tag_last say nothing (all tags are NULL)
+inline constexpr std::uint8_t kEntryFull = 16;         // a segment that reached its limit of rows or bytes: merging gains nothing
+inline constexpr std::uint8_t kEntryDropped = 32;      // xmax deleted the rows (delete_before) rather than moved them
+inline constexpr std::uint8_t kEntryPackedHard = 128;  // a segment encoded with high effort
+inline constexpr std::uint8_t kEntryTagGoesOn = 64;    // merging parted the first tag's rows: earlier ones are in another segment
 
 inline constexpr std::uint32_t kEntryExtentsMax = 8;
 inline constexpr std::uint32_t kEntryTagBytes = 64;  // MQTT topics are long and begin alike

@@ -19,6 +19,7 @@
 #include <span>
 
 #include "codec/arena.h"
+#include "codec/effort.h"
 #include "codec/hash.h"
 #include "codec/late_bytes.h"
 #include "codec/status.h"
@@ -104,6 +105,9 @@ Status create_builder(Arena &arena, std::span<const ColumnType> types, SortKey k
 /// traits   one a column; copied
 /// errors   out_of_memory
 Status set_column_traits(SegmentBuilder &builder, std::span<const ColumnTraits> traits) noexcept;
+
+/// Before the segment is finished; without it the usual effort is made.
+void set_effort(SegmentBuilder &builder, codec::Effort effort) noexcept;
 
 /// Adds one row; copies what it needs.
 ///

@@ -209,7 +209,8 @@ Status assemble(Finish &finish, std::span<const Text> tags, SegmentBytes *segmen
 Status finish_builder(SegmentBuilder &builder, SegmentBytes *segment) noexcept {
     assert(builder.row_count > 0);
     Finish finish{builder};
-    if (const Status status = codec::make_encode_space(*builder.arena, &finish.space); !status.ok()) return status;
+    if (const Status status = codec::make_encode_space(*builder.arena, &finish.space, builder.effort); !status.ok())
+        return status;
     if (const Status status = sort_rows(builder, &finish.order); !status.ok()) return status;
     if (const Status status = choose_granules(builder, finish.order, &finish.list); !status.ok()) return status;
     for (std::uint32_t g = 0; g < finish.list.count; ++g) find_times(finish.order, &finish.list.granules[g]);

@@ -92,6 +92,8 @@ engine::SealOutcome compact_once(Oid relid, bool first, const Holes &holes, Tran
         request.merge_count_min = 2;
         request.by_tag_count_min = 2;
         request.wait = true;
+        request.effort = merge_effort();
+        request.repack = request.effort == codec::Effort::high;
         request.rewrite_share = 0;
         request.move_from = holes.move_from;
         request.place_from = holes.place_from;
@@ -333,6 +335,7 @@ int64 maintain_table(Oid relid) {
             request.merge_rows_below = duty.merge ? background_merge_below_rows() : 0;
             request.merge_count_min = kBackgroundMergeCount;
             request.by_tag_count_min = merge ? kBackgroundMergeCount : 0;
+            request.effort = merge_effort();
             request.rewrite_share = duty.shed ? kBackgroundRewriteShare : engine::kRewriteNothing;
             request.move_from = InvalidBlockNumber;
             request.made_before = ReadNextTransactionId();

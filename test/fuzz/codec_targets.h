@@ -338,24 +338,26 @@ struct Classes {
     }
 };
 
-/// decode(encode(x)) == x, in the promised room, and nothing is left over.
+/// decode(encode(x)) == x, in the promised room, and nothing is left over; with either effort.
 template <typename Codec>
 int round_trip(const std::uint8_t *data, std::size_t size) {
     FuzzInput input{data, size};
     const typename Codec::Values values = Codec::make(input);
-    TestArena arena;
-    EncodeSpace space;
-    check(codec::make_encode_space(arena, &space).ok(), "there is memory");
-    const ExactBytes room{Codec::bytes_max(values)};
-    ByteWriter out{room.span()};
-    check(Codec::encode(values, space, out).ok(), "the promised room is enough");
-    const ExactBytes encoded{out.written()};
-    ByteReader in{encoded.span()};
-    typename Codec::Values decoded = Codec::make_empty(values.size());
-    TestArena decode_arena{kArenaBytes};
-    check(Codec::decode(in, decode_arena, decoded).ok(), "what was encoded decodes");
-    check(in.status_at_end().ok(), "a stream is read to its end");
-    check(decoded == values, "decoded values are the encoded ones");
+    for (const codec::Effort effort : {codec::Effort::normal, codec::Effort::high}) {
+        TestArena arena;
+        EncodeSpace space;
+        check(codec::make_encode_space(arena, &space, effort).ok(), "there is memory");
+        const ExactBytes room{Codec::bytes_max(values)};
+        ByteWriter out{room.span()};
+        check(Codec::encode(values, space, out).ok(), "the promised room is enough");
+        const ExactBytes encoded{out.written()};
+        ByteReader in{encoded.span()};
+        typename Codec::Values decoded = Codec::make_empty(values.size());
+        TestArena decode_arena{kArenaBytes};
+        check(Codec::decode(in, decode_arena, decoded).ok(), "what was encoded decodes");
+        check(in.status_at_end().ok(), "a stream is read to its end");
+        check(decoded == values, "decoded values are the encoded ones");
+    }
     return 0;
 }
 
@@ -380,7 +382,8 @@ int no_room(const std::uint8_t *data, std::size_t size) {
     const typename Codec::Values values = Codec::make(input);
     TestArena arena;
     EncodeSpace space;
-    check(codec::make_encode_space(arena, &space).ok(), "there is memory");
+    const codec::Effort effort = share % 2 == 0 ? codec::Effort::normal : codec::Effort::high;
+    check(codec::make_encode_space(arena, &space, effort).ok(), "there is memory");
     const std::size_t enough = Codec::bytes_max(values);
     const ExactBytes room{enough};
     ByteWriter whole{room.span()};

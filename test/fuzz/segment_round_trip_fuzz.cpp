@@ -60,6 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     SegmentBuilder *builder = nullptr;
     check(create_builder(arena, made.types, made.key, &builder).ok(), "the types are valid");
     check(set_column_traits(*builder, made.traits).ok(), "the traits are taken");
+    set_effort(*builder, size % 2 == 0 ? codec::Effort::normal : codec::Effort::high);
     Seen seen;
     for (const auto &row : made.rows) {
         check(append_row(*builder, row.data()).ok(), "a row is added");

@@ -47,6 +47,7 @@ $primary->safe_psql('postgres', <<"SQL");
 CREATE TABLE a (name text, $time timestamptz, value float8, note text) USING $am;
 CREATE TABLE b (line int, tag text, at timestamp, count bigint, tags jsonb) USING $am;
 CREATE UNLOGGED TABLE u (name text, $time timestamptz, value float8) USING $am;
+CREATE TABLE small (name text, $time timestamptz) USING $am;
 CREATE TABLE empty (name text, $time timestamptz) USING $am;
 SQL
 
@@ -120,7 +121,10 @@ sub statement
                 . one_of('COMMIT', 'ROLLBACK') . " PREPARED 'r'" },
         ($is_ours ? sub { "SELECT delete_before('a', timestamptz '2026-01-01' + '" . int(rand(500_000)) . " s')" } : ()),
         sub { 'VACUUM a' }, sub { 'VACUUM (FREEZE) b' }, sub { 'VACUUM FULL b' }, sub { 'ANALYZE a' }, sub { 'CHECKPOINT' },
-        ($is_ours ? (sub { "CALL compact('a')" }, sub { "CALL compact('b')" }, sub { "CALL compact('u')" }) : ()),
+        ($is_ours ? (sub { "CALL compact('a')" }, sub { "CALL compact('b')" }, sub { "CALL compact('u')" },
+                sub { "SET historian.merge_effort = high; CALL compact('" . one_of('a', 'b') . "')" },
+                # What is spare of its directory goes and comes back.
+                sub { "INSERT INTO small SELECT name, $time FROM a LIMIT 300; CALL compact('small')" }) : ()),
     );
     return $kinds[int(rand(@kinds))]->();
 }

@@ -258,10 +258,32 @@ TEST(Nulls, KeepMasksOfEveryShape) {
 
 TEST(General, WithoutMemoryNothingIsCompressed) {
     TestArena dry{1000};
-    Compressor compressor{dry};
+    Compressor compressor{dry, Effort::normal};
     const Bytes bytes(10000);
     Bytes frame(10000);
     EXPECT_EQ(compressor.compress(bytes, frame), 0u);
+}
+
+TEST(General, HighEffortIsDecompressedAlike) {
+    std::mt19937_64 random{8};
+    for (const std::size_t size : {std::size_t{1}, std::size_t{1000}, std::size_t{100'000}, std::size_t{5'000'000}}) {
+        Bytes bytes(size);
+        for (std::byte &byte : bytes) byte = static_cast<std::byte>('a' + random() % 8 * (random() % 4 / 3));
+        std::size_t sizes[2] = {};
+        for (const Effort effort : {Effort::normal, Effort::high}) {
+            TestArena arena;
+            Compressor compressor{arena, effort};
+            Bytes frame(size + 1000);
+            for (int twice = 0; twice < 2; ++twice) sizes[static_cast<int>(effort)] = compressor.compress(bytes, frame);
+            frame.resize(sizes[static_cast<int>(effort)]);
+            ASSERT_FALSE(frame.empty());
+            EXPECT_EQ(declared_content(frame), size);
+            Bytes decompressed(size);
+            ASSERT_TRUE(decompress(frame, decompressed).ok());
+            EXPECT_EQ(decompressed, bytes);
+        }
+        EXPECT_LE(sizes[1], sizes[0]) << size;
+    }
 }
 
 TEST(General, RefusesBytesThatAreNoFrame) {
