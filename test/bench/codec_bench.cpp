@@ -1,4 +1,5 @@
 // Bytes per value and speed of every codec, and of a whole segment of the plant workload. No arguments; about ten seconds.
+// Under times and floats stands what the published codecs (reference_codecs) make of them.
 //
 // Everything is timed on one thread over data in memory; each number is the best of several runs, because another process can
 // only make a run slower.
@@ -19,6 +20,9 @@
 #include "format/segment.h"
 
 #include "../unit/test_arena.h"
+#include "reference_codecs/bit_stream.h"
+#include "reference_codecs/gorilla.h"
+#include "reference_codecs/reference_codec.h"
 
 namespace {
 
@@ -44,7 +48,49 @@ double seconds_of(const std::function<void()> &work, int repeats = 5) {
     std::exit(1);
 }
 
-enum class Kind { integers, floats };
+enum class Kind { integers, times, floats };
+
+void print_line(const char *name, std::size_t size, double encode, double decode) {
+    std::printf("%-34s %8.3f %10.0f %10.0f\n", name, static_cast<double>(size) / kValues, kValues / encode / 1e6,
+                kValues / decode / 1e6);
+}
+
+[[noreturn]] void fail_of_differing_values(const char *name) { fail(name, {StatusCode::corrupt, "decoded values differ"}); }
+
+/// Gorilla's delta of delta.
+void bench_gorilla_times(const std::vector<std::int64_t> &times) {
+    std::vector<std::byte> room(references::gorilla_bytes_max(kChunk) * kChunks + references::kSlackBytes);
+    std::size_t size = 0;
+    const double encode = seconds_of([&] {
+        size = 0;
+        for (std::size_t c = 0; c < kChunks; ++c)
+            size += references::encode_gorilla_times({times.data() + c * kChunk, kChunk}, room.data() + size);
+    });
+    std::vector<std::int64_t> decoded(kChunk);
+    const double decode = seconds_of([&] {
+        const std::byte *in = room.data();
+        for (std::size_t c = 0; c < kChunks; ++c) {
+            in += references::decode_gorilla_times(in, decoded);
+            if (!std::equal(decoded.begin(), decoded.end(), times.begin() + static_cast<std::ptrdiff_t>(c * kChunk)))
+                fail_of_differing_values("gorilla");
+        }
+    });
+    print_line("    gorilla", size, encode, decode);
+}
+
+void bench_published_floats(const references::ReferenceCodec &codec, const std::vector<std::int64_t> &values) {
+    std::vector<std::byte> room(references::reference_bytes_max(values.size()));
+    std::size_t size = 0;
+    const double encode = seconds_of([&] { size = codec.encode(values, room.data()); });
+    const double decode = seconds_of([&] {
+        auto expected = values.begin();
+        codec.decode(room.data(), values.size(), [&](std::span<const std::int64_t> decoded) {
+            if (!std::equal(decoded.begin(), decoded.end(), expected)) fail_of_differing_values(codec.name);
+            expected += static_cast<std::ptrdiff_t>(decoded.size());
+        });
+    });
+    print_line((std::string{"    "} + codec.name).c_str(), size, encode, decode);
+}
 
 void bench_numbers(const char *name, Kind kind, const std::vector<std::int64_t> &values) {
     TestArena arena;
@@ -56,8 +102,8 @@ void bench_numbers(const char *name, Kind kind, const std::vector<std::int64_t> 
         codec::ByteWriter out{room};
         for (std::size_t c = 0; c < kChunks; ++c) {
             const std::span<const std::int64_t> chunk{values.data() + c * kChunk, kChunk};
-            const Status status = kind == Kind::integers ? codec::encode_integers(chunk, space, out)
-                                                         : codec::encode_floats(chunk, codec::FloatSize::eight, space, out);
+            const Status status = kind == Kind::floats ? codec::encode_floats(chunk, codec::FloatSize::eight, space, out)
+                                                       : codec::encode_integers(chunk, space, out);
             if (!status.ok()) fail(name, status);
         }
         size = out.size();
@@ -67,17 +113,17 @@ void bench_numbers(const char *name, Kind kind, const std::vector<std::int64_t> 
         codec::ByteReader in{{room.data(), size}};
         TestArena decode_arena;
         for (std::size_t c = 0; c < kChunks; ++c) {
-            const Status status = kind == Kind::integers
-                                      ? codec::decode_integers(in, decoded, decode_arena)
-                                      : codec::decode_floats(in, codec::FloatSize::eight, decoded, decode_arena);
+            const Status status = kind == Kind::floats ? codec::decode_floats(in, codec::FloatSize::eight, decoded, decode_arena)
+                                                       : codec::decode_integers(in, decoded, decode_arena);
             if (!status.ok()) fail(name, status);
-            if (!std::equal(decoded.begin(), decoded.end(), values.begin() + static_cast<std::ptrdiff_t>(c * kChunk))) {
-                fail(name, {StatusCode::corrupt, "decoded values differ"});
-            }
+            if (!std::equal(decoded.begin(), decoded.end(), values.begin() + static_cast<std::ptrdiff_t>(c * kChunk)))
+                fail_of_differing_values(name);
         }
     });
-    std::printf("%-34s %8.3f %10.0f %10.0f\n", name, static_cast<double>(size) / kValues, kValues / encode / 1e6,
-                kValues / decode / 1e6);
+    print_line(name, size, encode, decode);
+    if (kind == Kind::times) bench_gorilla_times(values);
+    if (kind != Kind::floats) return;
+    for (const references::ReferenceCodec &codec : references::kReferenceCodecs) bench_published_floats(codec, values);
 }
 
 void bench_texts(const char *name, const std::vector<std::string> &texts) {
@@ -125,11 +171,10 @@ void bench_codecs() {
     std::normal_distribution<double> gauss;
     std::printf("%-34s %8s %10s %10s\n", "64 chunks of 4096 values", "bytes", "encode M/s", "decode M/s");
     bench_numbers("integer: constant", Kind::integers, make([](std::size_t) { return 7; }));
-    bench_numbers("time: every second", Kind::integers,
-                  make([](std::size_t i) { return static_cast<std::int64_t>(i) * 1000000; }));
-    bench_numbers("time: 10 ms, jitter of 400 us", Kind::integers,
+    bench_numbers("time: every second", Kind::times, make([](std::size_t i) { return static_cast<std::int64_t>(i) * 1000000; }));
+    bench_numbers("time: 10 ms, jitter of 400 us", Kind::times,
                   make([&](std::size_t i) { return static_cast<std::int64_t>(i * 10000 + random() % 400); }));
-    bench_numbers("time: whole ms, irregular", Kind::integers, [&] {
+    bench_numbers("time: whole ms, irregular", Kind::times, [&] {
         std::int64_t time = 0;
         return make([&](std::size_t) { return time += 1000 * static_cast<std::int64_t>(random() % 5000); });
     }());

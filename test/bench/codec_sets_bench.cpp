@@ -1,4 +1,5 @@
-// Bytes per value and speed of the float codecs on real sets, tag by tag, beside what zstd makes of the same columns.
+// Bytes per value and speed of the float codecs on real sets, tag by tag, beside what zstd and published codecs
+// (reference_codecs) make of the same columns.
 //
 // usage: codec_sets_bench FILE.csv...     lines "name,time,value" after a header; lines without a value are left out
 //
@@ -7,9 +8,12 @@
 //     doubles   zstd -19 of all of a tag's doubles, byte planes or not, whichever is shorter
 //     decimals  zstd -19 of all of them as whole numbers, in the fewest decimals that are exact: themselves, their differences or
 //               the differences of these, in the smallest width, byte planes or not, whichever is shortest
+//     gorilla, chimp, chimp128, alp
+//               reference_codecs/reference_codec.h; after the tags of a set also their speeds, measured as ours are
 #include <zstd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <chrono>
@@ -25,6 +29,7 @@
 #include "codec/floats.h"
 
 #include "../unit/test_arena.h"
+#include "reference_codecs/reference_codec.h"
 
 namespace {
 
@@ -40,22 +45,33 @@ struct Point {
 };
 using Tags = std::map<std::string, std::vector<Point>>;
 
-/// What one tag's values take, in bytes, and how long they take, in seconds.
-struct Measured {
-    std::size_t count = 0;
-    std::size_t ours = 0;
-    std::size_t doubles = 0;
-    std::size_t decimals = 0;
+/// What a codec takes, in bytes, and how long, in seconds.
+struct Timed {
+    std::size_t bytes = 0;
     double encode = 0;
     double decode = 0;
 
-    void add(const Measured &other) {
-        count += other.count;
-        ours += other.ours;
-        doubles += other.doubles;
-        decimals += other.decimals;
+    void add(const Timed &other) {
+        bytes += other.bytes;
         encode += other.encode;
         decode += other.decode;
+    }
+};
+
+/// What one tag's values take.
+struct Measured {
+    std::size_t count = 0;
+    Timed ours;
+    std::array<Timed, references::kReferenceCount> published;
+    std::size_t doubles = 0;
+    std::size_t decimals = 0;
+
+    void add(const Measured &other) {
+        count += other.count;
+        ours.add(other.ours);
+        for (std::size_t i = 0; i < published.size(); ++i) published[i].add(other.published[i]);
+        doubles += other.doubles;
+        decimals += other.decimals;
     }
 };
 
@@ -88,15 +104,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void measure_ours(const std::vector<double> &doubles, Measured *measured) {
+Timed measure_ours(const std::vector<std::int64_t> &bits) {
     TestArena arena;
     codec::EncodeSpace space;
     if (!make_encode_space(arena, &space).ok()) fail("no memory");
-    std::vector<std::int64_t> bits;
-    for (const double number : doubles) bits.push_back(std::bit_cast<std::int64_t>(number));
     std::vector<std::byte> room(codec::floats_bytes_max(kChunk) * (bits.size() / kChunk + 1));
     std::vector<std::int64_t> decoded(kChunk);
-    measured->encode = measured->decode = 1e9;
+    Timed timed{0, 1e9, 1e9};
     for (int repeat = 0; repeat < kRepeats; ++repeat) {
         codec::ByteWriter out{room};
         auto start = std::chrono::steady_clock::now();
@@ -104,8 +118,8 @@ void measure_ours(const std::vector<double> &doubles, Measured *measured) {
             const std::span chunk{bits.data() + done, std::min(kChunk, bits.size() - done)};
             if (!encode_floats(chunk, codec::FloatSize::eight, space, out).ok()) fail("no room");
         }
-        measured->encode = std::min(measured->encode, seconds_since(start));
-        measured->ours = out.size();
+        timed.encode = std::min(timed.encode, seconds_since(start));
+        timed.bytes = out.size();
         codec::ByteReader in{{room.data(), out.size()}};
         start = std::chrono::steady_clock::now();
         for (std::size_t done = 0; done < bits.size(); done += kChunk) {
@@ -115,8 +129,29 @@ void measure_ours(const std::vector<double> &doubles, Measured *measured) {
                 !std::equal(values.begin(), values.end(), bits.begin() + static_cast<std::ptrdiff_t>(done)))
                 fail("decoded values differ");
         }
-        measured->decode = std::min(measured->decode, seconds_since(start));
+        timed.decode = std::min(timed.decode, seconds_since(start));
     }
+    return timed;
+}
+
+Timed measure_published(const references::ReferenceCodec &codec, const std::vector<std::int64_t> &bits) {
+    std::vector<std::byte> room(references::reference_bytes_max(bits.size()));
+    Timed timed{0, 1e9, 1e9};
+    for (int repeat = 0; repeat < kRepeats; ++repeat) {
+        auto start = std::chrono::steady_clock::now();
+        timed.bytes = codec.encode(bits, room.data());
+        timed.encode = std::min(timed.encode, seconds_since(start));
+        auto expected = bits.begin();
+        const auto compare = [&](std::span<const std::int64_t> values) {
+            if (!std::equal(values.begin(), values.end(), expected)) fail(std::string{"decoded values differ: "} + codec.name);
+            expected += static_cast<std::ptrdiff_t>(values.size());
+        };
+        start = std::chrono::steady_clock::now();
+        codec.decode(room.data(), bits.size(), compare);
+        timed.decode = std::min(timed.decode, seconds_since(start));
+        if (expected != bits.end()) fail(std::string{"values are missing: "} + codec.name);
+    }
+    return timed;
 }
 
 // ------------------------------------------------------------------------------------------------- what zstd makes of it
@@ -174,31 +209,55 @@ std::size_t decimals_bytes(const std::vector<double> &doubles) {
 
 Measured measure(const std::vector<Point> &points) {
     std::vector<double> doubles;
-    std::vector<std::uint64_t> bits;
+    std::vector<std::int64_t> bits;
     for (const Point &point : points) {
         doubles.push_back(point.value);
-        bits.push_back(std::bit_cast<std::uint64_t>(point.value));
+        bits.push_back(std::bit_cast<std::int64_t>(point.value));
     }
     Measured measured;
     measured.count = points.size();
-    measure_ours(doubles, &measured);
-    measured.doubles = zstd_bytes_of(bits, 8);
+    measured.ours = measure_ours(bits);
+    for (std::size_t i = 0; i < measured.published.size(); ++i)
+        measured.published[i] = measure_published(references::kReferenceCodecs[i], bits);
+    measured.doubles = zstd_bytes_of({bits.begin(), bits.end()}, 8);
     measured.decimals = std::min(measured.doubles, decimals_bytes(doubles));
     return measured;
 }
 
+// ------------------------------------------------------------------------------------------------- tables
+
+void print_heads() {
+    std::printf("%-52s %9s %7s %8s %8s %8s %8s", "bytes a value; million values a second", "values", "ours", "doubles",
+                "decimals", "encode", "decode");
+    for (const references::ReferenceCodec &codec : references::kReferenceCodecs) std::printf(" %8s", codec.name);
+    std::printf("\n");
+}
+
 void print(const std::string &name, const Measured &measured) {
     const auto count = static_cast<double>(measured.count);
-    std::printf("%-52.52s %9zu %7.3f %8.3f %8.3f %8.0f %8.0f\n", name.c_str(), measured.count,
-                static_cast<double>(measured.ours) / count, static_cast<double>(measured.doubles) / count,
-                static_cast<double>(measured.decimals) / count, count / measured.encode / 1e6, count / measured.decode / 1e6);
+    const auto bytes_a_value = [&](std::size_t bytes) { return static_cast<double>(bytes) / count; };
+    std::printf("%-52.52s %9zu %7.3f %8.3f %8.3f %8.0f %8.0f", name.c_str(), measured.count, bytes_a_value(measured.ours.bytes),
+                bytes_a_value(measured.doubles), bytes_a_value(measured.decimals), count / measured.ours.encode / 1e6,
+                count / measured.ours.decode / 1e6);
+    for (const Timed &published : measured.published) std::printf(" %8.3f", bytes_a_value(published.bytes));
+    std::printf("\n");
+}
+
+/// The published codecs of a whole set, bytes and speeds below ours.
+void print_published(const Measured &measured) {
+    const auto count = static_cast<double>(measured.count);
+    for (std::size_t i = 0; i < measured.published.size(); ++i) {
+        const Timed &published = measured.published[i];
+        std::printf("    %-48s %9zu %7.3f %8s %8s %8.0f %8.0f\n", references::kReferenceCodecs[i].name, measured.count,
+                    static_cast<double>(published.bytes) / count, "", "", count / published.encode / 1e6,
+                    count / published.decode / 1e6);
+    }
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
-    std::printf("%-52s %9s %7s %8s %8s %8s %8s\n", "bytes a value; million values a second", "values", "ours", "doubles",
-                "decimals", "encode", "decode");
+    print_heads();
     for (int i = 1; i < argc; ++i) {
         Measured all;
         for (const auto &[name, points] : read_tags(argv[i])) {
@@ -207,5 +266,6 @@ int main(int argc, char **argv) {
             all.add(measured);
         }
         print(std::string{"all of "} + argv[i], all);
+        print_published(all);
     }
 }
