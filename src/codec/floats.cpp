@@ -11,16 +11,6 @@
 namespace historian::codec {
 namespace {
 
-constexpr unsigned kExponentMax = 15;
-constexpr double kPowersOfTen[kExponentMax + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                   1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-
-// Integers below 2^51 become doubles without a conversion instruction (which SSE2 and NEON lack for vectors of 64-bit integers):
-// added to the bits of 2^52 + 2^51 they are that double plus the integer.
-constexpr std::int64_t kScaledLimit = std::int64_t{1} << 51;
-constexpr double kIntegerShift = 6755399441055744.0;  // 2^52 + 2^51
-static_assert(std::bit_cast<std::uint64_t>(kIntegerShift) == 0x4338000000000000u);
-
 constexpr std::size_t kSampleCount = 32;
 
 // Of those that are decimals by some exponent, to find a shorter one.
@@ -56,18 +46,6 @@ double to_double(std::int64_t value) noexcept {
         return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(value)));
     } else {
         return std::bit_cast<double>(value);
-    }
-}
-
-/// What the decoder makes of a scaled integer; any integer gives some float.
-template <FloatSize Size>
-std::int64_t from_scaled(std::int64_t scaled, double power) noexcept {
-    const auto shifted = static_cast<std::uint64_t>(scaled) + std::bit_cast<std::uint64_t>(kIntegerShift);
-    const double number = std::bit_cast<double>(shifted) - kIntegerShift;
-    if constexpr (Size == FloatSize::four) {
-        return std::bit_cast<std::int32_t>(static_cast<float>(number / power));
-    } else {
-        return std::bit_cast<std::int64_t>(number / power);
     }
 }
 
@@ -357,8 +335,7 @@ Status decode_decimals(ByteReader &in, const WantedValues &wanted, Arena &arena)
     if (in.failed()) return in.status();
     if (const Status status = decode_integer_range(in, wanted, arena); !status.ok()) return status;
 
-    const double power = kPowersOfTen[exponent];
-    for (std::int64_t &value : wanted.values) value = from_scaled<Size>(value, power);
+    unscale_all<Size>(wanted.values, exponent);
     if constexpr (N == Nearness::near) {
         if (const Status status = decode_ulps<Size>(in, wanted, arena); !status.ok()) return status;
     }

@@ -19,17 +19,16 @@
 //   1. decode(encode(x)) == x in every bit: -0, denormals, infinities, and a NaN's sign and payload.
 //   2. The same bytes on every CPU: a float is only ever multiplied, divided and converted, one correctly rounded IEEE operation
 //      after the other. No product feeds an addition, so there is nothing that a compiler could contract into a fused
-//      multiply-add, whatever -ffp-contract says.
+//      multiply-add, whatever -ffp-contract says; decimals.cpp has its own, and the same results.
 //
 // source   Afroozeh, Kuffo, Boncz, "ALP: Adaptive Lossless floating-Point Compression", SIGMOD 2023, section 3.1; we divide by a
 //          power of ten, which is exact for more values than their multiplication by its inverse.
 #pragma once
 
+#include "codec/decimals.h"
 #include "codec/integers.h"
 
 namespace historian::codec {
-
-enum class FloatSize : std::uint8_t { four = 4, eight = 8 };
 
 /// Both forms may be tried, side by side.
 constexpr std::size_t floats_bytes_max(std::size_t count) noexcept { return 4 * integers_bytes_max(count) + 64 + 22 * count; }

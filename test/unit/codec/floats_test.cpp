@@ -182,5 +182,46 @@ TEST_F(FloatsTest, RandomBitsAreKept) {
     }
 }
 
+/// However the CPU divides.
+template <FloatSize Size>
+void expect_quotients(std::span<const std::int64_t> scaled) {
+    for (unsigned exponent = 0; exponent <= kExponentMax; ++exponent) {
+        Numbers values(scaled.begin(), scaled.end());
+        unscale_all<Size>(values, exponent);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            const double quotient = static_cast<double>(scaled[i]) / kPowersOfTen[exponent];
+            ASSERT_EQ(values[i], float_bits<Size>(quotient)) << scaled[i] << " / 1e" << exponent;
+        }
+    }
+}
+
+TEST(Decimals, AreTheCorrectlyRoundedQuotients) {
+    const std::uint64_t seed = std::random_device{}();
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    std::mt19937_64 random{seed};
+    Numbers scaled = {0, 1, -1, kScaledLimit - 1, 1 - kScaledLimit};
+    while (scaled.size() < 200'003) {
+        const auto number = static_cast<std::int64_t>(random() >> (13 + random() % 51));
+        scaled.push_back(random() % 2 == 0 ? number : -number);
+    }
+    // Those whose quotients lie nearest to the middle between two doubles: a = 5^e M / 2^k, rounded, for odd M of 54 bits.
+    for (std::int64_t power = 5, e = 1; e <= 15; ++e, power *= 5) {
+        for (int i = 0; i < 1000; ++i) {
+            const std::uint64_t middle = (random() >> 10) | (std::uint64_t{1} << 53) | 1;
+            const auto product = static_cast<unsigned __int128>(middle) * static_cast<std::uint64_t>(power);
+            for (int k = 54; k < 90; ++k) {
+                const auto near = static_cast<std::uint64_t>(product >> k);
+                if (near < static_cast<std::uint64_t>(kScaledLimit) - 1) {
+                    scaled.push_back(static_cast<std::int64_t>(near));
+                    scaled.push_back(static_cast<std::int64_t>(near + 1));
+                    break;
+                }
+            }
+        }
+    }
+    expect_quotients<FloatSize::eight>(scaled);
+    expect_quotients<FloatSize::four>(scaled);
+}
+
 }  // namespace
 }  // namespace historian::test
