@@ -26,13 +26,27 @@ SELECT 'wal ' || pg_current_wal_insert_lsn() - :'wal_before';
 SQL
 }
 
+# Processor time of all sessions that have ended, in seconds: the server has waited for its children, the last of them a moment
+# after its client.
+ended_sessions_seconds() {
+    sleep 0.5
+    sed 's/.*) //' "/proc/$(head -n 1 "$folder/data/postmaster.pid")/stat" |
+        awk -v ticks="$(getconf CLK_TCK)" '{ print ($14 + $15) / ticks }'
+}
+
+# INSERT of single rows by pgbench: rows a second, and rows a second of the sessions' processor time. insert_into heap|tag on|off
 insert_into() {
     sql -c "TRUNCATE insert_$1" -c CHECKPOINT
+    seconds_before=$(ended_sessions_seconds)
     echo '\set tag random(0, 999)
 \set value random(0, 100000)
 INSERT INTO insert_'"$1"" VALUES ('site1.line25.temp_' || :tag, clock_timestamp(), :value / 100.0)" >"$folder/insert.sql"
     PGOPTIONS="-c synchronous_commit=$2" "$bindir/pgbench" -n -M prepared -c 2 -j 2 -T "$insert_seconds" -f "$folder/insert.sql" \
-        2>/dev/null | sed -n 's/^tps = \([0-9.]*\).*/\1/p' >>"$folder/$1.insert_$2"
+        2>/dev/null >"$folder/pgbench.out"
+    sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$folder/pgbench.out" >>"$folder/$1.insert_$2"
+    sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$folder/pgbench.out" |
+        awk -v before="$seconds_before" -v after="$(ended_sessions_seconds)" '{ printf "%.0f\n", $1 / (after - before) }' \
+            >>"$folder/$1.insert_cpu_$2"
 }
 
 # copy_heap and copy_tag, made anew each time, and INSERT, alternately. Once is enough when nobody asks for either.
@@ -134,7 +148,9 @@ report_against_heap() {
     fi
     if wants insert; then
         against_heap 'INSERT of single rows, 2 clients, heap with (name, time) index' 'rows/s' insert_on %.0f 1
+        against_heap 'the same, by processor time of the sessions' 'rows/CPU s' insert_cpu_on %.0f 1
         against_heap 'the same, synchronous_commit = off' 'rows/s' insert_off %.0f 1
+        against_heap 'the same, by processor time of the sessions' 'rows/CPU s' insert_cpu_off %.0f 1
     fi
     if wants hour; then against_heap 'one tag, one hour, heap with (name, time) index' ms hour %.2f 0; fi
     if wants delete; then
