@@ -1,4 +1,4 @@
--- A small table is small: what is spare of its directory goes with VACUUM or compact(), and comes back when it is needed.
+-- A small table is small; and a file is as long as its rows need, although the directory grew when it was longer.
 SET timezone = 'UTC';
 CREATE TABLE small (name text, time timestamptz, value float8) USING tag WITH (historian.compact = off);
 CREATE TABLE as_heap (name text, time timestamptz, value float8) USING heap;
@@ -13,7 +13,7 @@ $$;
 SELECT add_rows(1, 1000);
 CALL compact('small');
 SELECT * FROM state();
--- single rows: the tail grows, and with it the directory
+-- single rows: the tail grows
 INSERT INTO small VALUES ('one', '2026-02-01 00:00+00', 1);
 INSERT INTO as_heap VALUES ('one', '2026-02-01 00:00+00', 1);
 SELECT checked, missing, wrong FROM state();
@@ -43,17 +43,33 @@ SELECT add_rows(5000, 9000);
 ROLLBACK;
 CALL compact('small');
 SELECT * FROM state();
--- once an entry beyond the first page was used the directory stays, for its entries' generations
-BEGIN;
-SET LOCAL historian.debug_segment_rows = 16;
-INSERT INTO small SELECT 'x', '2026-03-01 00:00+00'::timestamptz + i * interval '1 s', i FROM generate_series(1, 1000) AS i;
-INSERT INTO as_heap SELECT 'x', '2026-03-01 00:00+00'::timestamptz + i * interval '1 s', i FROM generate_series(1, 1000) AS i;
-COMMIT;
-SET historian.debug_segment_rows = 16;
-CALL compact('small');
+-- many entries: the directory grows, behind all rows that were there; most rows go, and the directory moves down
+CREATE TABLE many (name text, time timestamptz, v int) USING tag WITH (historian.compact = off);
+SET historian.debug_segment_rows = 1000;
+\copy many FROM PROGRAM 'awk ''BEGIN { OFS = "\t"; for (i = 0; i < 100000; i++) print "x", sprintf("2026-03-%02d %02d:%02d:%02d+00", 1 + i / 86400, i / 3600 % 24, i / 60 % 60, i % 60), i * 7919 % 104729 }'''
+SELECT count(*), pg_table_size('many') / 8192 AS pages FROM historian_segments('many');
+SELECT delete_before('many', '2026-03-02 03:00+00') > 0 AS deleted;
+CREATE TABLE many_as_heap USING heap AS TABLE many;
+CALL compact('many');
+CREATE FUNCTION state_of_many(OUT segments bigint, OUT pages bigint, OUT other_pages bigint, OUT checked boolean, OUT missing bigint, OUT wrong bigint) LANGUAGE sql AS $$
+    SELECT segment_count, total_bytes / 8192, (total_bytes - segment_bytes) / 8192, historian_check('many') IS NOT NULL,
+        (SELECT count(*) FROM (TABLE many_as_heap EXCEPT ALL TABLE many) AS m), (SELECT count(*) FROM (TABLE many EXCEPT ALL TABLE many_as_heap) AS w)
+    FROM historian_size('many')
+$$;
+SELECT * FROM state_of_many();
+-- entries that were used long ago are used again, on pages that moved, and further ones
+SET historian.debug_segment_rows = 500;
+\copy many FROM PROGRAM 'awk ''BEGIN { OFS = "\t"; for (i = 0; i < 100000; i++) print "y", sprintf("2026-04-%02d %02d:%02d:%02d+00", 1 + i / 86400, i / 3600 % 24, i / 60 % 60, i % 60), i * 7919 % 104729 }'''
+INSERT INTO many_as_heap SELECT * FROM many WHERE name = 'y';
+SELECT count(*) > 180 AS many FROM historian_segments('many');
+SELECT checked, missing, wrong FROM state_of_many();
+SELECT delete_before('many', '2026-04-02 03:00+00') > 0 AS deleted;
+DELETE FROM many_as_heap WHERE time < '2026-04-02 03:00+00';
 RESET historian.debug_segment_rows;
-CALL compact('small');
-SELECT checked, missing, wrong FROM state();
+CALL compact('many');
+SELECT * FROM state_of_many();
+DROP FUNCTION state_of_many;
+DROP TABLE many, many_as_heap;
 TRUNCATE small, as_heap;
 SELECT add_rows(1, 100);
 CALL compact('small');

@@ -225,7 +225,8 @@ Status write_decimals(std::span<const std::int64_t> values, CodecId id, unsigned
 
 /// False, with nothing written, when too many of the floats are no decimals, nor near one.
 template <FloatSize Size>
-bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, Status *status) noexcept {
+bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, ByteWriter &out, unsigned *found,
+                     Status *status) noexcept {
     unsigned exponent = 0;
     std::size_t exceptions = find_decimals<Size, Nearness::exact>(values, space, &exponent);
     bool is_near = false;
@@ -241,22 +242,30 @@ bool encode_decimals(std::span<const std::int64_t> values, EncodeSpace &space, B
         }
     }
     if (exceptions > values.size() / kExceptionsMax) return false;
-    const std::size_t mark = out.size();
+    *found = exponent;
     *status = write_decimals<Size>(values, is_near ? CodecId::near_decimal_floats : CodecId::decimal_floats, exponent, exceptions,
                                    space, out);
+    return true;
+}
+
+/// Decimals were written from mark on; those of fewer digits, with more exceptions, may be shorter.
+template <FloatSize Size>
+Status try_fewer_digits(std::span<const std::int64_t> values, unsigned exponent, std::size_t mark, EncodeSpace &space,
+                        ByteWriter &out) noexcept {
     std::size_t misses[kExponentMax + 1];
     const std::size_t sample_count = count_misses<Size>(values, exponent, misses);
     const unsigned lightest = lightest_exponent({misses, exponent + 1}, sample_count);
     const bool all = space.effort == Effort::high || out.size() - mark > kBytesWorthMore * values.size();
-    for (unsigned fewer = 0; fewer < exponent && status->ok(); ++fewer) {
+    for (unsigned fewer = 0; fewer < exponent; ++fewer) {
         if (all ? misses[fewer] > sample_count / kExceptionsMax : fewer != lightest) continue;
-        const std::size_t more_exceptions = scale_all<Size, Nearness::exact>(values, fewer, space);
-        if (more_exceptions > values.size() / kExceptionsMax) continue;
+        const std::size_t exceptions = scale_all<Size, Nearness::exact>(values, fewer, space);
+        if (exceptions > values.size() / kExceptionsMax) continue;
         const std::size_t rival = out.size();
-        *status = write_decimals<Size>(values, CodecId::decimal_floats, fewer, more_exceptions, space, out);
-        if (status->ok()) out.keep_shorter(mark, rival);
+        const Status status = write_decimals<Size>(values, CodecId::decimal_floats, fewer, exceptions, space, out);
+        if (!status.ok()) return status;
+        out.keep_shorter(mark, rival);
     }
-    return true;
+    return Status::success();
 }
 
 template <FloatSize Size>
@@ -298,11 +307,14 @@ Status encode(std::span<const std::int64_t> values, EncodeSpace &space, ByteWrit
     }
     const std::size_t mark = out.size();
     Status status;
-    if (!encode_decimals<Size>(values, space, out, &status)) return encode_others<Size>(values, space, out);
+    unsigned exponent = 0;
+    if (!encode_decimals<Size>(values, space, out, &exponent, &status)) return encode_others<Size>(values, space, out);
     if (!status.ok()) return status;
     // Noise has a decimal form too (every float4 has one of 9 digits), but its bits are shorter.
+    const bool may_be_noise = space.effort == Effort::high || out.size() - mark >= values.size() * kNoiseBytes<Size>;
+    status = try_fewer_digits<Size>(values, exponent, mark, space, out);
+    if (!status.ok() || !may_be_noise || values.size() < 2) return status;
     const std::size_t rival = out.size();
-    if (rival - mark < values.size() * kNoiseBytes<Size> || values.size() < 2) return status;
     status = encode_others<Size>(values, space, out);
     if (status.ok()) out.keep_shorter(mark, rival);
     return status;

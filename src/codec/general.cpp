@@ -4,6 +4,7 @@
 #include "codec/general.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <iterator>
@@ -18,6 +19,8 @@ constexpr int kNormalLevel = 3;
 // a granule's are seldom longer, and for more the context would be 80 MB large.
 constexpr int kHighLevel = 19;
 constexpr std::size_t kHighContentBytes = 512 * 1024;
+// Nobody can interrupt zstd, which takes half a second a megabyte then.
+constexpr std::size_t kHighContentMax = 2 * kHighContentBytes;
 
 /// Makes a context compress with high effort; false when this version of zstd refuses.
 bool set_high_effort(ZSTD_CCtx *context) noexcept {
@@ -35,8 +38,8 @@ bool set_high_effort(ZSTD_CCtx *context) noexcept {
     });
 }
 
-// zstd 1.3 to 1.5 need 92 to 96 kB.
-constexpr std::size_t kDecompressorBytes = 128 * 1024;
+// zstd 1.3 to 1.5.0 need 157 to 158 kB, later ones 94 kB.
+constexpr std::size_t kDecompressorBytes = 192 * 1024;
 
 /// The process's decompressor, set up when it is first used; nullptr when this version of zstd needs more memory. A small frame
 /// is decompressed in 2 us, but setting up takes 10 us in a virtual machine, where CPUID is trapped.
@@ -49,20 +52,34 @@ ZSTD_DCtx *decompressor() noexcept {
 
 }  // namespace
 
-std::size_t Compressor::compress(std::span<const std::byte> bytes, std::span<std::byte> frame) noexcept {
-    if (context_ == nullptr && !refused_) {
-        const bool is_high = effort_ == Effort::high;
-        const std::size_t size = is_high ? ZSTD_estimateCCtxSize_usingCParams(ZSTD_getCParams(kHighLevel, kHighContentBytes, 0))
-                                         : ZSTD_estimateCCtxSize(kNormalLevel);
-        void *memory = arena_->allocate(size);
-        if (memory != nullptr) context_ = ZSTD_initStaticCCtx(memory, size);
-        refused_ = context_ == nullptr || (is_high && !set_high_effort(context_));
+ZSTD_CCtx_s *Compressor::make_context(std::size_t size) noexcept {
+    void *memory = arena_->allocate(size);
+    return memory == nullptr ? nullptr : ZSTD_initStaticCCtx(memory, size);
+}
+
+bool Compressor::compress_hard(std::span<const std::byte> bytes, std::span<std::byte> frame, std::size_t *size) noexcept {
+    if (!tried_high_) {
+        tried_high_ = true;
+        high_context_ = make_context(ZSTD_estimateCCtxSize_usingCParams(ZSTD_getCParams(kHighLevel, kHighContentBytes, 0)));
+        if (high_context_ != nullptr && !set_high_effort(high_context_)) high_context_ = nullptr;
     }
-    if (refused_) return 0;
-    const std::size_t size =
-        effort_ == Effort::high
-            ? ZSTD_compress2(context_, frame.data(), frame.size(), bytes.data(), bytes.size())
-            : ZSTD_compressCCtx(context_, frame.data(), frame.size(), bytes.data(), bytes.size(), kNormalLevel);
+    if (high_context_ == nullptr) return false;
+    *size = ZSTD_compress2(high_context_, frame.data(), frame.size(), bytes.data(), bytes.size());
+    if (!ZSTD_isError(*size)) return true;
+    if (ZSTD_getErrorCode(*size) != ZSTD_error_dstSize_tooSmall) return false;
+    *size = 0;
+    return true;
+}
+
+std::size_t Compressor::compress(std::span<const std::byte> bytes, std::span<std::byte> frame) noexcept {
+    std::size_t size = 0;
+    if (effort_ == Effort::high && bytes.size() <= kHighContentMax && compress_hard(bytes, frame, &size)) return size;
+    if (!tried_normal_) {
+        tried_normal_ = true;
+        normal_context_ = make_context(ZSTD_estimateCCtxSize(kNormalLevel));
+    }
+    if (normal_context_ == nullptr) return 0;
+    size = ZSTD_compressCCtx(normal_context_, frame.data(), frame.size(), bytes.data(), bytes.size(), kNormalLevel);
     return ZSTD_isError(size) ? 0 : size;
 }
 

@@ -32,10 +32,17 @@ public:
     std::size_t compress(std::span<const std::byte> bytes, std::span<std::byte> frame) noexcept;
 
 private:
+    /// nullptr when there is no memory for it.
+    ZSTD_CCtx_s *make_context(std::size_t size) noexcept;
+    /// False when this version of zstd cannot with the memory that it asks for: before 1.4.7, of long texts.
+    bool compress_hard(std::span<const std::byte> bytes, std::span<std::byte> frame, std::size_t *size) noexcept;
+
     Arena *arena_;
     Effort effort_;
-    ZSTD_CCtx_s *context_ = nullptr;
-    bool refused_ = false;
+    ZSTD_CCtx_s *normal_context_ = nullptr;
+    ZSTD_CCtx_s *high_context_ = nullptr;
+    bool tried_normal_ = false;
+    bool tried_high_ = false;
 };
 
 /// Whether a frame of this size can hold this many bytes at all: what bounds the memory that corrupt bytes can ask for.

@@ -127,13 +127,14 @@ Status encode_whole(std::span<const std::int64_t> values, EncodeSpace &space, By
     if (const Status status = encode_packed_integers(values, space, out); !status.ok()) return status;
 
     const std::size_t rival = out.size();
+    const bool is_high = space.effort == Effort::high;
     const std::size_t run_count = count_runs(values);
     if (run_count * kRunRowsMin <= values.size()) {
         if (const Status status = encode_runs(values, run_count, space, out); !status.ok()) {
             return status;
         }
         out.keep_shorter(mark, rival);
-    } else if (values.size() >= kFewValuesRowsMin && rival - mark > values.size()) {
+    } else if (values.size() >= kFewValuesRowsMin && (is_high || rival - mark > values.size())) {
         const std::size_t distinct = find_few(values, space);
         if (distinct == 0) return out.status();
         if (const Status status = encode_few(distinct, values.size(), space, out); !status.ok()) return status;
@@ -148,7 +149,7 @@ Status encode_unjoined(std::span<const std::int64_t> values, EncodeSpace &space,
     const std::size_t mark = out.size();
     if (const Status status = encode_whole(values, space, out); !status.ok()) return status;
     const std::size_t rival = out.size();
-    if (rival - mark <= kStepsBytes) return out.status();
+    if (space.effort == Effort::normal && rival - mark <= kStepsBytes) return out.status();
     Steps steps;
     *are_steps = find_steps(values, space, &steps);
     if (!*are_steps) return out.status();
@@ -193,7 +194,8 @@ Status encode_integers(std::span<const std::int64_t> values, EncodeSpace &space,
     bool are_steps = false;
     if (const Status status = encode_unjoined(values, space, out, &are_steps); !status.ok()) return status;
     const std::size_t rival = out.size();
-    if (are_steps || values.size() < 2 * kJoinedProbe || rival - mark <= values.size() / 4) return out.status();
+    if (are_steps || values.size() < 2 * kJoinedProbe) return out.status();
+    if (space.effort == Effort::normal && rival - mark <= values.size() / 4) return out.status();
     const std::size_t cut = find_cut(values, space);
     if (cut == 0) return out.status();
     write_id(CodecId::joined_integers, out);

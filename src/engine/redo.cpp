@@ -144,9 +144,9 @@ void redo(XLogReaderState *record) {
 }
 
 const char *purpose_name(uint8 purpose) {
-    static const char *const names[] = {"reserved",       "create metapage", "create entry",   "add extent",   "grow directory",
-                                        "open tail page", "close tail",      "finish segment", "supersede",    "release",
-                                        "freeze",         "prune",           "delete rows",    "open log page"};
+    static const char *const names[] = {"reserved",       "create metapage", "create entry",   "add extent",    "grow directory",
+                                        "open tail page", "close tail",      "finish segment", "supersede",     "release",
+                                        "freeze",         "prune",           "delete rows",    "open log page", "move directory"};
     return purpose < lengthof(names) ? names[purpose] : "?";
 }
 

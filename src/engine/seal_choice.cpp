@@ -128,22 +128,20 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     return choice;
 }
 
+// Rows may be wide: so many full segments are packed within a minute (rule R10).
+static constexpr uint32 kRepackedMax = 4;
+
 Choice choose_repack(Relation rel, const Metapage &meta, const SealRequest &request) {
     Choice choice = {};
     if (!request.repack) return choice;
-    uint32 room = 16;
-    choice.sources = static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * room));
+    choice.sources = static_cast<CarriedSource *>(palloc(sizeof(CarriedSource) * kRepackedMax));
     uint64 rows = 0;
     for_each_entry(rel, meta, [&](uint32 slot, const DirectoryEntry &entry) {
         if (choice.more || is_packed_hard(entry) || !is_committed_segment(entry) || is_superseded_or_doubtful(entry) ||
             !TransactionIdPrecedes(entry.xmin, request.made_before))
             return;
-        choice.more = choice.count > 0 && rows + entry.row_count > kStepRowsMax;
+        choice.more = choice.count == kRepackedMax || (choice.count > 0 && rows + entry.row_count > kStepRowsMax);
         if (choice.more) return;
-        if (choice.count == room) {
-            room *= 2;
-            choice.sources = static_cast<CarriedSource *>(repalloc(choice.sources, sizeof(CarriedSource) * room));
-        }
         rows += entry.row_count;
         choice.sources[choice.count] = source_of(slot, entry);
         choice.sources[choice.count++].apart = true;

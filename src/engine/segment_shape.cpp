@@ -81,6 +81,7 @@ format::SegmentBuilder *start_builder(Relation rel, const SegmentShape &shape, A
     format::SegmentBuilder *builder;
     check_status(format::create_builder(arena, {shape.types, shape.column_count}, shape.key, &builder), rel, "build a segment");
     format::set_effort(*builder, shape.effort);
+    format::set_pause(*builder, [] { CHECK_FOR_INTERRUPTS(); });
     check_status(format::set_column_traits(*builder, {shape.traits, shape.column_count}), rel, "build a segment");
     return builder;
 }

@@ -11,6 +11,7 @@ using format::EntryKind;
 using format::Extent;
 using format::kEntriesPerPage;
 using format::kMapBlocks;
+using format::kPageHeaderBytes;
 using format::Metapage;
 using format::PageKind;
 using format::PageTrailer;
@@ -92,17 +93,9 @@ void unlock_map(const LockedMap &map) {
     UnlockReleaseBuffer(map.buffer);
 }
 
-// Sets or clears an extent's bits and stages the bytes that changed; returns the map page's index in the edit. A map page of
-// zeros is initialised, with its own block taken.
-int stage_bits(PageEdit &edit, LockedMap *map, const Extent &extent, bool allocated) {
-    const bool fresh = PageIsNew(BufferGetPage(map->buffer));
-    const int index = edit.add_page(map->buffer, fresh ? sizeof(PageTrailer) : 0);
+// Sets or clears an extent's bits and stages the bytes that changed of a map page that is named in the edit.
+void stage_named_bits(PageEdit &edit, int index, LockedMap *map, const Extent &extent, bool allocated) {
     const uint32 offset = format::map_bits_offset(map->index);
-    if (fresh) {
-        patch_lower(edit, index, offset + format::kMapBytes);
-        patch_trailer(edit, index, PageTrailer{static_cast<uint16>(PageKind::map), 0, 0, 0, map->index});
-        edit.patch(index, offset, map->bits, 1);
-    }
     const uint32 first = extent.first_block % kMapBlocks;
     const uint32 last = first + extent.block_count - 1;
     for (uint32 bit = first; bit <= last; bit++) {
@@ -110,6 +103,19 @@ int stage_bits(PageEdit &edit, LockedMap *map, const Extent &extent, bool alloca
         map->bits[bit / 8] = allocated ? (map->bits[bit / 8] | mask) : (map->bits[bit / 8] & ~mask);
     }
     edit.patch(index, offset + first / 8, map->bits + first / 8, last / 8 - first / 8 + 1);
+}
+
+// The same of one that is not; returns its index in the edit. A map page of zeros is initialised, with its own block taken.
+int stage_bits(PageEdit &edit, LockedMap *map, const Extent &extent, bool allocated) {
+    const bool fresh = PageIsNew(BufferGetPage(map->buffer));
+    const int index = edit.add_page(map->buffer, fresh ? sizeof(PageTrailer) : 0);
+    if (fresh) {
+        const uint32 offset = format::map_bits_offset(map->index);
+        patch_lower(edit, index, offset + format::kMapBytes);
+        patch_trailer(edit, index, PageTrailer{static_cast<uint16>(PageKind::map), 0, 0, 0, map->index});
+        edit.patch(index, offset, map->bits, 1);
+    }
+    stage_named_bits(edit, index, map, extent, allocated);
     return index;
 }
 
@@ -180,7 +186,7 @@ void grow_directory(Relation rel, uint32 extent_count) {
             continue;
         }
         if (map.meta.directory_extent_count == extent_count) {
-            // The new pages may still hold a former owner's bytes; see directory_page_is_fresh().
+            // The new pages hold anybody's bytes; see directory_page_is_fresh().
             PageEdit edit(rel, EditPurpose::grow_directory);
             const int map_page = stage_bits(edit, &map, run.extent, true);
             map.meta.directory_extents[extent_count] = run.extent.first_block;
@@ -192,38 +198,6 @@ void grow_directory(Relation rel, uint32 extent_count) {
         return;
     }
 }
-
-}  // namespace
-
-// Of a larger table two pages are little, and where they lie early they let it shrink.
-static constexpr BlockNumber kSmallTableBlocks = 256;
-
-bool has_spare_directory(const Metapage &meta, BlockNumber file_blocks) {
-    if (meta.directory_extent_count < 2 || meta.active_slot != format::kNoSlot || file_blocks > kSmallTableBlocks) return false;
-    // Slots below slot_count were used: their generations must be remembered.
-    const uint32 last = meta.directory_extent_count - 1;
-    return meta.slot_count <= ((1u << last) - 1) * kEntriesPerPage;
-}
-
-void release_spare_directory(Relation rel) {
-    Metapage seen;
-    read_metapage(rel, &seen);
-    if (!has_spare_directory(seen, RelationGetNumberOfBlocks(rel))) return;
-    const uint32 last = seen.directory_extent_count - 1;
-    const Extent extent = {seen.directory_extents[last], 1u << last};
-    LockedMap map;
-    lock_map(rel, extent.first_block / kMapBlocks, &map);
-    lock_metapage_with(rel, &map);
-    PageEdit edit(rel, EditPurpose::release);
-    const int map_page = stage_bits(edit, &map, extent, false);
-    map.meta.directory_extents[last] = 0;
-    map.meta.directory_extent_count = last;
-    stage_metapage(edit, map, map_page);
-    edit.commit();
-    unlock_map(map);
-}
-
-namespace {
 
 // The first slot that looks free from the hint on: slot_count when none below it is.
 uint32 find_free_slot(Relation rel, const Metapage &meta) {
@@ -275,12 +249,6 @@ void ensure_block(Relation rel, BlockNumber block) {
     UnlockRelationForExtension(rel, ExclusiveLock);
 }
 
-// A file cannot shrink below its directory, which never moves. So the directory gets room for 72 entries while the file is small,
-// with the second entry, or when the first is no small one or a tail that grows; not when a load has made many segments that are
-// merged a moment later.
-static constexpr uint32 kEarlyDirectoryExtents = 2;
-static constexpr uint32 kSmallEntryPages = 16;
-
 uint32 create_entry(Relation rel, NewEntry *request) {
     ensure_metapage(rel);
     LockedMap map;
@@ -289,8 +257,7 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         Metapage meta;
         read_metapage(rel, &meta);
         const uint32 slot = find_free_slot(rel, meta);
-        const bool is_early = slot > 0 || request->page_count > kSmallEntryPages;
-        if ((is_early && meta.directory_extent_count < kEarlyDirectoryExtents) || slot >= directory_capacity(meta)) {
+        if (slot >= directory_capacity(meta)) {
             grow_directory(rel, meta.directory_extent_count);
             continue;
         }
@@ -298,7 +265,9 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         ensure_block(rel, place.block);
         const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
         const Buffer directory_buffer = lock_directory_page(rel, meta, slot, PageLock::exclusive);
-        const DirectoryEntry old = entry_on_page(BufferGetPage(directory_buffer), place.offset);
+        read_metapage(rel, &meta);  // another session may have used the page first
+        DirectoryEntry old = {};
+        if (!directory_page_is_fresh(meta, slot)) old = entry_on_page(BufferGetPage(directory_buffer), place.offset);
         if (old.kind != static_cast<uint8>(EntryKind::free)) {  // another session took the slot
             UnlockReleaseBuffer(directory_buffer);
             read_metapage(rel, &meta);
@@ -348,10 +317,6 @@ bool add_extent(Relation rel, uint32 slot, const DirectoryEntry &expected, uint3
         Metapage meta;
         read_metapage(rel, &meta);
         const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
-        if (meta.directory_extent_count < kEarlyDirectoryExtents) {
-            grow_directory(rel, meta.directory_extent_count);
-            continue;
-        }
         const EntryPlace place = entry_place(meta, slot);
         const Buffer directory_buffer = lock_page(rel, place.block, PageLock::exclusive);
         DirectoryEntry entry = entry_on_page(BufferGetPage(directory_buffer), place.offset);
@@ -431,6 +396,68 @@ void release_entry(Relation rel, uint32 slot, TransactionId conflict_xid) {
     for (uint32 left = entry.extent_count + entry.log_extent_count; left > 0; left--) {
         release_last_extent(rel, slot, meta, conflict_xid);
         conflict_xid = InvalidTransactionId;  // the first record cancelled them all
+    }
+}
+
+namespace {
+
+// Copies the pages of a directory extent that were ever written to free blocks. Whatever happens then, these are nobody's, or the
+// directory's with these bytes.
+void copy_directory_pages(Relation rel, const Metapage &meta, uint32 extent, BlockNumber target) {
+    for (uint32 page = 0; page < 1u << extent; page++) {
+        const uint32 first_slot = ((1u << extent) - 1 + page) * kEntriesPerPage;
+        if (directory_page_is_fresh(meta, first_slot)) return;
+        const Buffer from = lock_directory_page(rel, meta, first_slot, PageLock::shared);
+        char bytes[format::kPageBytes];
+        memcpy(bytes, BufferGetPage(from), sizeof(bytes));
+        UnlockReleaseBuffer(from);
+        const Buffer to = lock_page(rel, target + page, PageLock::exclusive);
+        PageEdit edit(rel, EditPurpose::move_directory);
+        const int index = edit.add_page(to, sizeof(PageTrailer));
+        stage_directory_page(edit, index, first_slot);
+        edit.patch(index, kPageHeaderBytes, bytes + kPageHeaderBytes, kEntriesPerPage * sizeof(DirectoryEntry));
+        edit.commit();
+        UnlockReleaseBuffer(to);
+    }
+}
+
+// Makes a copied extent the directory's, and frees the old one.
+void switch_directory_extent(Relation rel, uint32 number, const Extent &from, const Extent &to) {
+    LockedMap to_map;
+    LockedMap from_map;
+    const bool is_one_map = to.first_block / kMapBlocks == from.first_block / kMapBlocks;
+    lock_map(rel, to.first_block / kMapBlocks, &to_map);
+    if (!is_one_map) lock_map(rel, from.first_block / kMapBlocks, &from_map);
+    lock_metapage_with(rel, &to_map);
+    PageEdit edit(rel, EditPurpose::move_directory);
+    const int to_page = stage_bits(edit, &to_map, to, true);
+    if (is_one_map)
+        stage_named_bits(edit, to_page, &to_map, from, false);
+    else
+        stage_bits(edit, &from_map, from, false);
+    to_map.meta.directory_extents[number] = to.first_block;
+    stage_metapage(edit, to_map, to_page);
+    edit.commit();
+    unlock_map(to_map);
+    if (!is_one_map) unlock_map(from_map);
+}
+
+}  // namespace
+
+void pull_directory_down(Relation rel) {
+    Metapage meta;
+    if (!read_metapage(rel, &meta)) return;
+    const BlockNumber movable_end = measure_space(rel).movable_end;
+    for (uint32 e = 1; e < meta.directory_extent_count; e++) {
+        const Extent from = {meta.directory_extents[e], 1u << e};
+        if (from.first_block < movable_end) continue;
+        LockedMap map;
+        const FreeRun run = lock_free_run(rel, from.first_block, from.block_count, &map);
+        if (!run.found) continue;
+        unlock_map(map);
+        copy_directory_pages(rel, meta, e, run.extent.first_block);
+        switch_directory_extent(rel, e, from, run.extent);
+        read_metapage(rel, &meta);
     }
 }
 

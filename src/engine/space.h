@@ -48,14 +48,16 @@ void read_directory_page(Relation rel, const format::Metapage &meta, uint32 firs
 /// Stages an empty directory page.
 void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot);
 
-/// A page that the directory owns and never wrote: zeros, or the bytes of a former tail, segment or delete log page. All its
-/// entries are free.
-bool directory_page_is_fresh(Page page);
+/// Whether no entry on a slot's directory page was ever used. All that are on it are free then, and its bytes are anybody's:
+/// zeros, or what a former owner left, which may have been the directory itself.
+///
+/// meta   as it is while the page is locked
+bool directory_page_is_fresh(const format::Metapage &meta, uint32 slot);
 
-/// A directory page that is locked and named in an edit, initialised by the edit when it was all zeros.
+/// A directory page that is locked and named in an edit, initialised by the edit when it is fresh.
 int add_directory_page(PageEdit &edit, Buffer buffer, const format::Metapage &meta, uint32 slot);
 
-/// An entry as it stands on a locked directory page; zeros when the page is all zeros.
+/// An entry as it stands on a locked directory page that is not fresh.
 format::DirectoryEntry entry_on_page(Page page, uint32 offset);
 
 struct NewEntry {
@@ -99,18 +101,17 @@ void read_map_bits(Relation rel, uint32 map_index, uint8 *bits);
 /// Whether a block is allocated; bit: its number within its map page's range.
 inline bool bit_is_set(const uint8 *bits, uint32 bit) { return (bits[bit / 8] >> (bit % 8)) & 1; }
 
-/// Whether the last directory extent of a small table never held an entry and none is needed soon: nothing is in the tail.
-bool has_spare_directory(const format::Metapage &meta, BlockNumber file_blocks);
-
-/// Frees it. The caller has the table for himself (AccessExclusiveLock).
-void release_spare_directory(Relation rel);
+/// Moves directory extents that lie behind all entries down, as far as there is room. The caller has the table for himself
+/// (AccessExclusiveLock).
+void pull_directory_down(Relation rel);
 
 /// How full a table's file is.
 struct SpaceUse {
     BlockNumber blocks;       // of the file
     BlockNumber allocated;    // blocks that somebody owns
     BlockNumber end;          // no block at or beyond it is owned
-    BlockNumber movable_end;  // no block at or beyond it is owned by an entry; the directory stays where it is
+    BlockNumber movable_end;  // no block at or beyond it is owned by an entry
+    BlockNumber tight_end;    // where the file could end: there, or behind the directory's pages that lie beyond
     BlockNumber first_hole;   // where kHoleBlocksMin adjacent blocks or more are free, if below `end`
 };
 SpaceUse measure_space(Relation rel);
@@ -121,12 +122,13 @@ inline constexpr BlockNumber kHoleBlocksMin = 4;
 // In the background a megabyte: a table that is written to will need less again soon.
 inline constexpr BlockNumber kShrinkBlocksInBackground = 128;
 
-/// Whether there are so many free blocks at the end that shrink_file() gives them back: so many, and a sixteenth of the file.
+/// Whether there are, or could be, so many free blocks at the end that shrink_file() gives them back: so many, and a sixteenth of
+/// the file.
 bool has_free_end(const SpaceUse &use, BlockNumber at_least);
 
 /// Gives free blocks at the end of the file back to the operating system if they are many and nobody uses the table at this
-/// moment, a spare directory extent first; as PostgreSQL's VACUUM does, under a conditional AccessExclusiveLock. How many blocks
-/// went. The caller holds the maintenance lock.
+/// moment, when directory pages that lie there have moved down; as PostgreSQL's VACUUM does, under a conditional
+/// AccessExclusiveLock. How many blocks went. The caller holds the maintenance lock.
 BlockNumber shrink_file(Relation rel, BlockNumber at_least);
 
 /// The block of the n-th page of an entry, or InvalidBlockNumber beyond its extents.

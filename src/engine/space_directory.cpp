@@ -26,24 +26,26 @@ EntryPlace entry_place(const Metapage &meta, uint32 slot) {
 
 uint32 directory_capacity(const Metapage &meta) { return ((1u << meta.directory_extent_count) - 1) * kEntriesPerPage; }
 
-bool directory_page_is_fresh(Page page) {
-    return PageIsNew(page) || page_is(page, PageKind::tail) || page_is(page, PageKind::segment) ||
-           page_is(page, PageKind::delete_log) || page_is(page, PageKind::tail_summary);
-}
+bool directory_page_is_fresh(const Metapage &meta, uint32 slot) { return slot - slot % kEntriesPerPage >= meta.slot_count; }
 
 DirectoryEntry entry_on_page(Page page, uint32 offset) {
-    DirectoryEntry entry = {};
-    if (!directory_page_is_fresh(page)) memcpy(&entry, static_cast<char *>(page) + offset, sizeof(entry));
+    DirectoryEntry entry;
+    memcpy(&entry, static_cast<char *>(page) + offset, sizeof(entry));
     return entry;
 }
 
 DirectoryEntry read_entry(Relation rel, const Metapage &meta, uint32 slot) {
-    if (slot >= directory_capacity(meta)) return DirectoryEntry{};
+    if (slot >= meta.slot_count) {
+        // It may have been used since.
+        Metapage now;
+        read_metapage(rel, &now);
+        return slot < now.slot_count ? read_entry(rel, now, slot) : DirectoryEntry{};
+    }
     const EntryPlace place = entry_place(meta, slot);
     const Buffer buffer = lock_directory_page(rel, meta, slot, PageLock::shared);
     const DirectoryEntry entry = entry_on_page(BufferGetPage(buffer), place.offset);
     UnlockReleaseBuffer(buffer);
-    if (slot < meta.slot_count) validate_entry(rel, meta, place.block, entry, RelationGetNumberOfBlocks(rel));
+    validate_entry(rel, meta, place.block, entry, RelationGetNumberOfBlocks(rel));
     return entry;
 }
 
@@ -60,10 +62,9 @@ Buffer lock_directory_page(Relation rel, const Metapage &meta, uint32 slot, Page
     if (block >= RelationGetNumberOfBlocks(rel)) report_damage(rel, block, "A directory page is beyond the end of the file.");
     const Buffer buffer = lock_page(rel, block, mode);
     Page page = BufferGetPage(buffer);
-    const uint32 first_slot = slot - slot % kEntriesPerPage;
-    // Only a page that never held an entry may be fresh, which slot_count tells.
-    const bool is_ours = page_is(page, PageKind::directory) ? page_trailer(page)->slot == first_slot
-                                                            : directory_page_is_fresh(page) && first_slot >= meta.slot_count;
+    // Of a page that never held an entry, which slot_count tells, the bytes are anybody's.
+    const bool is_ours = directory_page_is_fresh(meta, slot) ||
+                         (page_is(page, PageKind::directory) && page_trailer(page)->slot == slot - slot % kEntriesPerPage);
     if (unlikely(!is_ours)) {
         UnlockReleaseBuffer(buffer);
         report_damage(rel, block, "The block should be a directory page.");
@@ -90,7 +91,7 @@ void stage_directory_page(PageEdit &edit, int page_index, uint32 first_slot) {
 }
 
 int add_directory_page(PageEdit &edit, Buffer buffer, const Metapage &meta, uint32 slot) {
-    const bool fresh = directory_page_is_fresh(BufferGetPage(buffer));
+    const bool fresh = directory_page_is_fresh(meta, slot);
     const int index = edit.add_page(buffer, fresh ? sizeof(PageTrailer) : 0);
     if (fresh) stage_directory_page(edit, index, slot - slot % kEntriesPerPage);
     return index;

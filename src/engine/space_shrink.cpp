@@ -30,10 +30,13 @@ void refuse_to_cut_entries(Relation rel, BlockNumber end) {
 }  // namespace
 
 SpaceUse measure_space(Relation rel) {
-    SpaceUse use = {RelationGetNumberOfBlocks(rel), 0, 0, 0, InvalidBlockNumber};
+    SpaceUse use = {RelationGetNumberOfBlocks(rel), 0, 0, 0, 0, InvalidBlockNumber};
     format::Metapage meta;
     if (!read_metapage(rel, &meta)) return use;
-    use.movable_end = end_of_entries(rel, meta);
+    use.tight_end = use.movable_end = end_of_entries(rel, meta);
+    for (uint32 e = 1; e < meta.directory_extent_count; e++) {
+        if (meta.directory_extents[e] >= use.movable_end) use.tight_end += 1u << e;
+    }
     uint8 bits[format::kMapBytes];
     for (uint32 map_index = 0; map_index < format::map_page_count(use.blocks); map_index++) {
         CHECK_FOR_INTERRUPTS();
@@ -51,20 +54,17 @@ SpaceUse measure_space(Relation rel) {
 }
 
 bool has_free_end(const SpaceUse &use, BlockNumber at_least) {
-    const BlockNumber free_at_end = use.blocks - use.end;
+    const BlockNumber free_at_end = use.blocks - Min(use.tight_end, use.end);
     return use.end > 0 && free_at_end >= at_least && free_at_end >= use.blocks / kShrinkShare;
 }
 
 BlockNumber shrink_file(Relation rel, BlockNumber at_least) {
-    format::Metapage meta;
-    if (!read_metapage(rel, &meta)) return 0;
-    const bool has_spare = has_spare_directory(meta, RelationGetNumberOfBlocks(rel));
-    if (!has_spare && !has_free_end(measure_space(rel), at_least)) return 0;
+    if (!has_free_end(measure_space(rel), at_least)) return 0;
     if (!ConditionalLockRelation(rel, AccessExclusiveLock)) return 0;
     // Nobody else can allocate now; what was allocated since the first look counts.
-    if (has_spare) release_spare_directory(rel);
+    pull_directory_down(rel);
     const SpaceUse now = measure_space(rel);
-    const BlockNumber gone = has_free_end(now, at_least) ? now.blocks - now.end : 0;
+    const BlockNumber gone = now.blocks - now.end;
     refuse_to_cut_entries(rel, now.end);
     if (gone > 0) RelationTruncate(rel, now.end);
     UnlockRelation(rel, AccessExclusiveLock);

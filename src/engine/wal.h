@@ -38,6 +38,7 @@ enum class EditPurpose : uint8 {
     prune = 11,
     delete_rows = 12,
     open_log_page = 13,
+    move_directory = 14,
 };
 
 /// An EDIT record's main data; a 16-bit special size per page follows: 0, or the page is initialised with that special area.

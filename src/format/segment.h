@@ -109,6 +109,10 @@ Status set_column_traits(SegmentBuilder &builder, std::span<const ColumnTraits> 
 /// Before the segment is finished; without it the usual effort is made.
 void set_effort(SegmentBuilder &builder, codec::Effort effort) noexcept;
 
+/// Called between chunks while the segment is finished, which may take seconds: may leave by longjmp(), for everything is in the
+/// arena.
+void set_pause(SegmentBuilder &builder, void (*pause)()) noexcept;
+
 /// Adds one row; copies what it needs.
 ///
 /// row      one Cell a column, in the order of the types (an absent column's Cell is not read)

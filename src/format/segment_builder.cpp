@@ -307,6 +307,8 @@ Status set_column_traits(SegmentBuilder &builder, std::span<const ColumnTraits> 
 
 void set_effort(SegmentBuilder &builder, codec::Effort effort) noexcept { builder.effort = effort; }
 
+void set_pause(SegmentBuilder &builder, void (*pause)()) noexcept { builder.pause = pause; }
+
 Status append_row(SegmentBuilder &builder, const Cell *row) noexcept {
     if (builder.row_count >= kSegmentRowsMax) return too_many_rows();
     if (!ensure_blocks(builder)) return no_memory();

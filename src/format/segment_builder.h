@@ -45,6 +45,7 @@ struct SegmentBuilder {
     std::uint32_t block_row = 0;
     bool block_ready = false;  // every column has its block
     codec::Effort effort = codec::Effort::normal;
+    void (*pause)() = nullptr;
     std::uint64_t bytes = 0;
     std::uint64_t raw_bytes = 0;  // of the values: SegmentHeader::raw_bytes
 

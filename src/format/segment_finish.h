@@ -53,6 +53,7 @@ inline bool ensure_room(Finish &finish, std::size_t bytes) noexcept {
 
 /// Moves a chunk out of the shared room.
 inline Status keep_chunk(Finish &finish, std::uint32_t column, std::uint32_t granule, const codec::ByteWriter &out) noexcept {
+    if (finish.builder.pause != nullptr) finish.builder.pause();
     const std::span<const std::byte> chunk = out.written();
     auto *copy = finish.builder.arena->array<std::byte>(chunk.size());
     if (copy == nullptr) return no_memory();

@@ -142,8 +142,9 @@ void cost_scan(PlannerInfo *root, RelOptInfo *rel, Path *path, const ScanEstimat
         qual.per_tuple += joined.per_tuple;
         path->rows = path->param_info->ppi_rows;
     }
-    // Runs of pages: a seek for each segment, unless reading everything between is cheaper.
-    const double whole = next_page * Max(static_cast<double>(rel->pages), 1.0);
+    // Runs of pages: a seek for each segment, unless reading everything between is cheaper; what tells where rows are is not read
+    // again by each query.
+    const double whole = next_page * Max(static_cast<double>(rel->pages) - format::kFixedBlocks, 1.0);
     const double pages = estimate.segments * (random_page - next_page) + next_page * (estimate.pages + estimate.tail_pages);
     double cpu = estimate.rows * (cpu_tuple_cost + qual.per_tuple);
     double rows = path->rows;

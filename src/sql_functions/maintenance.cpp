@@ -143,6 +143,16 @@ engine::SpaceUse release_once(Oid relid, bool *kept_some) {
     return use;
 }
 
+// The same without a look at the file's end, which takes a lock: what is written next has its place then.
+void release_superseded(Oid relid) {
+    relax_transaction();
+    Relation rel = open_our_table(relid, RowExclusiveLock);
+    if (rel == nullptr) return;
+    engine::lock_maintenance(rel, true);
+    engine::release_unneeded(rel);
+    relation_close(rel, NoLock);
+}
+
 void compact_table(Oid relid) {
     Holes holes = {InvalidBlockNumber, 0, InvalidBlockNumber, false};
     for (int pass = 0; pass < kPassesMax; pass++) {
@@ -151,6 +161,10 @@ void compact_table(Oid relid) {
         for (bool more = true, first = pass == 0; more; first = false) {
             const engine::SealOutcome outcome = compact_once(relid, first, holes, pass_began);
             SPI_commit();
+            if (outcome.sources > 0) {
+                release_superseded(relid);
+                SPI_commit();
+            }
             // What one step has sealed the next may merge.
             more = outcome.more || outcome.sources > 0 || (outcome.busy && ++busy_count < kBusyTriesMax);
             if (!outcome.busy) continue;
