@@ -7,7 +7,10 @@
 #include <ctime>
 
 #include <mosquitto.h>
+// From libmosquitto 2.1 on, mosquitto.h has it, and the old name warns.
+#if !__has_include(<mosquitto/mqtt_protocol.h>)
 #include <mqtt_protocol.h>
+#endif
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
