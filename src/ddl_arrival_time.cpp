@@ -138,8 +138,7 @@ bool add_arrival_time(CreateTableAsStmt *create) {
     }
     create->query = reinterpret_cast<Node *>(with_arrival_time(query));
     // What REFRESH will run.
-    if (into->viewQuery != nullptr)
-        into->viewQuery = reinterpret_cast<Node *>(with_arrival_time(castNode(Query, into->viewQuery)));
+    if (into->viewQuery != nullptr) set_view_query(into, with_arrival_time(castNode(Query, into->viewQuery)));
     return create->objtype == OBJECT_TABLE;
 }
 
