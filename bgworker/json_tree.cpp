@@ -14,8 +14,8 @@ namespace historian::bgworker {
 namespace {
 
 namespace json = boost::json;
-using boost::json::error_code;
 using boost::json::string_view;
+using boost::system::error_code;
 
 // Values are taken from the arena in blocks: it aligns each piece to 16 bytes.
 constexpr std::uint32_t kValuesPerBlock = 32;

@@ -7,7 +7,10 @@
 #include <ctime>
 
 #include <mosquitto.h>
+// From libmosquitto 2.1 on, mosquitto.h has it, and the old name warns.
+#if !__has_include(<mosquitto/mqtt_protocol.h>)
 #include <mqtt_protocol.h>
+#endif
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -320,6 +323,10 @@ bool MqttConnection::receive_packet() noexcept {
     if (!connected_) return true;
     const int result = mosquitto_loop_read(handle_, 1);
     if (failed_) return lost(MOSQ_ERR_NOMEM, "could not receive a message");
+    // A broker that knows no MQTT 5 refuses it in a packet of MQTT 3, which is too short. libmosquitto 2.0.11 calls that a
+    // refusal, 2.0.21 a malformed packet.
+    if (result == MOSQ_ERR_MALFORMED_PACKET && !accepted_ && !refused_ && options_.mqtt5)
+        Callbacks::connected(handle_, this, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, 0, nullptr);
     if (refused_) return false;
     if (result != MOSQ_ERR_SUCCESS) return lost(result, "connection to the broker was lost");
     // The library calls a connection that ends during the TLS handshake a success, and keeps the socket.

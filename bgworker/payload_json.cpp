@@ -13,8 +13,8 @@ namespace historian::bgworker {
 namespace {
 
 namespace json = boost::json;
-using boost::json::error_code;
 using boost::json::string_view;
+using boost::system::error_code;
 
 /// How the bytes are taken. What begins like one form and goes on like another is read again, as the other: an array whose first
 /// elements are objects may be one row of JSON cells, and {"rows": 7} one row with a column of that name.

@@ -30,7 +30,7 @@ BEGIN
     RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || query;
 END $$;
 SELECT plan('SELECT count(*), avg(value) FROM sensor');
-SELECT plan('SELECT name, date_trunc(''hour'', time), max(value) FROM sensor WHERE name = ''tag1'' AND value > 10 GROUP BY 1, 2');
+SELECT plan('SELECT name, date_trunc(''hour'', time), max(value) FROM sensor WHERE name IN (''tag1'', ''tag2'') AND value > 10 GROUP BY 1, 2');
 EXPLAIN (COSTS OFF, VERBOSE) SELECT name, count(*) FILTER (WHERE value > 3) + 1 AS more FROM sensor WHERE time < '2026-01-02'
     GROUP BY name HAVING max(n) > 3 ORDER BY more;
 

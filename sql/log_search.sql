@@ -1,4 +1,7 @@
 -- Conditions on the columns of log tables: the answers of a heap table in every state, and what is passed over for them.
+\set ECHO none
+\i sql/include/plan_of.sql
+\set ECHO all
 CREATE TYPE level AS ENUM ('info', 'warning', 'error');
 CREATE TABLE lines (id int, host inet, level level, port int8, request uuid, day date, ok boolean, msg text, title varchar(80))
     USING log WITH (historian.search = 'msg, title');
@@ -99,11 +102,11 @@ CALL compact('small');
 RESET historian.debug_segment_rows;
 SELECT count(*) AS segments FROM historian_segments('small') WHERE state = 'sealed';
 SET max_parallel_workers_per_gather = 0;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE msg @@ search('xyzzy42fault');
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE id = 5 AND host = '10.0.5.5';
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE id = 5 OR request = md5('19999')::uuid;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM small WHERE day = '2026-01-03' AND msg LIKE '%disk full on sd_%';
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT YAML) SELECT * FROM small WHERE msg @@ search('absent') LIMIT 1;
+SELECT plan_of($$SELECT * FROM small WHERE msg @@ search('xyzzy42fault')$$);
+SELECT plan_of($$SELECT * FROM small WHERE id = 5 AND host = '10.0.5.5'$$);
+SELECT plan_of($$SELECT * FROM small WHERE id = 5 OR request = md5('19999')::uuid$$);
+SELECT plan_of($$SELECT count(*) FROM small WHERE day = '2026-01-03' AND msg LIKE '%disk full on sd_%'$$);
+SELECT plan_of($$SELECT * FROM small WHERE msg @@ search('absent') LIMIT 1$$, 'ANALYZE, FORMAT YAML');
 -- So many values that looking each up would take longer than reading.
 SELECT count(*) FROM small WHERE id = ANY (ARRAY(SELECT i * 3 FROM generate_series(1, 300000) AS i));
 \set ECHO none
@@ -116,8 +119,8 @@ ALTER TABLE small ENABLE ROW LEVEL SECURITY;
 CREATE POLICY low ON small USING (id < 100);
 SET ROLE historian_guest;
 SELECT id FROM small WHERE msg @@ search('xyzzy42fault');
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE msg @@ search('xyzzy42fault');
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE msg @@ search('absent');
+SELECT plan_of($$SELECT * FROM small WHERE msg @@ search('xyzzy42fault')$$);
+SELECT plan_of($$SELECT * FROM small WHERE msg @@ search('absent')$$);
 CREATE TEMP TABLE costs (plan json);
 DO $$ DECLARE plan json; word text; BEGIN
     FOREACH word IN ARRAY '{xyzzy42fault,absent}'::text[] LOOP
@@ -137,7 +140,7 @@ ALTER TABLE small SET (historian.search = '');
 TRUNCATE small;
 INSERT INTO small SELECT * FROM lines;
 CALL compact('small');
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM small WHERE msg @@ search('xyzzy42fault');
+SELECT plan_of($$SELECT * FROM small WHERE msg @@ search('xyzzy42fault')$$);
 SELECT (SELECT segment_bytes FROM historian_size('lines')) > (SELECT segment_bytes FROM historian_size('small')) AS costs_nothing;
 
 -- Options

@@ -1,4 +1,7 @@
 -- Log tables: their column _arrival_time, and records newest first.
+\set ECHO none
+\i sql/include/plan_of.sql
+\set ECHO all
 \pset null '(null)'
 -- Plans below are to show the scan's order, not what a small table costs.
 SET enable_seqscan = off;
@@ -111,8 +114,8 @@ SELECT historian_check('devices') IS NOT NULL AS is_well;
 -- No sort, and no more read than is asked for
 EXPLAIN (COSTS OFF) SELECT id FROM devices ORDER BY _arrival_time DESC LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT id FROM devices ORDER BY _arrival_time LIMIT 5;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM devices LIMIT 5;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM devices WHERE msg LIKE '%7' ORDER BY _arrival_time LIMIT 5;
+SELECT plan_of($$SELECT id FROM devices LIMIT 5$$);
+SELECT plan_of($$SELECT id FROM devices WHERE msg LIKE '%7' ORDER BY _arrival_time LIMIT 5$$);
 EXPLAIN (COSTS OFF) SELECT id FROM devices ORDER BY _arrival_time DESC, id;
 EXPLAIN (COSTS OFF) SELECT id FROM devices ORDER BY id;
 EXPLAIN (COSTS OFF) SELECT DISTINCT ON (_arrival_time) id FROM devices ORDER BY _arrival_time;
@@ -203,7 +206,7 @@ SELECT id, msg FROM loaded LIMIT 2;
 CREATE TABLE same (id int) USING log;
 INSERT INTO same SELECT i, '2026-01-01' FROM generate_series(1, 20000) AS i;
 CALL compact('same');
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM same LIMIT 1;
+SELECT plan_of($$SELECT * FROM same LIMIT 1$$);
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM same ORDER BY _arrival_time) AS s;
 
 DROP TABLE devices, plain_copy, mixed, loaded, same;

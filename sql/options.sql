@@ -1,4 +1,7 @@
 -- Options of one table: set, changed, reset, kept, refused. That the worker obeys them: test/t/022_options.pl; dumps: 020_dump_restore.pl.
+\set ECHO none
+\i sql/include/plan_of.sql
+\set ECHO all
 \set SHOW_CONTEXT never
 CREATE TABLE t (name text, time timestamptz, value float8) USING tag WITH (historian.compact = off, autovacuum_enabled = off);
 SELECT * FROM historian_options('t');
@@ -86,8 +89,7 @@ CREATE TABLE public.y (name text, time timestamptz) USING tag WITH (historian.co
 SET default_table_access_method = 'tag';
 CREATE UNLOGGED TABLE z (name text, time timestamptz) WITH (historian.compact = off);
 RESET default_table_access_method;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-    CREATE TABLE explained USING tag WITH (historian.compact = off) AS SELECT 'a' AS name, timestamptz '2026-01-01' AS time;
+SELECT plan_of($$CREATE TABLE explained USING tag WITH (historian.compact = off) AS SELECT 'a' AS name, timestamptz '2026-01-01' AS time$$);
 CREATE FUNCTION make_and_drop() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE label text;
 BEGIN

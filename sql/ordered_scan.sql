@@ -1,4 +1,7 @@
 -- Tag tables in order of tag and time, and one row of each tag: plans, and answers next to those of a heap table.
+\set ECHO none
+\i sql/include/plan_of.sql
+\set ECHO all
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SET max_parallel_workers_per_gather = 0;
@@ -68,10 +71,8 @@ SELECT in_order('SELECT name FROM @ ORDER BY name USING ~<~');
 \pset tuples_only off
 
 -- LIMIT ends it early: one granule of the newest segment.
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-    SELECT time, value FROM sensor WHERE name = 'big_1' AND time < '2026-01-01 00:30' ORDER BY time DESC LIMIT 3;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-    SELECT max(time) FROM sensor WHERE name = 'big_1' AND time < 'infinity';
+SELECT plan_of($$SELECT time, value FROM sensor WHERE name = 'big_1' AND time < '2026-01-01 00:30' ORDER BY time DESC LIMIT 3$$);
+SELECT plan_of($$SELECT max(time) FROM sensor WHERE name = 'big_1' AND time < 'infinity'$$);
 
 -- ----------------------------------------------------------------------------------------------------- one row of each tag
 
@@ -87,15 +88,17 @@ SELECT in_order('SELECT DISTINCT name FROM @ ORDER BY name');
 SELECT in_order('SELECT DISTINCT name, 1 FROM @ WHERE value < 3 ORDER BY name DESC');
 SELECT in_order('SELECT name FROM @ GROUP BY name ORDER BY name');
 SELECT in_order('SELECT upper(name) FROM @ GROUP BY name HAVING name > ''small_3'' ORDER BY name');
--- All rows count here.
+-- All rows count here. (Version 16 sorts what is sorted by the tag already.)
+SET enable_incremental_sort = off;
 SELECT in_order('SELECT DISTINCT ON (name) name, time, n FROM @ ORDER BY name, time DESC, n');
 SELECT in_order('SELECT DISTINCT ON (name, value) name, value FROM @ ORDER BY name, value');
 SELECT in_order('SELECT DISTINCT name, value FROM @ ORDER BY name, value');
 SELECT in_order('SELECT DISTINCT ON (name) name, count(*) OVER (PARTITION BY name) FROM @ ORDER BY name');
 SELECT in_order('SELECT name, count(*) FROM @ GROUP BY name ORDER BY name');
 SELECT in_order('SELECT DISTINCT ON (name) name, generate_series(1, 2) FROM @ ORDER BY name, 2 DESC');
-SELECT in_order('SELECT DISTINCT ON (a.name) a.name, b.n FROM @ a JOIN as_heap b ON b.n = a.n WHERE a.n < 500 ORDER BY a.name, b.n');
+SELECT split_part(in_order('SELECT DISTINCT ON (a.name) a.name, b.n FROM @ a JOIN as_heap b ON b.n = a.n WHERE a.n < 500 ORDER BY a.name, b.n'), ' | Order', 1);
 SELECT in_order('SELECT DISTINCT ON (x.name) x.name, x.time FROM (SELECT * FROM @ ORDER BY name, time LIMIT 100) x ORDER BY x.name, x.time DESC');
+RESET enable_incremental_sort;
 \pset format aligned
 \pset tuples_only off
 
@@ -156,7 +159,7 @@ EXECUTE last_points ('{}', '2026-01-01 00:20');
 RESET plan_cache_mode;
 
 -- Window functions, merge joins, grouping
-EXPLAIN (COSTS OFF) SELECT name, time, value - lag(value) OVER (PARTITION BY name ORDER BY time) FROM sensor;
+SELECT plan_of('SELECT name, time, value - lag(value) OVER (PARTITION BY name ORDER BY time) FROM sensor', 'ANALYZE OFF');
 SELECT in_order('SELECT name, time, count(*) OVER (PARTITION BY name ORDER BY time) FROM @');
 SET enable_hashjoin = off;
 SET enable_nestloop = off;

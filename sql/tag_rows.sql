@@ -1,4 +1,7 @@
 -- One tag of many, whose rows lie in granules of several tags: only its rows are looked at, whatever the tag's type is, and in order.
+\set ECHO none
+\i sql/include/plan_of.sql
+\set ECHO all
 SET timezone = 'UTC';
 CREATE TABLE plain (number int, name text, id uuid, day date, time timestamptz, value float8, note text);
 INSERT INTO plain
@@ -24,8 +27,8 @@ DELETE FROM by_day WHERE note = 'note 3';
 DELETE FROM plain WHERE note = 'note 3';
 ANALYZE plain, by_number, by_name, by_id, by_day;
 
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT value FROM by_name WHERE name = 'tag8';
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT value FROM by_number WHERE number = 8 AND time > '2026-01-01 00:10';
+SELECT plan_of($$SELECT value FROM by_name WHERE name = 'tag8'$$);
+SELECT plan_of($$SELECT value FROM by_number WHERE number = 8 AND time > '2026-01-01 00:10'$$);
 
 -- Each tag, one after the other, with and without other conditions, in order and not.
 CREATE FUNCTION faults(tags text, points text) RETURNS TABLE (wrong text, tag text) LANGUAGE plpgsql AS $$

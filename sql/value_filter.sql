@@ -1,5 +1,8 @@
 -- Conditions on columns of numbers: granules that their statistics exclude are not read, and rows are passed over before other
 -- columns are decoded. A superset is read; every condition is checked.
+\set ECHO none
+\i sql/include/plan_of.sql
+\set ECHO all
 SET timezone = 'UTC';
 SET max_parallel_workers_per_gather = 0;
 SET jit = off;
@@ -12,10 +15,10 @@ CALL compact('levels');
 -- Added later: the segments have nothing of it.
 ALTER TABLE levels ADD COLUMN later int DEFAULT 7;
 
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT name, note FROM levels WHERE level > 499.8 AND level < 1000;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT name FROM levels WHERE n BETWEEN 100 AND 102 AND small = 0.5;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT name FROM levels WHERE level = -5 OR n = 17;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT name FROM levels WHERE level < -1000 AND level > '-Infinity';
+SELECT plan_of($$SELECT name, note FROM levels WHERE level > 499.8 AND level < 1000$$);
+SELECT plan_of($$SELECT name FROM levels WHERE n BETWEEN 100 AND 102 AND small = 0.5$$);
+SELECT plan_of($$SELECT name FROM levels WHERE level = -5 OR n = 17$$);
+SELECT plan_of($$SELECT name FROM levels WHERE level < -1000 AND level > '-Infinity'$$);
 
 CREATE FUNCTION both_ways(condition text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -31,7 +34,7 @@ BEGIN
     END LOOP;
     PERFORM set_config('historian.enable_scan', 'on', true);
     FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) SELECT FROM levels WHERE ' || condition LOOP
-        IF line ~ 'Value Filter' THEN plan := plan || ' | ' || trim(line); END IF;
+        IF line ~ 'Value Filter' THEN plan := plan || ' | ' || in_one_wording(trim(line)); END IF;
     END LOOP;
     RETURN CASE WHEN answers[1] = answers[2] THEN left(answer, length(answer) - 32) || ' rows' ELSE 'DIFFERENT' END || plan;
 END $$;

@@ -103,7 +103,9 @@ Query *with_arrival_time(Query *inner) {
 }  // namespace
 
 bool makes_log_table(const CreateStmt *create) {
-    if (create->partspec != nullptr || create->partbound != nullptr || create->ofTypename != nullptr) return false;
+    if (create->partbound != nullptr || create->ofTypename != nullptr) return false;
+    // From version 17 on a partitioned table has an access method, if one is named: that of its partitions.
+    if (create->partspec != nullptr && create->accessMethod == nullptr) return false;
     return is_log_method(create->accessMethod);
 }
 
@@ -138,8 +140,7 @@ bool add_arrival_time(CreateTableAsStmt *create) {
     }
     create->query = reinterpret_cast<Node *>(with_arrival_time(query));
     // What REFRESH will run.
-    if (into->viewQuery != nullptr)
-        into->viewQuery = reinterpret_cast<Node *>(with_arrival_time(castNode(Query, into->viewQuery)));
+    if (into->viewQuery != nullptr) set_view_query(into, with_arrival_time(castNode(Query, into->viewQuery)));
     return create->objtype == OBJECT_TABLE;
 }
 

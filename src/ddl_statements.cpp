@@ -71,10 +71,10 @@ bool changes_options(const AlterTableCmd *command) {
            table_am::has_options(castNode(List, command->def));
 }
 
-// Before any row is copied.
+// Before any row is copied. No access method: SET ACCESS METHOD DEFAULT, from version 17 on.
 void refuse_becoming_ours(const RangeVar *table, const char *access_method) {
-    if (access_method == nullptr) return;
-    const std::optional<TableKind> kind = table_am::kind_of_access_method(get_table_am_oid(access_method, true));
+    const char *name = access_method != nullptr ? access_method : default_table_access_method;
+    const std::optional<TableKind> kind = table_am::kind_of_access_method(get_table_am_oid(name, true));
     const Oid relid = RangeVarGetRelid(table, NoLock, true);
     if (!kind || !OidIsValid(relid) || table_am::kind_of_table(relid) == kind || !owns_table(relid, GetUserId())) return;
     check_table_may_become_ours(relid, *kind);

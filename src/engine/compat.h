@@ -206,6 +206,34 @@ inline Node *mutate_expression(Node *node, TreeMutator mutator, void *argument) 
 #endif
 }
 
+/// Whether a column's values are made when they are read: rows do not store them.
+inline bool is_virtual(const FormData_pg_attribute &column) {
+#if PG_VERSION_NUM >= 180000
+    return column.attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+    (void)column;
+    return false;
+#endif
+}
+
+/// What REFRESH of the materialized view that is made here will run.
+inline void set_view_query(IntoClause *into, Query *query) {
+#if PG_VERSION_NUM >= 180000
+    into->viewQuery = query;
+#else
+    into->viewQuery = reinterpret_cast<Node *>(query);
+#endif
+}
+
+/// The index of a table's primary key, unless that is deferrable.
+inline Oid primary_key_index(Relation rel) {
+#if PG_VERSION_NUM >= 180000
+    return RelationGetPrimaryKeyIndex(rel, false);
+#else
+    return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
 /// The columns that a query groups by, redundant ones left out where the version does so.
 inline List *grouping_clauses(const PlannerInfo *root) {
 #if PG_VERSION_NUM >= 160000

@@ -220,11 +220,20 @@ void add_paths(const ScannedTable &scanned) {
     }
 }
 
+// WHERE CURRENT OF is for a TID scan alone, which says what is wrong with it. Up to version 17 its cost is far below any other.
+bool is_of_cursor(const RelOptInfo *rel) {
+    ListCell *cell;
+    foreach (cell, rel->baserestrictinfo) {
+        if (IsA(lfirst_node(RestrictInfo, cell)->clause, CurrentOfExpr)) return true;
+    }
+    return false;
+}
+
 bool may_scan(const PlannerInfo *root, RelOptInfo *rel, Index rti, const RangeTblEntry *entry) {
     if (!enable_scan || IS_DUMMY_REL(rel) || entry->rtekind != RTE_RELATION || entry->inh || entry->tablesample != nullptr)
         return false;
     if (rel->reloptkind != RELOPT_BASEREL && rel->reloptkind != RELOPT_OTHER_MEMBER_REL) return false;
-    if (!table_am::is_ours(entry->relid)) return false;
+    if (!table_am::is_ours(entry->relid) || is_of_cursor(rel)) return false;
     const PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rti);
     return mark == nullptr || mark->markType >= ROW_MARK_REFERENCE;
 }

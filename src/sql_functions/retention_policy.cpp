@@ -122,7 +122,7 @@ void delete_policy_rows(const char *table_name, Oid relid) {
     const Relation rel = table_open(table, RowExclusiveLock);
     ScanKeyData key;
     ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-    SysScanDesc scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true, nullptr, 1, &key);
+    SysScanDesc scan = systable_beginscan(rel, primary_key_index(rel), true, nullptr, 1, &key);
     HeapTuple tuple = systable_getnext(scan);
     if (HeapTupleIsValid(tuple)) simple_heap_delete(rel, &tuple->t_self);
     systable_endscan(scan);

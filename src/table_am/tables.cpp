@@ -10,8 +10,24 @@
 
 namespace historian::table_am {
 
+namespace {
+
+void refuse_virtual_key(Relation rel, AttrNumber number) {
+    if (number == InvalidAttrNumber) return;
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), number - 1);
+    if (!is_virtual(*column)) return;
+    ereport(ERROR, errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+            errmsg("table \"%s\" cannot be sorted by generated column \"%s\"", RelationGetRelationName(rel),
+                   NameStr(column->attname)),
+            errdetail("The column is virtual: no row stores its value."), errhint("Make it GENERATED ALWAYS AS (...) STORED."));
+}
+
+}  // namespace
+
 void require_key_columns(Relation rel, engine::TableKind kind) {
     const engine::KeyColumns keys = engine::derive_key_columns(RelationGetDescr(rel), kind);
+    refuse_virtual_key(rel, keys.tag);
+    refuse_virtual_key(rel, keys.time);
     if (kind == engine::TableKind::log) {
         if (keys.time != InvalidAttrNumber) return;
         ereport(ERROR, errcode(ERRCODE_INVALID_TABLE_DEFINITION),

@@ -32,7 +32,8 @@ sub start_server
 {
     my ($checksums) = @_;
     my $node = PostgreSQL::Test::Cluster->new("checksums_$checksums");
-    $node->init(extra => $checksums eq 'on' ? ['--data-checksums'] : []);
+    # Version 18 has checksums unless it is told not to.
+    $node->init($checksums eq 'on' ? (extra => ['--data-checksums']) : (no_data_checksums => 1));
     $node->append_conf('postgresql.conf', <<'SETTINGS');
 shared_preload_libraries = 'historian'
 fsync = off

@@ -23,7 +23,7 @@ note "seed $seed (HISTORIAN_TEST_SEED)";
 use constant { PAGE => 8192, NEW_TABLES => 300, MAP_BYTES => 8040, FIRST_MAP_OFFSET => 136, MAP_BLOCKS => 64320 };
 
 my $node = PostgreSQL::Test::Cluster->new('allocation');
-$node->init;
+$node->init(no_data_checksums => 1);    # a file is changed below
 $node->append_conf('postgresql.conf', <<'SETTINGS');
 shared_preload_libraries = 'historian'
 wal_consistency_checking = 'historian'

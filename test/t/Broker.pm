@@ -49,6 +49,7 @@ persistence true
 persistence_location $self->{folder}/
 max_queued_messages 0
 max_inflight_messages 0
+max_packet_size 268435455
 log_dest file $self->{folder}/mosquitto.log
 END
     print $file $self->{settings} =~ /allow_anonymous/ ? '' : "allow_anonymous true\n";
