@@ -153,8 +153,9 @@ TM_Result change_tail_row(Relation rel, ItemPointer tid, const RowChange &change
 struct LogReader {
     FileLocator file;  // a TRUNCATE of this transaction gives the table another
     uint32 slot;
-    format::Metapage meta;  // where the directory's pages are does not change
-    DirectoryEntry entry;   // as read last; unless it is stamped, its slot is not used again while this transaction lives (R5)
+    format::Metapage meta;   // tells where the directory is, unless this session moves it
+    uint64 directory_moves;  // when it was read
+    DirectoryEntry entry;    // as read last; unless it is stamped, its slot is not used again while this transaction lives (R5)
     uint64 last_use;
     MemoryContext context;
     RowSet named;  // rows that some record read so far names, but for those of failed deleters and of lockers that are over
@@ -213,7 +214,8 @@ LogReader *use_reader(Relation rel, uint32 slot, RowRange rows, bool read_again)
     LogReader *reader = find_reader(rel, slot);
     // Who stamped it may have done so before our transaction began: then the segment may be gone since our last command.
     const bool is_stamped = reader != nullptr && TransactionIdIsValid(reader->entry.xmax);
-    if (reader == nullptr || read_again || is_stamped) {
+    const bool has_moved = reader != nullptr && reader->directory_moves != directory_moves;
+    if (reader == nullptr || read_again || is_stamped || has_moved) {
         format::Metapage meta;
         if (!read_metapage(rel, &meta) || slot >= meta.slot_count) report_moved(rel);
         const DirectoryEntry entry = read_entry(rel, meta, slot);
@@ -225,6 +227,7 @@ LogReader *use_reader(Relation rel, uint32 slot, RowRange rows, bool read_again)
         }
         if (reader == nullptr) reader = make_reader(rel, slot, entry.row_count);
         reader->meta = meta;
+        reader->directory_moves = directory_moves;
         reader->entry = entry;
     }
     if (rows.first >= reader->entry.row_count || rows.count > reader->entry.row_count - rows.first) report_moved(rel);

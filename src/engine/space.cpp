@@ -265,13 +265,13 @@ uint32 create_entry(Relation rel, NewEntry *request) {
         ensure_block(rel, place.block);
         const BlockNumber existing_blocks = RelationGetNumberOfBlocks(rel);
         const Buffer directory_buffer = lock_directory_page(rel, meta, slot, PageLock::exclusive);
-        read_metapage(rel, &meta);  // another session may have used the page first
+        Metapage now;
+        read_metapage(rel, &now);  // another session may have used the page first
         DirectoryEntry old = {};
-        if (!directory_page_is_fresh(meta, slot)) old = entry_on_page(BufferGetPage(directory_buffer), place.offset);
+        if (!directory_page_is_fresh(now, slot)) old = entry_on_page(BufferGetPage(directory_buffer), place.offset);
         if (old.kind != static_cast<uint8>(EntryKind::free)) {  // another session took the slot
             UnlockReleaseBuffer(directory_buffer);
-            read_metapage(rel, &meta);
-            if (slot >= meta.slot_count) report_damage(rel, format::kMetaBlock, "The metapage counts too few entries.");
+            if (slot >= now.slot_count) report_damage(rel, format::kMetaBlock, "The metapage counts too few entries.");
             continue;
         }
         const FreeRun run = lock_free_run(rel, existing_blocks, request->page_count, &map, request->place_from);
@@ -444,9 +444,12 @@ void switch_directory_extent(Relation rel, uint32 number, const Extent &from, co
 
 }  // namespace
 
+uint64 directory_moves = 0;
+
 void pull_directory_down(Relation rel) {
     Metapage meta;
-    if (!read_metapage(rel, &meta)) return;
+    // A cursor of this session may be in the middle of a scan, and knows where the directory was.
+    if (rel->rd_refcnt > 1 || !read_metapage(rel, &meta)) return;
     const BlockNumber movable_end = measure_space(rel).movable_end;
     for (uint32 e = 1; e < meta.directory_extent_count; e++) {
         const Extent from = {meta.directory_extents[e], 1u << e};
@@ -457,6 +460,7 @@ void pull_directory_down(Relation rel) {
         unlock_map(map);
         copy_directory_pages(rel, meta, e, run.extent.first_block);
         switch_directory_extent(rel, e, from, run.extent);
+        directory_moves++;
         read_metapage(rel, &meta);
     }
 }

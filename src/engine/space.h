@@ -102,8 +102,11 @@ void read_map_bits(Relation rel, uint32 map_index, uint8 *bits);
 inline bool bit_is_set(const uint8 *bits, uint32 bit) { return (bits[bit / 8] >> (bit % 8)) & 1; }
 
 /// Moves directory extents that lie behind all entries down, as far as there is room. The caller has the table for himself
-/// (AccessExclusiveLock).
+/// (AccessExclusiveLock); nothing moves while the session has it open elsewhere.
 void pull_directory_down(Relation rel);
+
+/// How often this session did that: for whoever keeps a metapage from one call to the next.
+extern uint64 directory_moves;
 
 /// How full a table's file is.
 struct SpaceUse {

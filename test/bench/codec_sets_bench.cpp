@@ -4,7 +4,7 @@
 // usage: codec_sets_bench FILE.csv...     lines "name,time,value" after a header; lines without a value are left out
 //
 // What is compared, in bytes a value:
-//     ours      granules of 4,096 values, each of which decodes alone
+//     ours      granules of 4,096 values, each of which decodes alone; after the tags of a set also with high effort
 //     doubles   zstd -19 of all of a tag's doubles, byte planes or not, whichever is shorter
 //     decimals  zstd -19 of all of them as whole numbers, in the fewest decimals that are exact: themselves, their differences or
 //               the differences of these, in the smallest width, byte planes or not, whichever is shortest
@@ -62,6 +62,7 @@ struct Timed {
 struct Measured {
     std::size_t count = 0;
     Timed ours;
+    Timed high;
     std::array<Timed, references::kReferenceCount> published;
     std::size_t doubles = 0;
     std::size_t decimals = 0;
@@ -69,6 +70,7 @@ struct Measured {
     void add(const Measured &other) {
         count += other.count;
         ours.add(other.ours);
+        high.add(other.high);
         for (std::size_t i = 0; i < published.size(); ++i) published[i].add(other.published[i]);
         doubles += other.doubles;
         decimals += other.decimals;
@@ -104,10 +106,10 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Timed measure_ours(const std::vector<std::int64_t> &bits) {
+Timed measure_ours(const std::vector<std::int64_t> &bits, codec::Effort effort) {
     TestArena arena;
     codec::EncodeSpace space;
-    if (!make_encode_space(arena, &space).ok()) fail("no memory");
+    if (!make_encode_space(arena, &space, effort).ok()) fail("no memory");
     std::vector<std::byte> room(codec::floats_bytes_max(kChunk) * (bits.size() / kChunk + 1));
     std::vector<std::int64_t> decoded(kChunk);
     Timed timed{0, 1e9, 1e9};
@@ -216,7 +218,8 @@ Measured measure(const std::vector<Point> &points) {
     }
     Measured measured;
     measured.count = points.size();
-    measured.ours = measure_ours(bits);
+    measured.ours = measure_ours(bits, codec::Effort::normal);
+    measured.high = measure_ours(bits, codec::Effort::high);
     for (std::size_t i = 0; i < measured.published.size(); ++i)
         measured.published[i] = measure_published(references::kReferenceCodecs[i], bits);
     measured.doubles = zstd_bytes_of({bits.begin(), bits.end()}, 8);
@@ -243,15 +246,17 @@ void print(const std::string &name, const Measured &measured) {
     std::printf("\n");
 }
 
-/// The published codecs of a whole set, bytes and speeds below ours.
-void print_published(const Measured &measured) {
-    const auto count = static_cast<double>(measured.count);
-    for (std::size_t i = 0; i < measured.published.size(); ++i) {
-        const Timed &published = measured.published[i];
-        std::printf("    %-48s %9zu %7.3f %8s %8s %8.0f %8.0f\n", references::kReferenceCodecs[i].name, measured.count,
-                    static_cast<double>(published.bytes) / count, "", "", count / published.encode / 1e6,
-                    count / published.decode / 1e6);
-    }
+void print_rival(const char *name, std::size_t values, const Timed &rival) {
+    const auto count = static_cast<double>(values);
+    std::printf("    %-48s %9zu %7.3f %8s %8s %8.0f %8.0f\n", name, values, static_cast<double>(rival.bytes) / count, "", "",
+                count / rival.encode / 1e6, count / rival.decode / 1e6);
+}
+
+/// Of a whole set, below ours: high effort and the published codecs, bytes and speeds.
+void print_rivals(const Measured &measured) {
+    print_rival("high effort", measured.count, measured.high);
+    for (std::size_t i = 0; i < measured.published.size(); ++i)
+        print_rival(references::kReferenceCodecs[i].name, measured.count, measured.published[i]);
 }
 
 }  // namespace
@@ -266,6 +271,6 @@ int main(int argc, char **argv) {
             all.add(measured);
         }
         print(std::string{"all of "} + argv[i], all);
-        print_published(all);
+        print_rivals(all);
     }
 }

@@ -22,6 +22,20 @@ weigh_tag_table() {
     sql -A -F ' ' -c "SELECT pg_table_size('set_tag'), encoded_bytes FROM historian_size('set_tag')"
 }
 
+# Bytes of its file when it is packed hard.
+weigh_hard() {
+    sql -c 'SET historian.merge_effort = high' -c "CALL compact('set_tag')" -c 'VACUUM set_tag'
+    sql -c "SELECT pg_table_size('set_tag')"
+}
+
+# The rows of a table, in any order: weigh nothing, but must be those of the heap table.
+fingerprint_of() {
+    sql -c "SELECT count(*), sum(hashtextextended(r::text, 0)::numeric) FROM $1 AS r"
+}
+check_rows() {
+    [ "$(fingerprint_of set_tag)" = "$(fingerprint_of set_heap)" ] || fail "$1: the tag table has other rows than the heap table"
+}
+
 # Adds a line to $folder/sensor_sets: weigh_sensor_set name
 weigh_sensor_set() {
     sql -c 'SET client_min_messages = warning' -c 'DROP TABLE IF EXISTS set_heap' \
@@ -30,11 +44,11 @@ weigh_sensor_set() {
         -c 'VACUUM ANALYZE set_heap'
     heap=$(sql -A -F ' ' -c "SELECT count(*), pg_table_size('set_heap'), pg_total_relation_size('set_heap') FROM set_heap")
     whole=$(weigh_tag_table 'name text, time timestamptz NOT NULL, value float8' 'SELECT * FROM set_heap')
-    [ "$(sql -c 'SELECT count(*), sum(hashtextextended(set_tag::text, 0)::numeric) FROM set_tag')" = \
-        "$(sql -c 'SELECT count(*), sum(hashtextextended(set_heap::text, 0)::numeric) FROM set_heap')" ] ||
-        fail "$1: the tag table has other rows than the heap table"
+    check_rows "$1"
+    hard=$(weigh_hard)
+    check_rows "$1, packed hard"
     times=$(weigh_tag_table 'name text, time timestamptz NOT NULL' 'SELECT name, time FROM set_heap')
-    echo "$1 $heap $whole $times $(weigh_influxdb) $(weigh_victoria_metrics)" >>"$folder/sensor_sets"
+    echo "$1 $heap $whole $hard $times $(weigh_influxdb) $(weigh_victoria_metrics)" >>"$folder/sensor_sets"
     sql -c 'DROP TABLE set_heap, set_tag'
 }
 
@@ -59,15 +73,16 @@ weigh_sensor_sets() {
 report_sensor_sets() {
     say "" "## Sizes" "" "Real sensor data, bytes a row after compact(). Segments: without the pages' own bytes and the" \
         "directory." \
+        "Hard: after SET historian.merge_effort = high and compact()." \
         "Without values: a table of the same names and times alone. Peers: test/bench/size_peers.sh." ""
-    columns='| set | rows | heap | with (name, time) index | tag | goal | segments | without values | InfluxDB '
+    columns='| set | rows | heap | with (name, time) index | tag | goal | segments | hard | without values | InfluxDB '
     say "$columns| VictoriaMetrics | heap / tag |"
-    say '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
-    while read -r name count heap indexed file segments times_file times_segments influxdb victoria; do
-        echo "$name $count $heap $indexed $file $(goal_of_set "$name") $segments $times_segments $influxdb $victoria" | awk '
+    say '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
+    while read -r name count heap indexed file segments hard times_file times_segments influxdb victoria; do
+        echo "$name $count $heap $indexed $file $(goal_of_set "$name") $segments $hard $times_segments $influxdb $victoria" | awk '
             function of_peer(bytes) { return bytes == "-" ? "–" : sprintf("%.3f", bytes / $2) }
-            { printf "| %s | %d | %.1f | %.1f | %.3f | %s | %.3f | %.3f | %s | %s | %.0f |\n", $1, $2, $3 / $2, $4 / $2, $5 / $2,
-                $6, $7 / $2, $8 / $2, of_peer($9), of_peer($10), $3 / $5 }'
+            { printf "| %s | %d | %.1f | %.1f | %.3f | %s | %.3f | %.3f | %.3f | %s | %s | %.0f |\n", $1, $2, $3 / $2, $4 / $2,
+                $5 / $2, $6, $7 / $2, $8 / $2, $9 / $2, of_peer($10), of_peer($11), $3 / $5 }'
     done <"$folder/sensor_sets"
     say "" "Small tables: rows of 10 tags, one each ten seconds, a sine of two decimals; bytes." "" \
         '| rows | file | segments | goal |' '| ---: | ---: | ---: | --- |'

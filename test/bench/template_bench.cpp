@@ -69,11 +69,13 @@ struct Seconds {
     double add = 0, choose = 0, encode = 0, decode = 0;
 };
 
+Effort effort = Effort::normal;
+
 Segment encode_segment(std::span<const Text> lines, Seconds *spent) {
     TestArena arena;
     Segment segment;
     EncodeSpace space;
-    require(make_encode_space(arena, &space), "space");
+    require(make_encode_space(arena, &space, effort), "space");
     TemplateBuilder *builder = nullptr;
     require(create_template_builder(arena, &builder), "builder");
     const double start = now();
@@ -213,5 +215,10 @@ int main(int count, char **paths) {
         "write) | decode, million lines a s | one line, us |\n| --- |");
     for (int i = 0; i < 11; ++i) std::printf(" ---: |");
     std::printf("\n");
-    for (int i = 1; i < count; ++i) measure(paths[i]);
+    for (int i = 1; i < count; ++i) {
+        if (std::strcmp(paths[i], "--high") == 0)
+            effort = Effort::high;
+        else
+            measure(paths[i]);
+    }
 }
