@@ -79,7 +79,8 @@ report_sensor_sets() {
     say "$columns| VictoriaMetrics | heap / tag |"
     say '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
     while read -r name count heap indexed file segments hard times_file times_segments influxdb victoria; do
-        echo "$name $count $heap $indexed $file $(goal_of_set "$name") $segments $hard $times_segments $influxdb $victoria" | awk '
+        goal=$(goal_of_set "$name")
+        echo "$name $count $heap $indexed $file $goal $segments $hard $times_segments $influxdb $victoria" | awk '
             function of_peer(bytes) { return bytes == "-" ? "–" : sprintf("%.3f", bytes / $2) }
             { printf "| %s | %d | %.1f | %.1f | %.3f | %s | %.3f | %.3f | %.3f | %s | %s | %.0f |\n", $1, $2, $3 / $2, $4 / $2,
                 $5 / $2, $6, $7 / $2, $8 / $2, $9 / $2, of_peer($10), of_peer($11), $3 / $5 }'
