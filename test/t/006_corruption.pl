@@ -108,7 +108,7 @@ sub damage
     my (@done, %hit);
     for (1 .. pick(1, 1, 1, 2, 5))
     {
-        my $kind = pick(qw(nothing directory directory tail tail segment segment));
+        my $kind = pick(grep { $kinds->{$_} } qw(nothing directory directory tail tail segment segment));
         my $block = pick(@{ $kinds->{$kind} });
         $hit{$kind} = 1;
         my $at = $block * PAGE;
