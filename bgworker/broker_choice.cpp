@@ -69,8 +69,7 @@ void forget_and_note_session() {
         commit_transaction();
         return;
     }
-    ereport(WARNING,
-            errmsg("could not delete the session of MQTT subscription \"%s\" at the broker", worker.subscription.name),
+    ereport(WARNING, errmsg("could not delete the session of MQTT subscription \"%s\" at the broker", worker.subscription.name),
             errdetail("The broker %s:%d may go on keeping messages for client \"%s\".", worker.options.tls.host,
                       worker.options.port, worker.options.client_id));
 }
@@ -151,8 +150,12 @@ bool fall_back_to_old_protocol() {
 }
 
 bool is_session_abandoned() {
-    if (worker.slot->drain_session) return true;
-    if (worker.slot->forget_session || worker.slot->stored_version == worker.slot->loaded_version) return false;
+    // Under the lock: whoever asked us to leave may still be writing what for.
+    LWLockAcquire(shared_state->lock, LW_SHARED);
+    const SubscriptionSlot slot = *worker.slot;
+    LWLockRelease(shared_state->lock);
+    if (slot.drain_session) return true;
+    if (slot.forget_session || slot.stored_version == slot.loaded_version) return false;
     static Subscription changed;
     begin_transaction("read the MQTT subscription");
     const bool found = read_subscription(worker.subscription.id, worker.slot->worker, CurTransactionContext, &changed);

@@ -47,9 +47,7 @@ constexpr const char *kReadSubscription =
     " FROM historian.mqtt_subscription WHERE ";
 
 /// Copies a column of SPI's current row into the current context; nullptr when it is null.
-char *copy_column(uint64 row, int column) {
-    return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
-}
+char *copy_column(uint64 row, int column) { return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column); }
 
 Datum column_datum(uint64 row, int column) {
     bool is_null;
@@ -259,7 +257,7 @@ bool want_worker(const Listed &listed, int worker) {
         slot->owner = listed.owner;
     }
     const bool outdated = TransactionIdIsValid(slot->loaded_version) && slot->loaded_version != listed.version;
-    if (slot->owner != listed.owner || outdated) request_stop(&slot->process);
+    const bool must_stop = slot->owner != listed.owner || outdated;
     if (slot->stored_version != listed.version) {
         // What was wrong may be right now: no waiting.
         slot->process.not_before = 0;
@@ -271,6 +269,8 @@ bool want_worker(const Listed &listed, int worker) {
     slot->process.wanted = true;
     slot->forget_session = false;
     slot->drain_session = false;
+    // Last: who is asked to stop looks at once why.
+    if (must_stop) request_stop(&slot->process);
     return true;
 }
 
@@ -301,10 +301,9 @@ bool find_subscription(const char *name, MemoryContext context, Subscription *su
 }
 
 char *compose_client_id(int64 id, int worker, const char *chosen) {
-    char *whole = chosen != nullptr
-                      ? pstrdup(chosen)
-                      : psprintf("historian-%llx-%u-%lld", static_cast<unsigned long long>(GetSystemIdentifier()), MyDatabaseId,
-                                 static_cast<long long>(id));
+    char *whole = chosen != nullptr ? pstrdup(chosen)
+                                    : psprintf("historian-%llx-%u-%lld", static_cast<unsigned long long>(GetSystemIdentifier()),
+                                               MyDatabaseId, static_cast<long long>(id));
     return worker == 1 ? whole : psprintf("%s-%d", whole, worker);
 }
 
@@ -340,9 +339,9 @@ void publish_subscriptions() {
     const uint64 count = SPI_processed;
     auto *listed = static_cast<Listed *>(palloc(sizeof(Listed) * (count + 1)));
     for (uint64 i = 0; i < count; ++i) {
-        listed[i] = {DatumGetInt64(column_datum(i, 1)), DatumGetObjectId(column_datum(i, 2)), copy_column(i, 3),
-                     DatumGetBool(column_datum(i, 4)),  DatumGetInt32(column_datum(i, 5)),
-                     DatumGetTransactionId(column_datum(i, 6))};
+        listed[i] = {
+            DatumGetInt64(column_datum(i, 1)), DatumGetObjectId(column_datum(i, 2)), copy_column(i, 3),
+            DatumGetBool(column_datum(i, 4)),  DatumGetInt32(column_datum(i, 5)),    DatumGetTransactionId(column_datum(i, 6))};
     }
     LWLockAcquire(shared_state->lock, LW_EXCLUSIVE);
     for (uint64 i = 0; i < count; ++i) {
