@@ -19,7 +19,7 @@ constexpr int kNormalLevel = 3;
 // a granule's are seldom longer, and for more the context would be 80 MB large.
 constexpr int kHighLevel = 19;
 constexpr std::size_t kHighContentBytes = 512 * 1024;
-// Nobody can interrupt zstd, which takes half a second a megabyte then.
+// Nobody can interrupt zstd, which is slow then.
 constexpr std::size_t kHighContentMax = 2 * kHighContentBytes;
 
 /// Makes a context compress with high effort; false when this version of zstd refuses.

@@ -128,7 +128,7 @@ Choice choose_sources(Relation rel, const Metapage &meta, const SealRequest &req
     return choice;
 }
 
-// Rows may be wide: so many full segments are packed within a minute (rule R10).
+// Rows may be wide, and whoever waits for the maintenance lock waits for all of them (rule R10).
 static constexpr uint32 kRepackedMax = 4;
 
 Choice choose_repack(Relation rel, const Metapage &meta, const SealRequest &request) {
